@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::formats::Bytes;
 use super::policy::LabelName;
+use crate::model::access::Role;
 use crate::model::ids::NodeName;
 use crate::model::rules::{CephSetup, Mode, NPlusOne};
 use crate::model::time::Period;
@@ -286,18 +287,4 @@ pub struct TokenEntry {
     /// SHA-256 (hex) of the token: `printf %s "$TOKEN" | sha256sum`.
     #[schemars(extend("format" = "sha256"))]
     pub sha256: String,
-}
-
-/// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Deliver alerts, nothing else.
-    Alerts,
-    /// See everything, change nothing.
-    Read,
-    /// See everything, say done and add notes.
-    Technician,
-    /// Everything.
-    Operate,
 }

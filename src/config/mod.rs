@@ -12,7 +12,6 @@ mod reader;
 mod settings;
 mod tree;
 
-pub use file::Role;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
-pub use settings::{Config, Http, KnownToken, ProxmoxSettings, Secret, load, read_tokens};
+pub use settings::{Config, Http, ProxmoxSettings, Secret, load, read_tokens};

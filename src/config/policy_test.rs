@@ -124,7 +124,7 @@ mod tests {
         let value = parse(text, &mut mistakes);
         let said = mistakes.or(value).expect_err("must be refused").to_string();
         let lines: Vec<&str> = said.lines().collect();
-        assert!(lines[0].starts_with("x.test.yaml:5:57: it ends before it begins"), "{said}");
+        assert!(lines[0].starts_with("x.test.yaml:5:54: it ends before it begins"), "{said}");
         assert!(lines[1].starts_with("x.test.yaml:6:9: tests.0.at: \"10\" is not a duration"), "{said}");
         assert!(lines[2].starts_with("x.test.yaml:7:13: this test expects nothing"), "{said}");
     }

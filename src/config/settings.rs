@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::file::{CephVia, ConfigFile, Endpoint, LogFormat, Role, TlsFile, TokensFile};
+use super::file::{CephVia, ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
 use super::formats;
 use super::mistakes::{Mistakes, Place};
 use super::policy;
 use super::reader::{Read, read};
 use super::{file, tree};
+use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Packing, Rules};
 use crate::model::time::Period;
@@ -46,14 +47,6 @@ pub struct Http {
     pub tokens: Vec<KnownToken>,
     /// For the command line on the same machine.
     pub tokens_file: Option<PathBuf>,
-}
-
-/// A token that we know by its hash alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownToken {
-    pub name: String,
-    pub role: Role,
-    pub sha256: [u8; 32],
 }
 
 /// A secret, which never shows itself in a log.
