@@ -5,5 +5,7 @@
 //! are faces. See `docs/ARCHITECTURE.md`.
 
 pub mod decide;
+pub mod config;
 pub mod model;
 pub mod ports;
+pub mod telemetry;

@@ -172,6 +172,13 @@ pub trait Archive: Send + Sync {
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, crate::model::step::Attempt>, Trouble>;
 }
 
+/// A fresh judgement on request: the loop looks and judges, and touches nothing.
+#[async_trait]
+pub trait Looker: Send + Sync {
+    /// Ends within 15 s. What could not be seen is in the verdict; an error means that there is none.
+    async fn judge(&self, node: &NodeName) -> Result<crate::model::shown::Judged, Trouble>;
+}
+
 /// What time it is. Stories bring their own.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Time;

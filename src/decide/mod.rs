@@ -7,7 +7,6 @@ mod effects;
 mod emptiness;
 mod faults;
 mod ha;
-mod owed_shell;
 mod phases;
 mod placement;
 mod plan;
@@ -34,7 +33,6 @@ use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
 pub use faults::place as place_alert;
-pub use owed_shell::commands as give_back_commands;
 pub use wish::wish;
 
 use turn::Turn;

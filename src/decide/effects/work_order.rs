@@ -93,7 +93,7 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
          If pitlane is gone, this gives everything back:\n{shell}",
         node = case.node,
         case = case.id,
-        shell = crate::decide::owed_shell::commands(case).join("\n"),
+        shell = crate::model::give_back::shell(&case.node, &case.owed).join("\n"),
     );
     Ok(WorkOrder {
         node: case.node.clone(),
