@@ -13,7 +13,9 @@ pub mod task;
 pub mod board;
 pub mod ceph;
 pub mod ha;
+pub mod hand;
 pub mod mishaps;
+pub mod rows;
 pub mod safety;
 pub mod sensor;
 
@@ -39,7 +41,7 @@ pub use task::{Task, TaskState};
 
 use crate::model::fault::FaultKey;
 use crate::model::ids::{GuestId, NodeName};
-use crate::model::observed::Power;
+use crate::model::observed::{Opinion, Power};
 use crate::model::time::Time;
 
 /// One cluster. Fields are public to be read; to change something, use the methods: those know who did it, keep
@@ -72,6 +74,8 @@ pub struct World {
     pub origin: BTreeMap<GuestId, (NodeName, Power)>,
     /// Guest → how its next migrations go wrong.
     pub(crate) ill_moves: BTreeMap<GuestId, VecDeque<IllMove>>,
+    /// What members that are cut off still believe.
+    pub(crate) stale: BTreeMap<NodeName, Opinion>,
     /// When something last changed. Long after it nothing is under way, and time may leap.
     pub(crate) stirred: Time,
 }

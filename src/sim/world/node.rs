@@ -204,6 +204,9 @@ impl World {
     /// Cuts a node from the other members.
     pub fn cut(&mut self, name: &NodeName, how: Cut) {
         let now = self.now;
+        // From now on /etc/pve is frozen there.
+        let believes = self.opinion(name);
+        self.stale.insert(name.clone(), believes);
         if let Some(node) = self.nodes.get_mut(name) {
             (node.cut, node.cut_since) = (Some(how), now);
         }
@@ -214,6 +217,7 @@ impl World {
         if let Some(node) = self.nodes.get_mut(name) {
             node.cut = None;
         }
+        self.stale.remove(name);
         self.stir();
     }
 
@@ -248,6 +252,7 @@ impl World {
         node.state = NodeState::Off { clean };
         node.since = now;
         node.silent_since = None;
+        self.stale.remove(name);
         self.guests_lose_power(name, clean);
         self.stir();
     }
