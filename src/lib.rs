@@ -9,4 +9,5 @@ pub mod decide;
 pub mod model;
 pub mod ports;
 pub mod reconcile;
+pub mod sim;
 pub mod telemetry;

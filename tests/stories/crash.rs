@@ -11,7 +11,8 @@ const WHOLE_WAY: &str = include_str!("fan-comes-and-goes/script");
 
 /// How the world must be left, whoever died on the way. What was done and how often may differ; what is left may not.
 fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(String, usize), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let mut teller = Teller::new(script, scythe)?;
     if let Some(seed) = fog {
         let mut world = teller.doors.world();
@@ -34,7 +35,8 @@ fn whole_way() -> Script {
 #[test]
 fn death_at_every_boundary_and_every_pair_leaves_the_same_world() {
     let script = whole_way();
-    let (expected, boundaries) = end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
+    let (expected, boundaries) =
+        end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
     assert!(boundaries > 20, "only {boundaries} boundaries: the story is too short to say anything");
     let mut wrong = Vec::new();
     let mut lives = 0;
@@ -53,14 +55,20 @@ fn death_at_every_boundary_and_every_pair_leaves_the_same_world() {
         }
     }
     println!("{lives} histories with deaths at {boundaries} boundaries");
-    assert!(wrong.is_empty(), "{} of {lives} wrong, expected\n{expected}\n{}", wrong.len(), wrong[..wrong.len().min(3)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {lives} wrong, expected\n{expected}\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(3)].join("\n")
+    );
 }
 
 #[test]
 fn death_by_seed_with_blind_sources_leaves_the_same_world() {
     let seeds: u64 = std::env::var("PITLANE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000);
     let script = whole_way();
-    let (expected, boundaries) = end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
+    let (expected, boundaries) =
+        end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
     let mut wrong = Vec::new();
     for seed in 0..seeds {
         let mut chance = pitlane::sim::world::Chance::new(seed);
@@ -73,5 +81,10 @@ fn death_by_seed_with_blind_sources_leaves_the_same_world() {
             Err(why) => wrong.push(format!("seed {seed}, death at {strikes:?}: {why}")),
         }
     }
-    assert!(wrong.is_empty(), "{} of {seeds} wrong, expected\n{expected}\n{}", wrong.len(), wrong[..wrong.len().min(3)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {seeds} wrong, expected\n{expected}\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(3)].join("\n")
+    );
 }

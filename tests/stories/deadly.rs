@@ -98,11 +98,23 @@ impl Pve for Deadly {
         self.around(self.doors.cancel(on, task, avoid)).await
     }
 
-    async fn start(&self, guest: GuestId, kind: GuestKind, on: &NodeName, avoid: &NodeName) -> Result<(), Trouble> {
+    async fn start(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble> {
         self.around(self.doors.start(guest, kind, on, avoid)).await
     }
 
-    async fn shutdown(&self, guest: GuestId, kind: GuestKind, on: &NodeName, avoid: &NodeName) -> Result<(), Trouble> {
+    async fn shutdown(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble> {
         self.around(self.doors.shutdown(guest, kind, on, avoid)).await
     }
 }

@@ -10,16 +10,18 @@ use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, RequestId, Upid};
 use pitlane::model::observed::{Affinity, HealthCheck};
 use pitlane::model::request::{Ask, Request};
-use pitlane::model::rules::{CephSetup, ContainerPolicy, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy, Rules};
+use pitlane::model::rules::{
+    CephSetup, ContainerPolicy, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy, Rules,
+};
 use pitlane::model::seen::Trouble;
 use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome, Switch};
-use pitlane::model::time::{Time, age, after};
+use pitlane::model::time::{Time, after, age};
 use pitlane::model::wait::Source;
 use pitlane::ports::{Archive, Meter, Store};
 use pitlane::reconcile::{Reconciler, World as Outside};
-use pitlane::sim::world::{Actor, Builder, Call, Cut, GIB, IllMove, Mishap, Sensor};
 use pitlane::sim::world::sensor::episode;
+use pitlane::sim::world::{Actor, Builder, Call, Cut, GIB, IllMove, Mishap, Sensor};
 use pitlane::sim::{Doors, MemoryStore, World};
 
 use crate::deadly::{Deadly, Scythe};
@@ -57,7 +59,8 @@ pub struct Teller {
 
 /// Tells the story and returns its history.
 pub fn tell(script: &Script) -> Result<String, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let mut teller = Teller::new(script, Scythe::idle())?;
     runtime.block_on(async {
         teller.run(&script.until).await?;
@@ -164,8 +167,12 @@ impl Teller {
     /// Everything whose time has come, in the script's order.
     async fn happen(&mut self) -> Result<(), String> {
         let now = self.now();
-        let (due, later): (Vec<Event>, Vec<Event>) =
-            self.events.drain(..).collect::<Vec<_>>().into_iter().partition(|e| self.due(e).is_some_and(|at| at <= now));
+        let (due, later): (Vec<Event>, Vec<Event>) = self
+            .events
+            .drain(..)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .partition(|e| self.due(e).is_some_and(|at| at <= now));
         self.events = later;
         for event in due {
             let words: Vec<&str> = event.words.iter().map(String::as_str).collect();
@@ -269,7 +276,9 @@ impl Teller {
         let case = || open.as_ref().map(|case| case.id).unwrap_or(CaseId(0));
         let ask = match words {
             ["drain", node] => Ask::Drain { node: (*node).into(), reason: "new firmware".into(), yes: false },
-            ["drain", node, "yes"] => Ask::Drain { node: (*node).into(), reason: "new firmware".into(), yes: true },
+            ["drain", node, "yes"] => {
+                Ask::Drain { node: (*node).into(), reason: "new firmware".into(), yes: true }
+            }
             ["approve"] => Ask::Approve { case: case(), hash: shown_plan(open.as_ref())? },
             ["approve", hash] => Ask::Approve { case: case(), hash: PlanHash((*hash).to_owned()) },
             ["abort", reason] => Ask::Abort { case: case(), reason: (*reason).to_owned() },
@@ -324,7 +333,8 @@ impl Teller {
         let cases = self.store.cases(100).await.map_err(|t| t.to_string())?;
         let mut text = String::new();
         for case in cases.iter().rev() {
-            let wait = case.wait.as_ref().filter(|_| case.open()).map_or_else(String::new, |w| format!(" ({w})"));
+            let wait =
+                case.wait.as_ref().filter(|_| case.open()).map_or_else(String::new, |w| format!(" ({w})"));
             let _ = writeln!(text, "case {} {}: {}{wait}", case.id, case.node, case.phase.name());
         }
         let world = self.doors.world();
@@ -346,8 +356,11 @@ impl Teller {
             .collect();
         let _ = writeln!(text, "held: {}", or_none(&held));
         let _ = writeln!(text, "work orders open: {}", world.board.open_orders().len());
-        let did: BTreeSet<String> =
-            world.effects_of(Actor::Pitlane).into_iter().map(|(kind, times)| format!("{kind} {times}")).collect();
+        let did: BTreeSet<String> = world
+            .effects_of(Actor::Pitlane)
+            .into_iter()
+            .map(|(kind, times)| format!("{kind} {times}"))
+            .collect();
         let _ = writeln!(text, "pitlane did: {}", or_none(&did));
         Ok(text)
     }
@@ -376,7 +389,8 @@ fn reconciler(
     let outside = Outside {
         pve: deadly.clone(),
         hand: hand.then(|| deadly.clone() as Arc<dyn pitlane::ports::Hand>),
-        ceph: (rules.ceph == CephSetup::Hyperconverged).then(|| deadly.clone() as Arc<dyn pitlane::ports::Ceph>),
+        ceph: (rules.ceph == CephSetup::Hyperconverged)
+            .then(|| deadly.clone() as Arc<dyn pitlane::ports::Ceph>),
         sensors: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,
@@ -425,7 +439,9 @@ fn setting(script: &Script) -> Result<(World, Rules), String> {
                 let nodes = u32::try_from(number(n)?).map_err(|e| e.to_string())?;
                 Some(World::builder(nodes).node_gib(number(gib)?))
             }
-            (rest, Some(builder)) => Some(scene(rest, builder, &mut rules).map_err(|why| format!("{}: {why}", line.join(" ")))?),
+            (rest, Some(builder)) => {
+                Some(scene(rest, builder, &mut rules).map_err(|why| format!("{}: {why}", line.join(" ")))?)
+            }
             (_, None) => return Err("a script begins with: nodes N".to_owned()),
         };
     }
@@ -612,7 +628,10 @@ fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
         ["health", code, "gone"] => world.set_check(code, None),
         ["health", code, summary] => {
             let severity = "HEALTH_WARN".to_owned();
-            world.set_check(code, Some(HealthCheck { severity, summary: (*summary).to_owned(), muted: false }));
+            world.set_check(
+                code,
+                Some(HealthCheck { severity, summary: (*summary).to_owned(), muted: false }),
+            );
         }
         ["spoil-move", id, how] => {
             let how = match *how {

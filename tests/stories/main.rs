@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 fn folders() -> Vec<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
     let entries = fs::read_dir(&here).expect("the folder of stories is readable");
-    let mut all: Vec<PathBuf> =
-        entries.map(|entry| entry.expect("an entry is readable").path()).filter(|path| path.is_dir()).collect();
+    let mut all: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry is readable").path())
+        .filter(|path| path.is_dir())
+        .collect();
     all.sort();
     all
 }
@@ -38,7 +40,8 @@ fn stories() {
         }
         let readme = read(&folder.join("README.md"));
         assert_eq!(readme.trim_end().lines().count(), 3, "{name}: a README has three lines");
-        let script = script::parse(&read(&folder.join("script"))).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let script =
+            script::parse(&read(&folder.join("script"))).unwrap_or_else(|why| panic!("{name}: {why}"));
         let history = harness::tell(&script).unwrap_or_else(|why| panic!("{name}: {why}"));
         let file = folder.join("history");
         if bless {
@@ -51,5 +54,10 @@ fn stories() {
         told += 1;
     }
     assert!(told > 0, "no story was told");
-    assert!(wrong.is_empty(), "{} of {told} stories are told differently:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {told} stories are told differently:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
