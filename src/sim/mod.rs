@@ -5,7 +5,9 @@
 //! it. It must never help: what a real cluster would not tell, the world does not tell either.
 
 pub mod doors;
+pub mod memory_store;
 pub mod world;
 
 pub use doors::Doors;
+pub use memory_store::MemoryStore;
 pub use world::World;
