@@ -151,12 +151,7 @@ fn second(world: &World, avoid: &BTreeSet<NodeName>, first: &NodeName) -> Result
 }
 
 /// Nobody could be asked: everything that was wanted is unknown, for the same reason.
-fn blind(
-    why: Trouble,
-    deep: bool,
-    nodes: &BTreeSet<NodeName>,
-    guests: &BTreeSet<GuestId>,
-) -> PveView {
+fn blind(why: Trouble, deep: bool, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView {
     let mut view = PveView {
         first: why.clone().into(),
         ha: why.clone().into(),
@@ -212,12 +207,7 @@ fn task(task: &Task) -> observed::Task {
     }
 }
 
-fn guest_detail(
-    world: &World,
-    via: &NodeName,
-    node: &NodeName,
-    id: GuestId,
-) -> Result<GuestDetail, Trouble> {
+fn guest_detail(world: &World, via: &NodeName, node: &NodeName, id: GuestId) -> Result<GuestDetail, Trouble> {
     let live = world.live(via, node, id)?;
     let guest = world.guest_at(node, id, None)?;
     // A lock makes the preconditions fail: a finding that the lock itself already tells.

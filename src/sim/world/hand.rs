@@ -99,7 +99,11 @@ impl World {
             }
             return self.fail_mgr(by, mgr);
         }
-        if seen.standby_mgrs.contains(mgr) { Ok(()) } else { Err(refused(format!("{mgr} is not a Ceph manager"))) }
+        if seen.standby_mgrs.contains(mgr) {
+            Ok(())
+        } else {
+            Err(refused(format!("{mgr} is not a Ceph manager")))
+        }
     }
 
     fn hand_quorum(&self, via: &NodeName) -> Result<(), Trouble> {

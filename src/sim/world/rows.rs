@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{
-    Capacity, Guest as GuestRow, GuestKind, HaNode, HaResource, HaRules, HaService, HaView, NodeRow, Opinion, Power, Votes,
+    Capacity, Guest as GuestRow, GuestKind, HaNode, HaResource, HaRules, HaService, HaView, NodeRow, Opinion,
+    Power, Votes,
 };
 use crate::model::time::age;
 
@@ -31,7 +32,11 @@ impl World {
         Opinion {
             member: via.clone(),
             quorate: self.quorate(via),
-            nodes: self.nodes.iter().map(|(name, node)| (name.clone(), self.node_row(via, name, node))).collect(),
+            nodes: self
+                .nodes
+                .iter()
+                .map(|(name, node)| (name.clone(), self.node_row(via, name, node)))
+                .collect(),
             guests: self
                 .guests
                 .iter()
