@@ -119,6 +119,8 @@ pub enum Refusal {
     NoSuchNode,
     NoSuchHaResource,
     HaResourceExists,
+    /// HA would not take the order, for example because a guest that must stay apart is at the target.
+    HaRefused,
     /// A rule contradicts another one.
     BadHaRule,
     /// 9.x: groups became rules and are gone.

@@ -89,7 +89,7 @@ impl Resource {
 /// A row of `/cluster/config/nodes`: the corosync configuration.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ClusterMember {
-    #[serde(alias = "name")]
+    /// Newer versions say it again as `name`.
     pub node: Text,
     pub nodeid: Option<Int>,
     pub quorum_votes: Option<Int>,

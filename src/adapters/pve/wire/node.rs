@@ -28,7 +28,7 @@ pub struct NodeStatus {
     pub pveversion: Option<Text>,
     pub kversion: Option<Text>,
     /// Seconds.
-    pub uptime: Int,
+    pub uptime: Option<Int>,
     pub memory: Option<Memory>,
     pub cpuinfo: Option<CpuInfo>,
     #[serde(default)]

@@ -1,0 +1,6 @@
+//! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
+
+mod pve_recordings;
+mod pve_replay;
+mod pve_schema;
+mod pve_told;
