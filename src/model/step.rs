@@ -124,6 +124,7 @@ impl Action {
             Self::Migrate { .. } => "migrate",
             Self::CancelTask { .. } => "cancel_task",
             Self::Start { .. } => "start",
+            Self::Shutdown { .. } => "shutdown",
             Self::OpenWorkOrder { .. } => "open_work_order",
             Self::ReopenWorkOrder { .. } => "reopen_work_order",
             Self::Comment { .. } => "comment",
