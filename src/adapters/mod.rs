@@ -1,3 +1,3 @@
-//! The outside systems, one folder each, each behind its port.
+//! The outside systems, one folder each; none knows another.
 
 pub mod pve;

@@ -1,0 +1,251 @@
+//! A case is one maintenance of one node. It is in a phase, and a phase is a desired world.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::FaultKey;
+use super::ids::{CaseId, NodeName, Person, PlanHash, PolicyName};
+use super::owed::Owed;
+use super::proof::{Clearance, Drained, EmptyRead, Settled};
+use super::time::Time;
+use super::wait::Wait;
+
+/// One maintenance of one node, from the first alarm until nothing is owed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    pub id: CaseId,
+    pub node: NodeName,
+    pub policy: PolicyName,
+    pub origin: Origin,
+    pub opened_at: Time,
+    /// What is broken, as far as alarms told. A second alarm of the node joins here.
+    pub faults: BTreeSet<FaultKey>,
+    pub phase: Phase,
+    pub owed: Owed,
+    /// What stands in the way now.
+    pub wait: Option<Wait>,
+    /// The time box's overrun was told.
+    pub overran: bool,
+    /// A person chose to let Ceph heal: noout goes back although OSDs are down.
+    pub heal: bool,
+    /// Grows with each commit; a commit on an older revision is refused.
+    pub revision: u64,
+}
+
+/// Why a case was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "origin")]
+pub enum Origin {
+    Alarm {
+        fault: FaultKey,
+    },
+    /// `yes`: whoever asked agrees to the plan, whatever it turns out to be.
+    Person {
+        by: Person,
+        reason: String,
+        yes: bool,
+    },
+}
+
+/// Where a case stands. Each phase holds exactly what it needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "phase")]
+pub enum Phase {
+    /// Is it true? Nothing is touched.
+    Confirming {
+        since: Time,
+    },
+    /// It is true. May the node leave, and does somebody agree?
+    Preparing {
+        since: Time,
+        approval: Option<Approval>,
+        shown: Option<PlanHash>,
+    },
+    /// The node leaves: manager moved off, HA maintenance on, noout held, guests away.
+    Draining {
+        since: Time,
+        clearance: Clearance,
+        empty: Option<EmptyRead>,
+    },
+    /// It is the technician's.
+    HandedOver {
+        since: Time,
+        handover: Handover,
+        claim: Option<Claim>,
+        cancelled: Option<Cancelled>,
+    },
+    /// "Done" is a claim. Everything stays as it is until the checks were good for the whole soak.
+    Proving {
+        since: Time,
+        handover: Handover,
+        claim: Claim,
+        good_since: Option<Time>,
+        cancelled: Option<Cancelled>,
+    },
+    /// Everything goes back. Success, abort and false alarm all walk this way.
+    GivingBack {
+        since: Time,
+        why: Ending,
+        clean_since: Option<Time>,
+        handover: Option<Handover>,
+    },
+    /// The node died with guests aboard. Nothing new is taken.
+    Stranded {
+        since: Time,
+    },
+    Closed {
+        at: Time,
+        ending: Ending,
+        paid: Settled,
+    },
+}
+
+/// How the node came into the technician's hands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "came")]
+pub enum Handover {
+    Drained {
+        proof: Drained,
+    },
+    /// It died first; HA and people took its guests back.
+    Died {
+        at: Time,
+    },
+}
+
+/// A person's yes to one plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub by: Person,
+    pub at: Time,
+    pub hash: PlanHash,
+}
+
+/// The technician says that it is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    pub by: Person,
+    pub at: Time,
+    pub note: String,
+}
+
+/// A person called it off after the node was handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    pub by: Person,
+    pub at: Time,
+    pub reason: String,
+}
+
+/// How a case ends, known from the moment it starts to give back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ending")]
+pub enum Ending {
+    Returned,
+    FalseAlarm,
+    Aborted {
+        by: Person,
+        reason: String,
+    },
+    /// Closed by a person without the node's return.
+    Retired {
+        by: Person,
+        reason: String,
+    },
+}
+
+impl Case {
+    pub fn open(&self) -> bool {
+        !matches!(self.phase, Phase::Closed { .. })
+    }
+
+    /// The node is, or may soon be, out of service because of this case.
+    pub fn holds_the_node(&self) -> bool {
+        !matches!(self.phase, Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Closed { .. })
+    }
+}
+
+impl Phase {
+    /// The name alone, from a closed set.
+    pub fn name(&self) -> PhaseName {
+        match self {
+            Self::Confirming { .. } => PhaseName::Confirming,
+            Self::Preparing { .. } => PhaseName::Preparing,
+            Self::Draining { .. } => PhaseName::Draining,
+            Self::HandedOver { .. } => PhaseName::HandedOver,
+            Self::Proving { .. } => PhaseName::Proving,
+            Self::GivingBack { .. } => PhaseName::GivingBack,
+            Self::Stranded { .. } => PhaseName::Stranded,
+            Self::Closed { .. } => PhaseName::Closed,
+        }
+    }
+
+    pub fn since(&self) -> Time {
+        match self {
+            Self::Confirming { since }
+            | Self::Preparing { since, .. }
+            | Self::Draining { since, .. }
+            | Self::HandedOver { since, .. }
+            | Self::Proving { since, .. }
+            | Self::GivingBack { since, .. }
+            | Self::Stranded { since }
+            | Self::Closed { at: since, .. } => *since,
+        }
+    }
+}
+
+/// A phase without its contents: for labels, lists and the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseName {
+    Confirming,
+    Preparing,
+    Draining,
+    HandedOver,
+    Proving,
+    GivingBack,
+    Stranded,
+    Closed,
+}
+
+impl PhaseName {
+    pub const ALL: [Self; 8] = [
+        Self::Confirming,
+        Self::Preparing,
+        Self::Draining,
+        Self::HandedOver,
+        Self::Proving,
+        Self::GivingBack,
+        Self::Stranded,
+        Self::Closed,
+    ];
+}
+
+impl fmt::Display for PhaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Confirming => "confirming",
+            Self::Preparing => "preparing",
+            Self::Draining => "draining",
+            Self::HandedOver => "handed-over",
+            Self::Proving => "proving",
+            Self::GivingBack => "giving-back",
+            Self::Stranded => "stranded",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned => f.write_str("the node is back in service"),
+            Self::FalseAlarm => f.write_str("a false alarm"),
+            Self::Aborted { by, reason } if reason.is_empty() => write!(f, "called off by {by}"),
+            Self::Aborted { by, reason } => write!(f, "called off by {by}: {reason}"),
+            Self::Retired { by, reason } => write!(f, "retired by {by}: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Names and numbers that must not be mixed up: a guest's id is not a count, a node's name is not a host's.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Makes a newtype over `String` that shows and serialises as the string itself.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    };
+}
+
+/// Makes a newtype over an integer that shows and serialises as the number itself.
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($int:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $int);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Number).and_then(|n| {
+                    <$int>::try_from(n).map(Self).map_err(|_| de::Error::custom(format!("{n} is too large")))
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+/// A number, or its digits: as a key of a JSON map every number is a string, and inside a tagged enum serde has
+/// forgotten that it was a key.
+struct Number;
+
+impl de::Visitor<'_> for Number {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<u64, E> {
+        Ok(n)
+    }
+
+    fn visit_str<E: de::Error>(self, digits: &str) -> Result<u64, E> {
+        digits.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(digits), &self))
+    }
+}
+
+name! {
+    /// A member of the Proxmox cluster, as `/cluster/status` spells it.
+    NodeName
+}
+name! {
+    /// A CRUSH host bucket. Often the node's name, not always: map it through the OSD tree, never by guess.
+    HostName
+}
+name! {
+    /// A policy's name, from its file.
+    PolicyName
+}
+name! {
+    /// Who asked: a token's or an operator's name. Free text for people, never a permission.
+    Person
+}
+name! {
+    /// A Proxmox task id (`UPID:node:pid:pstart:start:type:id:user:`), kept as text.
+    Upid
+}
+name! {
+    /// Alertmanager's hash of an alert's label set.
+    Fingerprint
+}
+name! {
+    /// What a ticket system calls a work order.
+    TicketRef
+}
+name! {
+    /// SHA-256 (hex) over what an approval is about. See [`crate::model::plan::Plan::hash`].
+    PlanHash
+}
+name! {
+    /// A request's id, chosen by the asker's side once, so that asking twice is asking once.
+    RequestId
+}
+
+number! {
+    /// A guest's vmid, unique in a cluster for virtual machines and containers together.
+    GuestId(u32)
+}
+number! {
+    /// A Ceph OSD.
+    OsdId(u32)
+}
+number! {
+    /// One maintenance of one node.
+    CaseId(u64)
+}
+
+impl PlanHash {
+    /// The first twelve characters: enough to tell plans apart by eye and on the command line.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}

@@ -1,0 +1,97 @@
+//! The journal: for people, written by the decisions themselves, so it reads like a story.
+
+use serde::{Deserialize, Serialize};
+
+use super::case::{Ending, PhaseName};
+use super::fault::FaultKey;
+use super::ids::{CaseId, GuestId, HostName, NodeName, Person, PlanHash, TicketRef};
+use super::plan::How;
+use super::rules::ProofCheck;
+use super::time::{Period, Time};
+use super::wait::Wait;
+
+/// One line of the story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    pub at: Time,
+    /// `None`: about pitlane itself.
+    pub case: Option<CaseId>,
+    pub what: Noted,
+}
+
+/// What happened. The words are in `note_text.rs`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "noted")]
+pub enum Noted {
+    // Opening and believing
+    AlarmOpened { node: NodeName, fault: FaultKey },
+    PersonOpened { node: NodeName, by: Person, reason: String },
+    FaultJoined { fault: FaultKey },
+    Steady { fault: FaultKey, spell: Period },
+    Flapping { fault: FaultKey, episodes: u32, within: Period },
+    FalseAlarm { reading: String },
+
+    // Judging and agreeing
+    Planned { moves: usize, ha: usize, stays: usize, hash: PlanHash },
+    WouldDrain { moves: usize, ha: usize },
+    Warned { wait: Wait },
+    Approved { by: Person, hash: PlanHash },
+    ApprovalVoid { hash: PlanHash },
+    Waits { wait: Wait },
+    Phase { to: PhaseName },
+
+    // Leaving
+    DrainBegins { node: NodeName },
+    MgrFails { mgr: String },
+    MaintenanceAsked { node: NodeName },
+    MaintenanceFound { node: NodeName },
+    NooutAsked { host: HostName },
+    NooutFound { host: HostName },
+    Leaves { guest: GuestId, name: String, to: NodeName, how: How },
+    HaMoves { guest: GuestId, name: String, to: Option<NodeName> },
+    ShutsDown { guest: GuestId, name: String, why: String },
+    IsDown { guest: GuestId, name: String },
+    Arrived { guest: GuestId, name: String, node: NodeName, took: Period },
+    MoveFailed { guest: GuestId, error: String },
+    MoveCancelled { guest: GuestId, after: Period },
+    CameBack { guest: GuestId, name: String },
+    Empty { node: NodeName },
+
+    // With the technician
+    HandedOver { node: NodeName },
+    WorkOrderAsked { title: String },
+    WorkOrderWritten { ticket: TicketRef },
+    WorkOrderReopened { round: u32, why: String },
+    ClaimedDone { by: Person, note: String },
+    Cancelled { by: Person, reason: String },
+    Overrun { time_box: Period },
+    SecondFailure { what: String },
+
+    // Proving
+    NodeBack { node: NodeName },
+    ProofBegins { soak: Period },
+    ProofBroken { check: ProofCheck, why: String },
+    Proved { soak: Period },
+
+    // Giving back
+    ReturnBegins { why: Ending },
+    ReturnStopped { fault: FaultKey },
+    NooutReturned { host: HostName },
+    NooutGone { host: HostName },
+    MaintenanceReturned { node: NodeName },
+    MaintenanceGone { node: NodeName },
+    GoesHome { guest: GuestId, name: String, how: How },
+    HaBringsHome { guest: GuestId, name: String },
+    Home { guest: GuestId, name: String, took: Period },
+    StartedAgain { guest: GuestId, name: String },
+    StaysAway { guest: GuestId, name: String, why: String },
+    WorkOrderClosed,
+    Died { node: NodeName, aboard: usize },
+    Closed { ending: Ending, took: Period },
+
+    // People and pitlane itself
+    Remark { by: Person, text: String },
+    Refused { by: Person, why: String },
+    Paused { by: Person, reason: String },
+    Resumed { by: Person },
+}

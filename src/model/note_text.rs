@@ -1,0 +1,135 @@
+//! The journal's words: what an angry customer could be read aloud.
+
+use std::fmt;
+
+use super::note::Noted;
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+/// `3 guests`, `1 guest`, `no guests`.
+fn count(n: usize, one: &str) -> String {
+    match n {
+        0 => format!("no {one}s"),
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    }
+}
+
+impl fmt::Display for Noted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Noted::*;
+        match self {
+            AlarmOpened { node, fault } => write!(f, "An alarm opens a case for {node}: {fault}."),
+            PersonOpened { node, by, reason } => {
+                write!(f, "{by} opens a case for {node}{}.", because(reason))
+            }
+            FaultJoined { fault } => write!(f, "Another alarm joins the case: {fault}."),
+            Steady { fault, spell } => write!(f, "Believed: {fault} has been failing for {spell}."),
+            Flapping { fault, episodes, within } => {
+                write!(f, "Believed: {fault} failed {episodes} times within {within}.")
+            }
+            FalseAlarm { reading } => {
+                write!(f, "A false alarm: quiet, and the sensor reads good ({reading}).")
+            }
+
+            Planned { moves, ha, stays, hash } => write!(
+                f,
+                "Plan {}: {} to move, {} that HA moves, {} left aboard stopped.",
+                hash.short(),
+                count(*moves, "guest"),
+                count(*ha, "guest"),
+                count(*stays, "guest")
+            ),
+            WouldDrain { moves, ha } => write!(
+                f,
+                "Would drain the node now ({} to move, {} that HA moves); mode observe touches nothing.",
+                count(*moves, "guest"),
+                count(*ha, "guest")
+            ),
+            Warned { wait } => write!(f, "Warning: {wait}."),
+            Approved { by, hash } => write!(f, "{by} approves plan {}.", hash.short()),
+            ApprovalVoid { hash } => {
+                write!(f, "The world changed; the approval of plan {} no longer holds.", hash.short())
+            }
+            Waits { wait } => write!(f, "Waits: {wait}."),
+            Phase { to } => write!(f, "Now {to}."),
+
+            DrainBegins { node } => write!(f, "{node} may leave; the drain begins."),
+            MgrFails { mgr } => write!(f, "Ceph's manager {mgr} hands over to another node."),
+            MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
+            MaintenanceFound { node } => {
+                write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done.")
+            }
+            NooutAsked { host } => write!(f, "noout is set on {host}: Ceph waits instead of copying."),
+            NooutFound { host } => {
+                write!(f, "noout is set on {host} already, not by us; it stays when we are done.")
+            }
+            Leaves { guest, name, to, how } => write!(f, "Guest {guest} ({name}) leaves for {to}, {how}."),
+            HaMoves { guest, name, to: Some(to) } => write!(f, "HA moves guest {guest} ({name}) to {to}."),
+            HaMoves { guest, name, to: None } => write!(f, "HA moves guest {guest} ({name})."),
+            ShutsDown { guest, name, why } => {
+                write!(f, "Guest {guest} ({name}) is shut down, it cannot move: {why}.")
+            }
+            IsDown { guest, name } => write!(f, "Guest {guest} ({name}) is down."),
+            Arrived { guest, name, node, took } => {
+                write!(f, "Guest {guest} ({name}) has arrived on {node} after {took}.")
+            }
+            MoveFailed { guest, error } => write!(f, "Guest {guest} did not move: {error}."),
+            MoveCancelled { guest, after } => {
+                write!(f, "The move of guest {guest} is cancelled after {after}.")
+            }
+            CameBack { guest, name } => {
+                write!(f, "Guest {guest} ({name}) is on the node again; it has to leave.")
+            }
+            Empty { node } => write!(f, "{node} is empty, seen twice."),
+
+            HandedOver { node } => write!(f, "{node} is the technician's now."),
+            WorkOrderAsked { title } => write!(f, "A work order is written: {title}."),
+            WorkOrderWritten { ticket } => write!(f, "Work order {ticket} is open."),
+            WorkOrderReopened { round, why } => {
+                write!(f, "The work order is reopened (round {round}): {why}.")
+            }
+            ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),
+            Cancelled { by, reason } => {
+                write!(
+                    f,
+                    "{by} calls it off{}; guests wait until nobody works on the machine.",
+                    because(reason)
+                )
+            }
+            Overrun { time_box } => write!(f, "The time box of {time_box} is over and the node is not back."),
+            SecondFailure { what } => write!(f, "A second failure while the node is out: {what}."),
+
+            NodeBack { node } => write!(f, "{node} is online again."),
+            ProofBegins { soak } => write!(f, "All checks are good; they have to stay so for {soak}."),
+            ProofBroken { check, why } => write!(f, "Not proved: {check} is not good: {why}."),
+            Proved { soak } => write!(f, "Proved: all checks stayed good for {soak}."),
+
+            ReturnBegins { why } => write!(f, "Everything goes back: {why}."),
+            ReturnStopped { fault } => write!(f, "The return stops: {fault} fails again."),
+            NooutReturned { host } => write!(f, "noout on {host} is given back."),
+            NooutGone { host } => write!(f, "noout on {host} is gone."),
+            MaintenanceReturned { node } => write!(f, "HA may use {node} again."),
+            MaintenanceGone { node } => write!(f, "HA maintenance of {node} is over."),
+            GoesHome { guest, name, how } => write!(f, "Guest {guest} ({name}) goes home, {how}."),
+            HaBringsHome { guest, name } => write!(f, "HA brings guest {guest} ({name}) home."),
+            Home { guest, name, took } => write!(f, "Guest {guest} ({name}) is home after {took}."),
+            StartedAgain { guest, name } => {
+                write!(f, "Guest {guest} ({name}) was left stopped; it is started again.")
+            }
+            StaysAway { guest, name, why } => write!(f, "Guest {guest} ({name}) stays where it is: {why}."),
+            WorkOrderClosed => f.write_str("The work order is closed."),
+            Died { node, aboard } => write!(f, "{node} died with {} aboard.", count(*aboard, "guest")),
+            Closed { ending, took } => write!(f, "Closed after {took}: {ending}. Nothing is owed."),
+
+            Remark { by, text } => write!(f, "{by} notes: {text}"),
+            Refused { by, why } => write!(f, "A request by {by} is refused: {why}."),
+            Paused { by, reason } => {
+                write!(f, "{by} pulls the kill switch{}. Nothing new is begun.", because(reason))
+            }
+            Resumed { by } => write!(f, "{by} releases the kill switch."),
+        }
+    }
+}

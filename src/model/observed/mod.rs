@@ -1,0 +1,126 @@
+//! Everything one look brought home. A file of it is a bug report: `pitlane explain --observed FILE` decides it again.
+
+pub mod ceph;
+pub mod ha;
+pub mod pve;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
+pub use ha::{
+    Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
+    ResourceAffinity,
+};
+pub use pve::{
+    Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
+    Privileges, PveView, Storage, Task, TaskEnd, Votes,
+};
+
+use super::alert::Episode;
+use super::fault::FaultKey;
+use super::ids::{CaseId, HostName, NodeName, TicketRef};
+use super::seen::Seen;
+use super::time::Time;
+
+/// One look at the whole world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// When the look ended. `decide` takes this as "now".
+    pub at: Time,
+    /// What was told to us and is not too old to matter. Our own store: always known.
+    pub episodes: Vec<Episode>,
+    pub pve: PveView,
+    pub ceph: Seen<CephView>,
+    /// Joint answers of `osd ok-to-stop` for every OSD of a host, for the hosts in question.
+    pub ok_to_stop: BTreeMap<HostName, Seen<OkToStop>>,
+    pub hand: Seen<HandView>,
+    #[serde(with = "pairs")]
+    pub sensors: BTreeMap<FaultKey, Seen<Reading>>,
+    pub work_orders: BTreeMap<CaseId, Seen<WorkOrderView>>,
+    /// The kill switch's file is there.
+    pub kill_file: bool,
+}
+
+impl Observed {
+    /// A look at nothing at all: every source unasked.
+    pub fn nothing(at: Time) -> Self {
+        Self {
+            at,
+            episodes: Vec::new(),
+            pve: PveView::default(),
+            ceph: Seen::NotAsked,
+            ok_to_stop: BTreeMap::new(),
+            hand: Seen::NotAsked,
+            sensors: BTreeMap::new(),
+            work_orders: BTreeMap::new(),
+            kill_file: false,
+        }
+    }
+}
+
+/// What the next look must bring beside the cheap readings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Nodes under maintenance or judged: their guests, tasks, services in full; never asked *through* these nodes.
+    pub nodes: BTreeSet<NodeName>,
+    /// Faults whose sensor is to be read.
+    pub faults: BTreeSet<FaultKey>,
+    /// Cases whose work order is to be read.
+    pub work_orders: BTreeSet<CaseId>,
+}
+
+/// The root helper, as one quorate member answers for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandView {
+    pub member: NodeName,
+    pub version: String,
+    pub quorate: bool,
+}
+
+/// What a sensor says now, whatever the alerts say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    pub good: bool,
+    /// For people: `3 of 3 samples good`.
+    pub text: String,
+}
+
+/// A work order as its ticket system shows it. "Done" is a technician's claim, not a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkOrderView {
+    pub ticket: TicketRef,
+    pub status: WorkOrderStatus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkOrderStatus {
+    Open,
+    Done,
+    Cancelled,
+}
+
+/// A map whose keys are no strings, as a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        s.collect_seq(map)
+    }
+
+    pub fn deserialize<'de, K, V, D>(d: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::deserialize(d)?.into_iter().collect())
+    }
+}

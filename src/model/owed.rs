@@ -1,0 +1,96 @@
+//! What pitlane took from the cluster and has to give back. Written down before it is taken.
+//!
+//! A debt is made in the commit that plans the step. If we die between, the next turn sees the debt unpaid, or never
+//! taken; both are fine. What someone else set before us is never a debt of ours, so we never clear it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{GuestId, HostName, NodeName, TicketRef};
+use super::observed::{GuestKind, Power};
+use super::time::Time;
+
+/// Everything one case owes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Owed {
+    pub maintenance: Option<Debt>,
+    pub noout: Option<(HostName, Debt)>,
+    pub guests: BTreeMap<GuestId, GuestDebt>,
+    pub work_order: Option<WorkOrderDebt>,
+}
+
+/// Something held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Debt {
+    pub since: Time,
+    pub reason: String,
+    /// When holding it becomes an alarm of its own.
+    pub alarm_at: Time,
+    /// Seen in the cluster at least once. A debt never seen was perhaps never taken.
+    pub seen: bool,
+}
+
+/// A guest that has a way home.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestDebt {
+    pub name: String,
+    pub kind: GuestKind,
+    pub home: NodeName,
+    /// As it was when we found it; so it shall be again.
+    pub was: Power,
+    pub ha: bool,
+    pub at: Whereabouts,
+}
+
+/// Where an owed guest is on its way, as last seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Whereabouts {
+    Aboard,
+    Leaving {
+        to: Option<NodeName>,
+        since: Time,
+    },
+    Away {
+        node: NodeName,
+    },
+    Returning {
+        since: Time,
+    },
+    Home,
+    /// It cannot go home, and that is told: a warning in the report, not a failure of the case.
+    Stays {
+        node: Option<NodeName>,
+        why: String,
+    },
+}
+
+/// A work order that must end closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkOrderDebt {
+    pub since: Time,
+    /// 1 when first opened, one more for each time it was reopened.
+    pub round: u32,
+    pub ticket: Option<TicketRef>,
+}
+
+impl GuestDebt {
+    pub fn paid(&self) -> bool {
+        matches!(self.at, Whereabouts::Home | Whereabouts::Stays { .. })
+    }
+}
+
+impl Owed {
+    pub fn nothing(&self) -> bool {
+        self.maintenance.is_none()
+            && self.noout.is_none()
+            && self.work_order.is_none()
+            && self.guests.values().all(GuestDebt::paid)
+    }
+
+    /// Guests that still have to go home.
+    pub fn away(&self) -> impl Iterator<Item = (GuestId, &GuestDebt)> {
+        self.guests.iter().filter(|(_, debt)| !debt.paid()).map(|(id, debt)| (*id, debt))
+    }
+}

@@ -1,0 +1,76 @@
+//! What pitlane remembers, and what one turn adds to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::case::Case;
+use super::fault::{Fault, FaultKey, Unplaced};
+use super::ids::{CaseId, NodeName, Person, RequestId};
+use super::note::Note;
+use super::request::{Reply, Request};
+use super::step::{Ledger, Step};
+use super::time::{Period, Time};
+use super::verdict::Verdict;
+
+/// Everything remembered that a decision needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Open cases only.
+    pub cases: Vec<Case>,
+    /// Cases closed within the memory of faults, newest last.
+    pub past: Vec<Past>,
+    /// Not yet answered, oldest first.
+    pub requests: Vec<Request>,
+    pub paused: Option<Pause>,
+    /// Steps of the open cases.
+    pub ledger: Ledger,
+    /// The number that the next case gets.
+    pub next_case: u64,
+}
+
+/// What is remembered of a closed case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    pub case: CaseId,
+    pub node: NodeName,
+    pub faults: BTreeSet<FaultKey>,
+    pub closed_at: Time,
+    /// When it began to drain, if it did: the daily budget counts these.
+    pub drained_at: Option<Time>,
+}
+
+/// The kill switch, pulled by a person through CLI or API. (The file is seen, not remembered.)
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    pub by: Person,
+    pub at: Time,
+    pub reason: String,
+}
+
+/// What one turn decided. Cases, notes, steps and replies are committed together, before any step is taken.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// New and changed cases, with the revision they were read at (0: new).
+    pub cases: Vec<Case>,
+    pub notes: Vec<Note>,
+    /// In the order in which they are to be taken.
+    pub steps: Vec<Step>,
+    pub replies: BTreeMap<RequestId, Reply>,
+    /// Set by a pause or resume request.
+    pub pause: Option<Option<Pause>>,
+    /// For showing: not stored.
+    pub show: Show,
+    /// When to look again at the latest. Zero: at once, the world is expected to have changed.
+    pub pace: Period,
+}
+
+/// What a turn saw and judged, for faces: never an input to a later decision.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Show {
+    pub faults: Vec<Fault>,
+    pub unplaced: Vec<Unplaced>,
+    pub verdicts: BTreeMap<NodeName, Verdict>,
+    /// Cases whose node is empty and may be switched off, judged at this instant. Not older than 15 s when shown.
+    pub safe_to_power_off: BTreeMap<CaseId, Result<Time, String>>,
+}

@@ -1,0 +1,188 @@
+//! Every no has a reason. A `Wait` is the status line, the journal note, the metric label and the test's expectation.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash};
+use super::rules::ProofCheck;
+use super::seen::Blind;
+use super::time::{Period, Time};
+
+/// What is being looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    Cluster,
+    SecondMember,
+    Ha,
+    HaRules,
+    Votes,
+    Privileges,
+    Node,
+    Guest,
+    Ceph,
+    OkToStop,
+    Hand,
+    Sensor,
+    WorkOrder,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Cluster => "the cluster",
+            Self::SecondMember => "a second member",
+            Self::Ha => "HA",
+            Self::HaRules => "HA's rules",
+            Self::Votes => "the votes",
+            Self::Privileges => "our token's privileges",
+            Self::Node => "the node",
+            Self::Guest => "the guest",
+            Self::Ceph => "Ceph",
+            Self::OkToStop => "Ceph's ok-to-stop",
+            Self::Hand => "the root helper",
+            Self::Sensor => "the sensor",
+            Self::WorkOrder => "the work order",
+        })
+    }
+}
+
+/// Why a case does not go on, or a check does not pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "wait")]
+pub enum Wait {
+    CannotSee { source: Source, why: Blind },
+
+    // Quorum and members
+    NoQuorum { member: NodeName },
+    QuorumAfter { votes_left: u32, votes_total: u32 },
+    TwoNodesOnly,
+    NotAMember { node: NodeName },
+    NodeOffline { node: NodeName },
+
+    // HA
+    HaDisarmed,
+    HaDead { who: String },
+    HaNoCandidate { guest: GuestId, why: String },
+    HaGuestInError { guest: GuestId, state: String },
+    HaRuleBroken { rule: String, text: String },
+    NoHand { what: String },
+
+    // Guests
+    NoTarget { guest: GuestId, blockers: Vec<(NodeName, String)> },
+    Unmovable { guest: GuestId, why: String },
+    GuestLocked { guest: GuestId, lock: String },
+    BackupRunning { node: NodeName },
+    ForeignMove { guest: GuestId },
+    ContainerRestarts { guest: GuestId },
+    ShutsDown { guest: GuestId },
+    NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
+    NoSpareQuorum { votes_left: u32, votes_total: u32 },
+
+    // Ceph
+    CephNoQuorum { have: usize, monitors: usize },
+    CephUnexpected { presence: String },
+    CephHealth { code: String, summary: String },
+    PgsUnclean { states: String },
+    NoStandbyMgr,
+    MonsAfter { left: usize, monitors: usize },
+    HostUnknown { node: NodeName },
+    OsdsDown { osds: Vec<OsdId> },
+    NotOkToStop { host: HostName, bad_pgs: u64 },
+    EmptyAnswer { host: HostName },
+    TooFewCopies { pool: String, have: u32, need: u32 },
+    NoSpareCopy { pool: String, have: u32 },
+    ForeignNoout { host: HostName },
+    ForeignFlag { flag: String },
+
+    // Budgets, rights, people
+    NodesOut { out: Vec<NodeName>, max: u32 },
+    DomainOut { domain: String, out: NodeName },
+    DrainsToday { count: u32, max: u32 },
+    ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
+    MissingPrivilege { privilege: String, path: String },
+    ObserveOnly,
+    Approval { hash: PlanHash },
+    OutsideApproval { guest: GuestId },
+    Paused { by: String },
+    Verdict { reasons: Vec<Wait> },
+
+    // On the way
+    Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
+    QuietButUnproved { why: String },
+    MgrOnNode { mgr: String },
+    MaintenancePending,
+    NooutPending { host: HostName },
+    GuestsAboard { guests: Vec<GuestId> },
+    MoveFails { guest: GuestId, tries: u32, error: String },
+    HaStuck { guest: GuestId },
+    SecondLook { since: Time },
+    Technician,
+    HandsOff,
+    NodeNotBack,
+    Unproved { check: ProofCheck, why: String },
+    Soaking { until: Time },
+    NooutStillSet { host: HostName },
+    MaintenanceStillOn,
+    GuestsNotHome { guests: Vec<GuestId> },
+    WorkOrderPending,
+    SecondFailure { what: String },
+    StrandedGuests { guests: Vec<GuestId> },
+    EffectFails { effect: String, error: String },
+}
+
+impl Wait {
+    /// What the wait is about, without readings that change from turn to turn: two waits with the same subject
+    /// are one wait, told once.
+    pub fn subject(&self) -> String {
+        use Wait::*;
+        let name = self.name();
+        match self {
+            CannotSee { source, .. } => format!("{name}/{source:?}"),
+            HaNoCandidate { guest, .. }
+            | HaGuestInError { guest, .. }
+            | NoTarget { guest, .. }
+            | Unmovable { guest, .. }
+            | GuestLocked { guest, .. }
+            | ForeignMove { guest }
+            | ContainerRestarts { guest }
+            | ShutsDown { guest }
+            | OutsideApproval { guest }
+            | MoveFails { guest, .. }
+            | HaStuck { guest } => format!("{name}/{guest}"),
+            HaRuleBroken { rule, .. } => format!("{name}/{rule}"),
+            NoHand { what } | HaDead { who: what } | SecondFailure { what } => format!("{name}/{what}"),
+            NoSpareFor { lost: node, .. }
+            | BackupRunning { node }
+            | NoQuorum { member: node }
+            | NodeOffline { node } => {
+                format!("{name}/{node}")
+            }
+            CephHealth { code, .. } => format!("{name}/{code}"),
+            TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
+            ForeignFlag { flag } => format!("{name}/{flag}"),
+            MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
+            Approval { hash } => format!("{name}/{hash}"),
+            Unproved { check, .. } => format!("{name}/{check}"),
+            Soaking { until } => format!("{name}/{until}"),
+            Verdict { reasons } => {
+                let all: BTreeSet<String> = reasons.iter().map(Self::subject).collect();
+                format!("{name}/{}", all.into_iter().collect::<Vec<_>>().join(","))
+            }
+            EffectFails { effect, .. } => format!("{name}/{effect}"),
+            _ => name,
+        }
+    }
+
+    /// The kind alone, from a closed set: a metric label.
+    pub fn name(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(fields)) => {
+                fields.get("wait").and_then(|v| v.as_str()).unwrap_or("wait").to_owned()
+            }
+            _ => "wait".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Waits in words: what is in the way, and what a person can do about it.
+
+use std::fmt;
+
+use super::ids::{GuestId, NodeName};
+use super::wait::{Source, Wait};
+
+/// `101, 102 and 103`; beyond eight the rest is counted.
+pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    match all.as_slice() {
+        [] => "none".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] if all.len() <= 8 => format!("{} and {last}", first.join(", ")),
+        _ => format!("{} and {} more", all[..8].join(", "), all.len() - 8),
+    }
+}
+
+fn guests(ids: &[GuestId]) -> String {
+    format!("{} {}", if ids.len() == 1 { "guest" } else { "guests" }, list(ids))
+}
+
+fn blockers(all: &[(NodeName, String)]) -> String {
+    all.iter().map(|(node, why)| format!("{node}: {why}")).collect::<Vec<_>>().join("; ")
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Wait::*;
+        match self {
+            CannotSee { source, why } => write!(f, "cannot see {source}: {why}"),
+            NoQuorum { member } => write!(f, "{member} has no quorum; what it shows may be old"),
+            QuorumAfter { votes_left, votes_total } => {
+                write!(f, "without the node {votes_left} of {votes_total} votes stay, which is no majority")
+            }
+            TwoNodesOnly => f.write_str("only one other member is online; nobody can confirm what it says"),
+            NotAMember { node } => write!(f, "{node} is not a member of this cluster"),
+            NodeOffline { node } => write!(f, "{node} is offline"),
+            HaDisarmed => f.write_str("HA is disarmed"),
+            HaDead { who } => write!(f, "{who} has not reported for more than 30 s"),
+            HaNoCandidate { guest, why } => write!(f, "HA has no place for guest {guest}: {why}"),
+            HaGuestInError { guest, state } => write!(f, "HA shows guest {guest} in state {state}"),
+            HaRuleBroken { rule, text } => write!(f, "HA does not apply rule {rule}: {text}"),
+            NoHand { what } => write!(f, "the root helper is not installed, so pitlane cannot {what}"),
+            NoTarget { guest, blockers: all } => {
+                write!(f, "no node can take guest {guest} ({})", blockers(all))
+            }
+            Unmovable { guest, why } => write!(f, "guest {guest} cannot move: {why}"),
+            GuestLocked { guest, lock } => write!(f, "guest {guest} is locked ({lock})"),
+            BackupRunning { node } => write!(f, "a backup runs on {node}"),
+            ForeignMove { guest } => write!(f, "somebody else is moving guest {guest}"),
+            ContainerRestarts { guest } => write!(f, "container {guest} has to restart to move"),
+            ShutsDown { guest } => {
+                write!(f, "guest {guest} cannot move and will be shut down for the time of the work")
+            }
+            NoSpareFor { lost, guests: left } => {
+                write!(f, "afterwards a loss of {lost} would leave {} without a place", guests(left))
+            }
+            NoSpareQuorum { votes_left, votes_total } => write!(
+                f,
+                "with the node out, one more loss leaves {votes_left} of {votes_total} votes, which is no majority"
+            ),
+            CephNoQuorum { have, monitors } => write!(f, "Ceph has {have} of {monitors} monitors in quorum"),
+            CephUnexpected { presence } => write!(f, "Ceph is not as declared: {presence}"),
+            CephHealth { code, summary } => write!(f, "Ceph reports {code}: {summary}"),
+            PgsUnclean { states } => write!(f, "placement groups are not clean: {states}"),
+            NoStandbyMgr => f.write_str("Ceph has no standby manager on another node"),
+            MonsAfter { left, monitors } => {
+                write!(f, "without the node {left} of {monitors} monitors stay, which is no majority")
+            }
+            HostUnknown { node } => write!(f, "no CRUSH host can be matched to {node}"),
+            OsdsDown { osds } => write!(f, "OSDs {} are down or out", list(osds)),
+            NotOkToStop { host, bad_pgs } => {
+                write!(f, "stopping all OSDs of {host} together would stop {bad_pgs} placement groups")
+            }
+            EmptyAnswer { host } => write!(f, "Ceph says yes for {host} but counted no placement group"),
+            TooFewCopies { pool, have, need } => {
+                write!(f, "pool {pool} would have {have} copies while it needs {need}")
+            }
+            NoSpareCopy { pool, have } => write!(f, "pool {pool} would have {have} copies and none to spare"),
+            ForeignNoout { host } => write!(f, "noout is already set on {host}, not by us"),
+            ForeignFlag { flag } => write!(f, "Ceph's flag {flag} is set, not by us"),
+            NodesOut { out, max } => write!(f, "already out: {} (at most {max} at once)", list(out)),
+            DomainOut { domain, out } => write!(f, "{out} of the same failure domain {domain} is out"),
+            DrainsToday { count, max } => write!(f, "{count} drains in the last 24 hours (at most {max})"),
+            ManyAlarm { nodes, max } => {
+                write!(
+                    f,
+                    "{} alarm at once (more than {max}): looks like a room, a feed or a rule",
+                    list(nodes)
+                )
+            }
+            MissingPrivilege { privilege, path } => write!(f, "our token lacks {privilege} on {path}"),
+            ObserveOnly => f.write_str("mode observe: nothing is touched"),
+            Approval { hash } => write!(f, "waits for a person to approve plan {}", hash.short()),
+            OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
+            Paused { by } => write!(f, "paused by {by}"),
+            Verdict { reasons } => {
+                write!(
+                    f,
+                    "may not leave now: {}",
+                    reasons.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
+                )
+            }
+            Unconfirmed { episodes, needed, steady_for } => {
+                write!(f, "{episodes} of {needed} episodes seen, not yet steady for {steady_for}")
+            }
+            QuietButUnproved { why } => write!(f, "quiet, but nobody has seen that it is good: {why}"),
+            MgrOnNode { mgr } => write!(f, "Ceph's active manager {mgr} is still on the node"),
+            MaintenancePending => f.write_str("HA maintenance is asked for and not yet in effect"),
+            NooutPending { host } => write!(f, "noout on {host} is not yet set"),
+            GuestsAboard { guests: aboard } => write!(f, "still aboard: {}", guests(aboard)),
+            MoveFails { guest, tries, error } => {
+                write!(f, "guest {guest} did not move in {tries} tries: {error}")
+            }
+            HaStuck { guest } => write!(f, "HA does not move guest {guest}"),
+            SecondLook { since } => write!(f, "seen empty at {since}; a second look follows"),
+            Technician => f.write_str("waits for the technician"),
+            HandsOff => f.write_str("cancelled; waits until the technician has left the machine"),
+            NodeNotBack => f.write_str("waits for the node to come back online"),
+            Unproved { check, why } => write!(f, "{check} is not good: {why}"),
+            Soaking { until } => write!(f, "all checks good; watched until {until}"),
+            NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
+            MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
+            GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
+            WorkOrderPending => f.write_str("the work order is not yet written"),
+            SecondFailure { what } => write!(f, "a second failure: {what}"),
+            StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
+            EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
+        }
+    }
+}
+
+impl Wait {
+    /// What a person can do. Plain instructions, with the command where there is one.
+    pub fn remedy(&self) -> String {
+        use Wait::*;
+        match self {
+            CannotSee { source: Source::Ceph | Source::OkToStop, .. } => {
+                "check Ceph's monitors and pitlane's key".into()
+            }
+            CannotSee { source: Source::Hand, .. } => {
+                "check the SSH key and that pitlane-hand is installed on the members".into()
+            }
+            CannotSee { source: Source::Sensor, .. } => {
+                "check the sensor's source and the policy's sensor query".into()
+            }
+            CannotSee { .. } => "check that the members answer and that the token is valid".into(),
+            NoQuorum { .. } | QuorumAfter { .. } => {
+                "bring the missing members or the quorum device back first".into()
+            }
+            TwoNodesOnly => "bring another member online".into(),
+            NotAMember { .. } => "write the name as /cluster/status spells it".into(),
+            NodeOffline { .. } => "a node that is down cannot be drained; see to its guests with HA".into(),
+            HaDisarmed => "ha-manager crm-command arm-ha, or POST /cluster/ha/status/arm-ha".into(),
+            HaDead { .. } => "systemctl status pve-ha-crm pve-ha-lrm on that node".into(),
+            HaNoCandidate { .. } | HaRuleBroken { .. } => {
+                "change the HA rule, or make room on an allowed node".into()
+            }
+            HaGuestInError { guest, .. } => {
+                format!("ha-manager set {guest} --state disabled, mend it, then --state started")
+            }
+            NoHand { .. } => "install pitlane-hand on the members and configure hand:".into(),
+            NoTarget { .. } => "free memory or vCPUs elsewhere, or shut the guest down".into(),
+            Unmovable { .. } => {
+                "detach the device, move the disk to shared storage, or shut the guest down".into()
+            }
+            GuestLocked { guest, lock } if lock == "migrate" => {
+                format!("if no task runs for it: qm unlock {guest}, as root on its node")
+            }
+            GuestLocked { .. } | BackupRunning { .. } | ForeignMove { .. } => "wait until it is done".into(),
+            ContainerRestarts { .. } => "approve the plan, or set containers: restart in the policy".into(),
+            ShutsDown { .. } => "approve the plan, or set immovable: block in the policy".into(),
+            NoSpareFor { .. } | NoSpareQuorum { .. } => {
+                "know the risk, or add capacity or a member first".into()
+            }
+            CephNoQuorum { .. } | MonsAfter { .. } => "bring the missing monitors back first".into(),
+            CephUnexpected { .. } => "write ceph: none, external or hyperconverged as it is".into(),
+            CephHealth { code, .. } => format!("mend it, or add {code} to limits.ceph_benign"),
+            PgsUnclean { .. } => "wait until Ceph is clean".into(),
+            NoStandbyMgr => "add a manager on another node".into(),
+            HostUnknown { .. } => "check ceph osd tree and the OSDs' hostname".into(),
+            OsdsDown { .. } => "bring them back first".into(),
+            NotOkToStop { .. } | TooFewCopies { .. } => {
+                "wait for recovery, or give the pool more copies".into()
+            }
+            EmptyAnswer { .. } => "look at ceph osd tree: are the host's OSDs up?".into(),
+            NoSpareCopy { .. } => "know the risk: one more failure stops or loses data".into(),
+            ForeignNoout { host } => format!("ask who set it; ceph osd unset-group noout {host}"),
+            ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
+            NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
+            DrainsToday { .. } => "wait, or raise budgets.drains_per_day".into(),
+            ManyAlarm { .. } => "look at the room, the feed and the alert rule".into(),
+            MissingPrivilege { privilege, path } => {
+                format!("give the token a role with {privilege} on {path}")
+            }
+            ObserveOnly => "set mode: approve or mode: act when you trust it".into(),
+            Approval { hash } => format!("pitlane approve CASE --plan {}", hash.short()),
+            OutsideApproval { .. } => "look at the new plan and approve it".into(),
+            Paused { .. } => "pitlane resume".into(),
+            Verdict { reasons } => reasons.first().map(Self::remedy).unwrap_or_default(),
+            QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
+            MoveFails { guest, .. } | HaStuck { guest } => {
+                format!("read the task log of guest {guest} and mend the cause")
+            }
+            Technician => "pitlane done CASE when the work is done".into(),
+            HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),
+            NodeNotBack => "switch the node on".into(),
+            SecondFailure { .. } => {
+                "look at the other node first; pitlane abort CASE gives everything back".into()
+            }
+            StrandedGuests { .. } => {
+                "let HA recover its guests; start the others by hand or bring the node back".into()
+            }
+            EffectFails { .. } => "see the log; pitlane tries again".into(),
+            _ => "nothing; pitlane goes on by itself".into(),
+        }
+    }
+}

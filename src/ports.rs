@@ -1,0 +1,172 @@
+//! What the loop needs from outside. An adapter implements one of these; the simulated cluster implements all.
+//!
+//! Every call ends: adapters keep their own deadlines, the loop keeps one above them. An error here is a [`Trouble`]:
+//! what a person needs to know, without the library that it came from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+
+use crate::model::alert::Episode;
+use crate::model::fault::FaultKey;
+use crate::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
+use crate::model::note::Note;
+use crate::model::observed::{CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView};
+use crate::model::plan::How;
+use crate::model::request::{Reply, Request};
+use crate::model::rules::SensorQuery;
+use crate::model::seen::{Seen, Trouble};
+use crate::model::state::{Decision, State};
+use crate::model::step::{Outcome, StepId, Switch, WorkOrder};
+use crate::model::time::Time;
+
+/// Proxmox VE, through its HTTP API.
+#[async_trait]
+pub trait Pve: Send + Sync {
+    /// One look. `nodes`: to be read in full, and never to be asked through. `guests`: to be read in full wherever
+    /// they are. With no nodes at most four calls are made. Parts that could not be read say so; the call never fails.
+    async fn look(&self, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView;
+
+    /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
+    ///
+    /// # Errors
+    /// [`Trouble::TooSlow`]: it may have begun all the same.
+    async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble>;
+
+    /// Cancels a task of ours. Best effort; what it left behind is seen by the next look.
+    async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble>;
+
+    /// Starts a stopped guest, or resumes a paused one. Accepted, not done: look.
+    async fn start(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble>;
+
+    /// Asks a running guest to shut down, never by force. Accepted, not done: look.
+    async fn shutdown(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble>;
+}
+
+/// One guest's move, as Proxmox is asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    pub guest: GuestId,
+    pub kind: GuestKind,
+    pub from: NodeName,
+    pub to: NodeName,
+    pub how: How,
+    /// Never to be asked through: the node under maintenance.
+    pub avoid: NodeName,
+}
+
+/// The root helper on the members: what Proxmox's API cannot do.
+#[async_trait]
+pub trait Hand: Send + Sync {
+    /// Asks a member other than those in `avoid`.
+    async fn show(&self, avoid: &BTreeSet<NodeName>) -> Seen<HandView>;
+    async fn maintenance(&self, node: &NodeName, to: Switch) -> Result<(), Trouble>;
+    async fn noout(&self, host: &HostName, to: Switch, avoid: &NodeName) -> Result<(), Trouble>;
+    async fn fail_mgr(&self, mgr: &str, avoid: &NodeName) -> Result<(), Trouble>;
+}
+
+/// Ceph, through its own client with a narrow key.
+#[async_trait]
+pub trait Ceph: Send + Sync {
+    /// Quorum first, in the same round as everything else.
+    async fn look(&self) -> Seen<CephView>;
+    /// One joint question for all OSDs of the host, resolved from the tree.
+    async fn ok_to_stop(&self, host: &HostName, view: &CephView) -> Seen<OkToStop>;
+    async fn noout(&self, host: &HostName, to: Switch) -> Result<(), Trouble>;
+    async fn fail_mgr(&self, mgr: &str) -> Result<(), Trouble>;
+}
+
+/// Where the truth about a part can be read.
+#[async_trait]
+pub trait Sensors: Send + Sync {
+    async fn read(&self, fault: &FaultKey, query: &SensorQuery) -> Seen<Reading>;
+}
+
+/// A ticket system. Every call carries the step's id; doing one twice is doing it once.
+#[async_trait]
+pub trait Tickets: Send + Sync {
+    async fn open(&self, key: &StepId, case: CaseId, order: &WorkOrder) -> Result<TicketRef, Trouble>;
+    async fn reopen(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble>;
+    async fn comment(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble>;
+    async fn close(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble>;
+    async fn look(&self, case: CaseId) -> Seen<WorkOrderView>;
+}
+
+/// What is remembered. One writer; a commit is all or nothing.
+#[async_trait]
+pub trait Store: Send + Sync {
+    async fn load(&self) -> Result<State, Trouble>;
+
+    /// Episodes that still fire, and those that ended after `since`.
+    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble>;
+
+    /// Cases (compare-and-swap on the revision), notes, planned steps, replies and pause: in one transaction.
+    ///
+    /// # Errors
+    /// [`Uncommitted::Conflict`]: somebody else decided meanwhile; load, look and decide again.
+    async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted>;
+
+    /// What became of a step.
+    async fn record(&self, step: &StepId, at: Time, outcome: &Outcome) -> Result<(), Trouble>;
+
+    /// Durable when it returns. Within an episode only firing → resolved is kept.
+    async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble>;
+
+    /// A delivery that we could not read, kept for people. Durable when it returns.
+    async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble>;
+
+    /// Durable when it returns; the same id twice is one request.
+    async fn request(&self, request: &Request) -> Result<(), Trouble>;
+
+    /// What became of a request; `None` while nobody has decided.
+    async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble>;
+}
+
+/// What a delivery changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ingested {
+    pub new: usize,
+    pub resolved: usize,
+    pub known: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Uncommitted {
+    #[error("somebody else decided meanwhile")]
+    Conflict,
+    #[error("{0}")]
+    Trouble(Trouble),
+}
+
+/// What the faces read from the store.
+#[async_trait]
+pub trait Archive: Send + Sync {
+    /// Newest first, open ones before closed ones.
+    async fn cases(&self, limit: usize) -> Result<Vec<crate::model::case::Case>, Trouble>;
+    async fn case(&self, id: CaseId) -> Result<Option<crate::model::case::Case>, Trouble>;
+    /// A case's story (`None`: everything), oldest first, after the given sequence number.
+    async fn journal(
+        &self,
+        case: Option<CaseId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Note)>, Trouble>;
+    async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, crate::model::step::Attempt>, Trouble>;
+}
+
+/// What time it is. Stories bring their own.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Time;
+}
