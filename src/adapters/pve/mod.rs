@@ -8,16 +8,20 @@
 //! outcome it does not know, and never turns an answer it cannot read into an empty one. It has no call that deletes a
 //! guest, a disk, a backup or a snapshot.
 
+pub mod bindings;
 pub mod calls;
 pub mod classify;
 pub mod client;
+pub mod detail;
 pub mod endpoint;
 pub mod error;
 pub mod https;
 pub mod request;
 pub mod tls;
 pub mod transport;
+mod trouble;
 pub mod upid;
+pub mod views;
 pub mod wire;
 
 pub use client::{Answer, Client, Limits, Route};

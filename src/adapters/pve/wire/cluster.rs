@@ -125,6 +125,11 @@ impl ClusterOptions {
     pub fn shutdown_policy(&self) -> &str {
         self.ha.as_ref().and_then(|ha| ha.0.get("shutdown_policy")).map_or("conditional", |policy| policy)
     }
+
+    /// HA moves its guests by itself to even the load (since 9.1).
+    pub fn auto_rebalance(&self) -> bool {
+        self.crs.as_ref().and_then(|crs| crs.0.get("ha-auto-rebalance")).is_some_and(|word| &**word == "1")
+    }
 }
 
 /// A property string: an object in the answers of most versions, `a=b,c=d` in others.

@@ -144,7 +144,24 @@ pub struct HaRule {
     pub disable: Option<Flag>,
     /// A rule with errors is silently not applied.
     #[serde(default)]
-    pub errors: Table<Items>,
+    pub errors: Table<Texts>,
+}
+
+/// Sentences: one, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Texts {
+    Many(Vec<Text>),
+    One(Text),
+}
+
+impl Texts {
+    pub fn all(&self) -> &[Text] {
+        match self {
+            Texts::Many(texts) => texts,
+            Texts::One(text) => std::slice::from_ref(text),
+        }
+    }
 }
 
 /// A row of `/cluster/ha/groups` (8.x; gone when 9.x has made rules of them).
