@@ -80,8 +80,14 @@ pub enum Action {
         on: NodeName,
         guest: GuestId,
     },
-    /// Start a guest that was running before we moved it.
+    /// Start a guest that was running before we moved it or shut it down.
     Start {
+        guest: GuestId,
+        kind: GuestKind,
+        on: NodeName,
+    },
+    /// Shut a guest down that cannot move: by policy and approval only.
+    Shutdown {
         guest: GuestId,
         kind: GuestKind,
         on: NodeName,
