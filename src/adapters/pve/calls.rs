@@ -6,20 +6,13 @@
 use http::Method;
 
 use super::{request::Call, upid::Upid, wire::*};
+pub use crate::model::observed::GuestKind;
 
-/// Virtual machine or container; the two halves of the API differ in small things.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GuestKind {
-    Qemu,
-    Lxc,
-}
-
-impl GuestKind {
-    pub fn segment(self) -> &'static str {
-        match self {
-            GuestKind::Qemu => "qemu",
-            GuestKind::Lxc => "lxc",
-        }
+/// Virtual machines and containers have a half of the API each, alike but for small things.
+fn half(kind: GuestKind) -> &'static str {
+    match kind {
+        GuestKind::Qemu => "qemu",
+        GuestKind::Lxc => "lxc",
     }
 }
 
@@ -34,7 +27,7 @@ pub struct GuestAt<'a> {
 impl GuestAt<'_> {
     fn call<T>(self, method: Method, rest: &[&str]) -> Call<T> {
         let vmid = self.vmid.to_string();
-        Call::on(method, self.node, &[&[self.kind.segment(), vmid.as_str()], rest].concat())
+        Call::on(method, self.node, &[&[half(self.kind), vmid.as_str()], rest].concat())
     }
 }
 
@@ -144,8 +137,10 @@ pub fn node_storages(node: &str) -> Call<Vec<StorageRow>> {
 pub fn replication_jobs(node: &str) -> Call<Vec<ReplicationJob>> {
     Call::on(Method::GET, node, &["replication"])
 }
+/// With the state of every running virtual machine as QEMU itself names it.
 pub fn guests(node: &str, kind: GuestKind) -> Call<Vec<GuestRow>> {
-    Call::on(Method::GET, node, &[kind.segment()])
+    let call = Call::on(Method::GET, node, &[half(kind)]);
+    if kind == GuestKind::Qemu { call.with("full", 1) } else { call }
 }
 /// Answers at once and acts two seconds later; there is no task.
 pub fn node_power(node: &str, command: NodeCommand) -> Call<Nothing> {

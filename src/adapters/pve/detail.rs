@@ -141,3 +141,13 @@ pub fn live_of_row(kind: GuestKind, row: &wire::GuestRow) -> LiveState {
         lock: row.lock.as_ref().map(|lock| lock.0.clone()),
     }
 }
+
+impl NodeAnswers {
+    /// The state of every guest the node lists.
+    pub fn live(&self) -> BTreeMap<GuestId, LiveState> {
+        let of = |kind, rows: &[wire::GuestRow]| -> Vec<(GuestId, LiveState)> {
+            rows.iter().filter_map(|row| Some((guest_id(row.vmid)?, live_of_row(kind, row)))).collect()
+        };
+        of(GuestKind::Qemu, &self.qemu).into_iter().chain(of(GuestKind::Lxc, &self.lxc)).collect()
+    }
+}

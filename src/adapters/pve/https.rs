@@ -30,7 +30,7 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> ConnectionLimits {
-        ConnectionLimits { connect: Duration::from_secs(5), body_bytes_max: 32 * 1024 * 1024 }
+        ConnectionLimits { connect: Duration::from_secs(3), body_bytes_max: 32 * 1024 * 1024 }
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Preconditions {
     pub local_resources: Vec<Text>,
     #[serde(default, rename = "mapped-resource-info")]
     pub mapped_resource_info: Table<MappedResource>,
+    /// 9.x: the node can carry the firewall's established connections over.
+    #[serde(rename = "has-dbus-vmstate")]
+    pub has_dbus_vmstate: Option<Flag>,
     /// HA guests that would be moved along.
     #[serde(default, rename = "dependent-ha-resources")]
     pub dependent_ha_resources: Vec<Text>,
