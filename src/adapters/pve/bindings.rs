@@ -125,7 +125,7 @@ impl<'a> Drive<'a> {
     fn size(&self) -> u64 {
         let Some((_, text)) = self.options.iter().find(|(name, _)| *name == "size") else { return 0 };
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let power = match text[digits.len()..].as_bytes().first().map(u8::to_ascii_uppercase) {
+        let power = match text.as_bytes()[digits.len()..].first().map(u8::to_ascii_uppercase) {
             None => 0,
             Some(b'K') => 1,
             Some(b'M') => 2,
