@@ -96,21 +96,22 @@ impl Round<'_> {
     async fn start(&self) -> Result<Start, Trouble> {
         let mut route = self.route.clone();
         let mut without_quorum = None;
-        loop {
+        // Each member at most once.
+        for _ in self.pve.client.endpoints() {
             let at = self.pve.clock.now();
-            match self.ask(calls::cluster_status(), &route).await {
+            let answer = match self.ask(calls::cluster_status(), &route).await {
+                Ok(answer) => answer,
                 Err(e) => return without_quorum.ok_or_else(|| e.into()),
-                Ok(answer) => {
-                    let quorate = answer.value.quorate() != Some(false);
-                    route.avoid.insert(answer.via.clone());
-                    let start = Start { member: NodeName(answer.via), status: answer.value, at };
-                    if quorate {
-                        return Ok(start);
-                    }
-                    without_quorum.get_or_insert(start);
-                }
+            };
+            let quorate = answer.value.quorate() != Some(false);
+            route.avoid.insert(answer.via.clone());
+            let start = Start { member: NodeName(answer.via), status: answer.value, at };
+            if quorate {
+                return Ok(start);
             }
+            without_quorum.get_or_insert(start);
         }
+        without_quorum.ok_or_else(|| Trouble::NotConfigured("no member of the cluster is named".to_owned()))
     }
 
     async fn opinion(&self, start: &Start) -> Found<Opinion> {
