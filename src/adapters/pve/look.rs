@@ -27,12 +27,16 @@ use crate::model::time::Time;
 /// A reading and when it was true.
 pub(super) type Found<T> = Result<(T, Time), Trouble>;
 
-pub(super) async fn look(pve: &Proxmox, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView {
-    let route = Route::avoiding(nodes.iter().map(NodeName::as_str));
+pub(super) async fn look(
+    pve: &Proxmox,
+    nodes: &BTreeSet<NodeName>,
+    guests: &BTreeSet<GuestId>,
+    avoid: &BTreeSet<NodeName>,
+) -> PveView {
+    let route = Route::avoiding(avoid.iter().map(NodeName::as_str));
     let round = Round { pve, route, until: Instant::now() + pve.look_within };
-    let deep = !nodes.is_empty() || !guests.is_empty();
-    let mut view = round.cluster(deep).await;
-    if deep {
+    let mut view = round.cluster(!nodes.is_empty()).await;
+    if !nodes.is_empty() || !guests.is_empty() {
         round.closer(&mut view, nodes, guests).await;
     }
     view
