@@ -607,7 +607,7 @@ fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             let call = pitlane::sim::world::MigrateCall {
                 guest: id,
                 kind: row.kind,
-                source: row.node.clone(),
+                node: row.node.clone(),
                 target: (*node).into(),
                 online: row.aboard(),
                 restart: row.aboard(),
