@@ -90,8 +90,7 @@ impl World {
     }
 
     fn accept_move(&mut self, guest: GuestId, target: &NodeName) -> Option<String> {
-        let online =
-            self.ha.nodes.get(target).is_some_and(|m| m.state == HaNodeState::Online);
+        let online = self.ha.nodes.get(target).is_some_and(|m| m.state == HaNodeState::Online);
         if !online {
             return Some(format!("crm command error - node not online: migrate {guest} {target}"));
         }
