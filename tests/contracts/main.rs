@@ -7,4 +7,5 @@ mod pve_replay;
 mod pve_schema;
 mod pve_scripted;
 mod pve_server;
+mod pve_timelines;
 mod pve_told;
