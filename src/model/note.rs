@@ -26,6 +26,8 @@ pub enum Noted {
     // Opening and believing
     AlarmOpened { node: NodeName, fault: FaultKey },
     PersonOpened { node: NodeName, by: Person, reason: String },
+    /// A person asks for what an alarm had opened already.
+    PersonJoined { by: Person, reason: String },
     FaultJoined { fault: FaultKey },
     Steady { fault: FaultKey, spell: Period },
     Flapping { fault: FaultKey, episodes: u32, within: Period },
@@ -44,9 +46,7 @@ pub enum Noted {
     DrainBegins { node: NodeName },
     MgrFails { mgr: String },
     MaintenanceAsked { node: NodeName },
-    MaintenanceFound { node: NodeName },
     NooutAsked { host: HostName },
-    NooutFound { host: HostName },
     Leaves { guest: GuestId, name: String, to: NodeName, how: How },
     HaMoves { guest: GuestId, name: String, to: Option<NodeName> },
     ShutsDown { guest: GuestId, name: String, why: String },
@@ -62,10 +62,11 @@ pub enum Noted {
     WorkOrderAsked { title: String },
     WorkOrderWritten { ticket: TicketRef },
     WorkOrderReopened { round: u32, why: String },
+    WorkOrderAlso { fault: FaultKey },
     ClaimedDone { by: Person, note: String },
+    HandsOff { by: Person },
     Cancelled { by: Person, reason: String },
     Overrun { time_box: Period },
-    SecondFailure { what: String },
 
     // Proving
     NodeBack { node: NodeName },
@@ -76,6 +77,7 @@ pub enum Noted {
     // Giving back
     ReturnBegins { why: Ending },
     ReturnStopped { fault: FaultKey },
+    Heals { by: Person, host: HostName },
     NooutReturned { host: HostName },
     NooutGone { host: HostName },
     MaintenanceReturned { node: NodeName },
@@ -87,7 +89,7 @@ pub enum Noted {
     StaysAway { guest: GuestId, name: String, why: String },
     WorkOrderClosed,
     Died { node: NodeName, aboard: usize },
-    Closed { ending: Ending, took: Period },
+    Closed { ending: Ending, took: Period, stay: usize },
 
     // People and pitlane itself
     Remark { by: Person, text: String },

@@ -98,6 +98,7 @@ pub enum Wait {
     ForeignFlag { flag: String },
 
     // Budgets, rights, people
+    ForeignMaintenance { node: NodeName },
     NodesOut { out: Vec<NodeName>, max: u32 },
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
@@ -121,6 +122,8 @@ pub enum Wait {
     HaStuck { guest: GuestId },
     SecondLook { since: Time },
     Technician,
+    /// Somebody put guests on a node that was handed over.
+    CameAboard { guests: Vec<GuestId> },
     HandsOff,
     NodeNotBack,
     Unproved { check: ProofCheck, why: String },
@@ -163,6 +166,13 @@ impl Wait {
             }
             CephHealth { code, .. } => format!("{name}/{code}"),
             TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
+            CameAboard { guests }
+            | StrandedGuests { guests }
+            | GuestsAboard { guests }
+            | GuestsNotHome { guests } => {
+                format!("{name}/{guests:?}")
+            }
+            OsdsDown { osds } => format!("{name}/{osds:?}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
             Approval { hash } => format!("{name}/{hash}"),
@@ -174,6 +184,15 @@ impl Wait {
             }
             EffectFails { effect, .. } => format!("{name}/{effect}"),
             _ => name,
+        }
+    }
+
+    /// What it is about first of all: a wait is told again only when this changes.
+    pub fn headline(&self) -> String {
+        match self {
+            Self::Verdict { reasons } => reasons.first().map(Self::headline).unwrap_or_default(),
+            Self::OsdsDown { .. } => self.name(),
+            other => other.subject(),
         }
     }
 
@@ -194,6 +213,8 @@ impl Wait {
                 | Technician
                 | MgrOnNode { .. }
                 | Unconfirmed { .. }
+                | ObserveOnly
+                | HandsOff
         )
     }
 

@@ -75,6 +75,7 @@ impl Teller {
                 Ok(())
             }
             ["page", node] => self.look_at_page(node),
+            ["status"] => self.look_at_status().await,
             ["verdict", node] => self.look_at_verdict(node),
             ["restart"] => {
                 self.restart();
@@ -137,6 +138,17 @@ impl Teller {
         let node = NodeName::from(node);
         let case = shown.state.cases.iter().find(|case| case.node == node).ok_or("no case for that node")?;
         Ok(shown.safe_to_power_off(case.id, self.now()).map(|_| ()))
+    }
+
+    /// What each open case waits for, and what a person can do.
+    async fn look_at_status(&mut self) -> Result<(), String> {
+        let now = self.now();
+        for case in self.store.cases(100).await.map_err(|t| t.to_string())?.iter().filter(|c| c.open()) {
+            if let Some(wait) = &case.wait {
+                self.remarks.push((now, format!("(status of case {}: {wait}; to do: {})", case.id, wait.remedy())));
+            }
+        }
+        Ok(())
     }
 
     /// The verdict that the last turn showed, check by check.

@@ -14,6 +14,10 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
     let switch = |word: &str| if word == "on" { Switch::On } else { Switch::Off };
     match words {
         ["technician", "closes", node] => world.technician_closes(&(*node).into()),
+        // The chassis is closed, and the machine stays off.
+        ["technician", "leaves", node] => {
+            world.nodes.get_mut(&NodeName::from(*node)).ok_or("no such node")?.technician = false;
+        }
         ["dies", node] => world.node_dies(&(*node).into()),
         ["boots", node] => world.node_boots(&(*node).into()),
         ["cut", node] => world.cut(&(*node).into(), Cut::Network),

@@ -142,6 +142,7 @@ fn guest_in(kind: &str, id: u32, node: &str, details: &[&str], builder: Builder)
         let mut next = || rest.next().copied().ok_or_else(|| format!("{word} what?"));
         match *word {
             "ha" => ha = true,
+            "noboot" => changes.push(Box::new(|g| g.onboot = false)),
             "template" => changes.push(Box::new(|g| g.template = true)),
             "deaf" => changes.push(Box::new(|g| g.deaf = true)),
             "gib" => {

@@ -51,9 +51,6 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
     }
     if turn.case.owed.maintenance.is_none() {
         if ha.maintenance_requested(&node) {
-            if turn.case.wait.is_none() {
-                turn.note(Noted::MaintenanceFound { node: node.clone() });
-            }
             return if ha.in_maintenance(&node) { Ok(()) } else { Err(Wait::MaintenancePending) };
         }
         turn.case.owed.maintenance = Some(debt(turn, "the node is being drained"));
@@ -83,12 +80,7 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
             debt.seen = true;
             return Ok(());
         }
-        None if set => {
-            if turn.case.wait.is_none() {
-                turn.note(Noted::NooutFound { host });
-            }
-            return Ok(());
-        }
+        None if set => return Ok(()),
         Some(_) => {}
         None => {
             turn.case.owed.noout =
@@ -150,7 +142,8 @@ fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
     !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
 }
 
-/// A repeated effect is told once.
-fn already_tried(turn: &Turn, subject: &str) -> bool {
-    turn.view.state.ledger.contains_key(&crate::model::step::StepId::new(turn.case.id, subject))
+/// Was this asked for since the phase began? A repeated effect is told once.
+pub fn already_tried(turn: &Turn, subject: &str) -> bool {
+    let id = crate::model::step::StepId::new(turn.case.id, subject);
+    turn.view.state.ledger.get(&id).is_some_and(|attempt| attempt.at >= turn.case.phase.since())
 }

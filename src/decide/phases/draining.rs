@@ -26,10 +26,6 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         return Ok(died);
     }
     if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
-        let known = turn.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
-        if let (Wait::SecondFailure { what }, false) = (&wait, known) {
-            turn.note(Noted::SecondFailure { what: what.clone() });
-        }
         return Err(wait);
     }
     owe_all(turn)?;
