@@ -55,6 +55,7 @@ pub enum Noted {
     MoveFailed { guest: GuestId, error: String },
     MoveCancelled { guest: GuestId, after: Period },
     CameBack { guest: GuestId, name: String },
+    Outgrown { guest: GuestId },
     Empty { node: NodeName },
 
     // With the technician

@@ -70,6 +70,9 @@ impl fmt::Display for Noted {
             CameBack { guest, name } => {
                 write!(f, "Guest {guest} ({name}) is on the node again; it has to leave.")
             }
+            Outgrown { guest } => {
+                write!(f, "Guest {guest} is aboard and not part of the plan; the node is judged anew.")
+            }
             Empty { node } => write!(f, "{node} is empty, seen twice."),
 
             HandedOver { node } => write!(f, "{node} is the technician's now."),

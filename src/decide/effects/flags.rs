@@ -116,7 +116,9 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
     let Some(debt) = turn.case.owed.maintenance.clone() else { return Ok(()) };
     let node = turn.case.node.clone();
     let ha = turn.view.ha()?;
-    if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
+    // A dead node cannot show that it is over; what counts is that nobody asks for it any more.
+    let in_effect = ha.in_maintenance(&node) && turn.view.cluster()?.online(&node);
+    if !ha.maintenance_requested(&node) && !in_effect {
         if may_still_come(turn, &debt, "maintenance-on") {
             return Err(Wait::MaintenanceStillOn);
         }

@@ -12,6 +12,11 @@ use crate::model::wait::Wait;
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let next = drain(turn);
+    // A guest that the plan does not know wants a new plan: judged anew, approved anew, with everything held meanwhile.
+    if let Err(Wait::OutsideApproval { guest }) = &next {
+        turn.note(Noted::Outgrown { guest: *guest });
+        return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
+    }
     if let (Phase::Draining { empty, .. }, Err(wait)) = (&mut turn.case.phase, &next)
         && !matches!(wait, Wait::SecondLook { .. })
     {

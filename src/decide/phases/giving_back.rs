@@ -67,6 +67,7 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         debt.at = match &debt.at {
             same @ (Whereabouts::Stays { .. } | Whereabouts::ShutDown) => same.clone(),
             _ if guest.node == node => Whereabouts::Aboard,
+            coming @ Whereabouts::Returning { .. } => coming.clone(),
             _ => Whereabouts::Away { node: guest.node.clone() },
         };
     }
