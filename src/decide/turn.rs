@@ -76,6 +76,9 @@ impl<'a> Turn<'a> {
     /// Remembers what stands in the way; journals it when it is a new thing.
     pub fn waits(&mut self, wait: Wait) {
         let old = self.case.wait.as_ref();
+        // "Nobody looked yet" was never told, and gives way to whatever the look then brings.
+        let looked = |old: &&Wait| old.wants_a_deeper_look() == wait.wants_a_deeper_look();
+        let old = old.filter(looked);
         let known = old.is_some_and(|old| old.subject() == wait.subject());
         let told = old.is_some_and(|old| old.headline() == wait.headline());
         // The end of what was told is told, too: by whatever happened instead, or else by the quiet wait that follows.

@@ -94,8 +94,12 @@ impl Busy {
 
 /// On its node again: also as it was?
 fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Result<(), Wait> {
-    if !settled(guest) || may_still_leave(turn, id)? {
+    if may_still_leave(turn, id)? {
         return Ok(());
+    }
+    // Nothing moves it and it is locked all the same: somebody has to look.
+    if let Some(lock) = &guest.lock {
+        return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
     }
     let detail = turn.view.guest(id)?;
     let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
