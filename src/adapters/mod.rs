@@ -1,0 +1,6 @@
+//! The outside systems, one folder each; none knows another.
+
+pub mod ceph;
+mod child;
+pub mod hand;
+pub mod sensors;
