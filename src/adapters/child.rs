@@ -159,7 +159,8 @@ mod tests {
         let end = try_it(shell(&script, Duration::from_secs(2))).await;
         assert!(matches!(end, Err(ChildError::TooSlow { .. })), "{end:?}");
         assert!(began.elapsed() < Duration::from_secs(10));
-        let pid: i32 = std::fs::read_to_string(&file).expect("the script wrote it").trim().parse().expect("a pid");
+        let pid: i32 =
+            std::fs::read_to_string(&file).expect("the script wrote it").trim().parse().expect("a pid");
         let until = Instant::now() + Duration::from_secs(10);
         while alive(pid) {
             assert!(Instant::now() < until, "the grandchild {pid} still runs");

@@ -47,7 +47,9 @@ impl CephError {
         let connecting = said.contains("error connecting to the cluster");
         match answer.rc {
             // Looked for before the code: without a keyring it is 1, as for a dozen other things.
-            _ if said.contains("unable to find a keyring") || said.contains("no keyring found") => Self::NoKeyring,
+            _ if said.contains("unable to find a keyring") || said.contains("no keyring found") => {
+                Self::NoKeyring
+            }
             _ if said.contains("conf_read_file") => Self::NoConf { text },
             13 if connecting => Self::KeyUnknown,
             13 => Self::Denied { command, text },
@@ -62,7 +64,9 @@ impl CephError {
     pub fn leaves_doubt(&self) -> bool {
         match self {
             Self::TooSlow { .. } | Self::Garbled { .. } => true,
-            Self::Client { source, .. } => !matches!(source, ChildError::Missing { .. } | ChildError::Start { .. }),
+            Self::Client { source, .. } => {
+                !matches!(source, ChildError::Missing { .. } | ChildError::Start { .. })
+            }
             _ => false,
         }
     }

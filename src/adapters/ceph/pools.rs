@@ -17,10 +17,9 @@ pub fn pools(dump: &Dump, rules: &[Rule]) -> Result<Vec<Pool>, CephError> {
 
 fn one(pool: &DumpPool, dump: &Dump, rules: &[Rule]) -> Result<Pool, CephError> {
     let garbled = |why: String| CephError::Garbled { command: Command::OsdDump.text(), why };
-    let rule = rules
-        .iter()
-        .find(|rule| rule.rule_id == pool.crush_rule)
-        .ok_or_else(|| garbled(format!("pool {} has an unknown CRUSH rule {}", pool.pool_name, pool.crush_rule)))?;
+    let rule = rules.iter().find(|rule| rule.rule_id == pool.crush_rule).ok_or_else(|| {
+        garbled(format!("pool {} has an unknown CRUSH rule {}", pool.pool_name, pool.crush_rule))
+    })?;
     let kind = match pool.kind {
         1 => PoolKind::Replicated,
         3 => dump
@@ -66,10 +65,7 @@ mod tests {
     use super::*;
 
     fn rule(steps: &[(&str, i64, &str)]) -> Vec<RuleStep> {
-        steps
-            .iter()
-            .map(|&(op, num, kind)| RuleStep { op: op.into(), num, kind: kind.into() })
-            .collect()
+        steps.iter().map(|&(op, num, kind)| RuleStep { op: op.into(), num, kind: kind.into() }).collect()
     }
 
     #[test]

@@ -65,8 +65,9 @@ fn pgs(map: &PgMap) -> BTreeMap<String, u64> {
 }
 
 fn cluster_flags(dump: &Dump) -> BTreeSet<String> {
-    let from_text =
-        || dump.flags.iter().flat_map(|f| f.split(',')).filter(|f| !f.is_empty()).map(str::to_owned).collect();
+    let from_text = || {
+        dump.flags.iter().flat_map(|f| f.split(',')).filter(|f| !f.is_empty()).map(str::to_owned).collect()
+    };
     dump.flags_set.clone().unwrap_or_else(from_text)
 }
 
