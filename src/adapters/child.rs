@@ -40,7 +40,7 @@ pub enum ChildError {
     Missing { program: PathBuf },
     #[error("starting {}", program.display())]
     Start { program: PathBuf, source: io::Error },
-    #[error("no answer within {limit:?}")]
+    #[error("no answer within {limit:.0?}")]
     TooSlow { limit: Duration },
     #[error("an answer of more than {max} bytes")]
     TooLarge { max: usize },

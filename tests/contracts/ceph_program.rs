@@ -68,7 +68,12 @@ async fn each_way_to_fail_has_its_name() {
             "refused",
             "our key",
         ),
-        ("echo 'auth: unable to find a keyring on /x' >&2; exit 1".into(), "not_configured", "keyring"),
+        (
+            format!("echo '[errno 2] RADOS object not found {connecting}' >&2; exit 1"),
+            "not_configured",
+            "keyring",
+        ),
+        ("{ echo no keyring found at /x; echo Error EINVAL; } >&2; exit 22".into(), "refused", "22"),
         ("echo 'timed out' >&2; exit 1".into(), "unreachable", "no monitor"),
         (format!("echo '[errno 110] RADOS timed out {connecting}' >&2; exit 1"), "unreachable", "no monitor"),
         ("echo 'error calling conf_read_file' >&2; exit 1".into(), "not_configured", "configuration"),

@@ -10,7 +10,7 @@ use crate::model::seen::Trouble;
 pub enum CephError {
     #[error("running `ceph {command}`")]
     Client { command: String, source: ChildError },
-    #[error("`ceph {command}` gave no answer within {limit:?}")]
+    #[error("`ceph {command}` gave no answer within {limit:.0?}")]
     TooSlow { command: String, limit: Duration },
     #[error("no monitor let us in: {text}")]
     NoMonitor { text: String },
@@ -45,15 +45,14 @@ impl CephError {
         let said = answer.stderr.as_str();
         let (command, text) = (command.to_owned(), last_words(said));
         let connecting = said.contains("error connecting to the cluster");
+        // Never by the word "keyring": the client complains that there is none where its configuration points to, and
+        // goes on with the one that we gave it.
         match answer.rc {
-            // Looked for before the code: without a keyring it is 1, as for a dozen other things.
-            _ if said.contains("unable to find a keyring") || said.contains("no keyring found") => {
-                Self::NoKeyring
-            }
-            _ if said.contains("conf_read_file") => Self::NoConf { text },
             13 if connecting => Self::KeyUnknown,
             13 => Self::Denied { command, text },
+            _ if said.contains("conf_read_file") => Self::NoConf { text },
             1 | 110 if said.contains("timed out") => Self::NoMonitor { text },
+            _ if connecting && said.contains("[errno 2]") => Self::NoKeyring,
             _ if connecting => Self::NoMonitor { text },
             11 => Self::NotYet { text },
             rc => Self::Refused { command, rc, text },

@@ -29,7 +29,7 @@ pub enum HandError {
     Refused { member: NodeName, text: String },
     #[error("{member}: {text}")]
     ToolTooSlow { member: NodeName, text: String },
-    #[error("{member} gave no answer within {limit:?}")]
+    #[error("{member} gave no answer within {limit:.0?}")]
     TooSlow { member: NodeName, limit: Duration },
     #[error("the answer of {member}: {why}")]
     Garbled { member: NodeName, why: String },
