@@ -156,11 +156,26 @@ mod tests {
         let file = dir.path().join("pid");
         let script = format!("sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
         let began = Instant::now();
+        // At its limit.
         let end = try_it(shell(&script, Duration::from_secs(2))).await;
         assert!(matches!(end, Err(ChildError::TooSlow { .. })), "{end:?}");
         assert!(began.elapsed() < Duration::from_secs(10));
+        gone(&file).await;
+        // And when nobody waits any more.
+        let mut dropped = Box::pin(try_it(shell(&script, Duration::from_secs(1000))));
+        while !file.exists() {
+            assert!(began.elapsed() < Duration::from_secs(30), "the script has not started");
+            let _ = tokio::time::timeout(Duration::from_millis(10), &mut dropped).await;
+        }
+        drop(dropped);
+        gone(&file).await;
+    }
+
+    /// Waits until the process whose number the script wrote is gone; takes the file away.
+    async fn gone(file: &std::path::Path) {
         let pid: i32 =
-            std::fs::read_to_string(&file).expect("the script wrote it").trim().parse().expect("a pid");
+            std::fs::read_to_string(file).expect("the script wrote it").trim().parse().expect("a pid");
+        std::fs::remove_file(file).expect("our own directory");
         let until = Instant::now() + Duration::from_secs(10);
         while alive(pid) {
             assert!(Instant::now() < until, "the grandchild {pid} still runs");

@@ -150,6 +150,9 @@ async fn a_lonely_member_says_itself_why() {
     };
     assert_eq!(why.kind(), "unreachable");
     assert_eq!(asked(dir.path()).len(), 1);
+    let none = HandConfig { members: Vec::new(), ..config(dir.path(), "exit 0") };
+    let end = SshHand::new(none, Arc::new(Stopped)).maintenance(&"pve1".into(), Switch::On).await;
+    assert_eq!(end.expect_err("nobody to ask").kind(), "not_configured");
 }
 
 #[tokio::test]

@@ -64,13 +64,16 @@ fn failure_domain(steps: &[RuleStep]) -> String {
 mod tests {
     use super::*;
 
-    fn rule(steps: &[(&str, i64, &str)]) -> Vec<RuleStep> {
+    /// (op, num, type)
+    type Step = (&'static str, i64, &'static str);
+
+    fn rule(steps: &[Step]) -> Vec<RuleStep> {
         steps.iter().map(|&(op, num, kind)| RuleStep { op: op.into(), num, kind: kind.into() }).collect()
     }
 
     #[test]
     fn the_failure_domain_is_where_copies_part() {
-        let cases: [(&[(&str, i64, &str)], &str); 7] = [
+        let cases: [(&[Step], &str); 7] = [
             (&[("take", 0, ""), ("chooseleaf_firstn", 0, "host"), ("emit", 0, "")], "host"),
             (&[("take", 0, ""), ("choose_indep", 0, "osd"), ("emit", 0, "")], "osd"),
             (&[("take", 0, ""), ("choose_firstn", 2, "rack"), ("chooseleaf_firstn", 2, "host")], "host"),

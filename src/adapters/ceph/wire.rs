@@ -1,5 +1,6 @@
 //! Ceph's JSON, as 16 to 20 write it. Read leniently: what we do not need may be missing or new, but what we decide on
-//! must be there. A missing list of OSDs is an error, never an empty one.
+//! must be there. A missing list of OSDs is an error, never an empty one. Deliberately not read: `status`'s own summary
+//! of the OSD map (flat in 16, nested in older ones; the tree and the dump say more) and the health's one-word level.
 
 use std::collections::{BTreeMap, BTreeSet};
 

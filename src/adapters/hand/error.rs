@@ -8,6 +8,8 @@ use crate::model::seen::Trouble;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HandError {
+    #[error("no member with pitlane-hand is configured")]
+    NoMembers,
     #[error("no member is left to ask: {0}")]
     Nobody(String),
     #[error("running ssh to {member}")]
@@ -84,7 +86,7 @@ impl From<HandError> for Trouble {
                 }
                 _ => Self::Nonsense(format!("{text}: {source}")),
             },
-            HandError::NotInstalled { .. } => Self::NotConfigured(text),
+            HandError::NoMembers | HandError::NotInstalled { .. } => Self::NotConfigured(text),
             HandError::KeyRefused { .. }
             | HandError::Tool { .. }
             | HandError::Refused { .. }

@@ -66,6 +66,7 @@ impl SshHand {
         }
         match (tried.len(), tried.pop()) {
             (1, Some(only)) => Err(only),
+            (0, _) if self.config.members.is_empty() => Err(HandError::NoMembers),
             (0, _) => Err(HandError::Nobody("every member with the helper is to be avoided".into())),
             (_, last) => {
                 let all: Vec<String> = tried.iter().chain(&last).map(HandError::to_string).collect();
