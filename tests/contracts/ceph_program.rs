@@ -1,8 +1,9 @@
 //! The client as a process: a small script plays it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,19 @@ use pitlane::ports::Ceph;
 
 use crate::ceph_replay::Stopped;
 
-/// Writes a program. Not opened for writing by us when it starts, so no "text file busy".
+/// Writes a program.
 pub fn script(path: &Path, body: &str) {
-    fs::write(path, format!("#!/bin/sh\n{body}\n")).expect("a writable directory");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    // Written by a process of its own: a fork of another test's thread may hold what we write open a moment longer, and
+    // then the program is "busy" when it is started.
+    let mut shell = Command::new("/bin/sh")
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let text = format!("#!/bin/sh\n{body}\n");
+    shell.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
+    assert!(shell.wait().expect("it ends").success(), "{}", path.display());
 }
 
 fn client(dir: &Path, body: &str) -> CephClient {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use pitlane::model::step::Switch;
 use pitlane::ports::Hand;
 use serde_json::json;
 
-use crate::lab::{Lab, Now};
+use crate::lab::{Lab, Now, script};
 
 /// The tools of one cluster: all members share them, as they share `/etc/pve`.
 struct Tools {
@@ -61,10 +60,8 @@ esac"#
     }
 
     fn tool(&self, name: &str, body: &str) {
-        let path = self.bin().join(name);
         fs::create_dir_all(self.bin()).expect("our own directory");
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("our own directory");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
+        script(&self.bin().join(name), body);
     }
 
     /// The cluster file system as the named member shows it.

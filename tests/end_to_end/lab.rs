@@ -1,7 +1,8 @@
 //! A lab of `tests/lab`, up as long as the test lives, down afterwards however the test ends.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use pitlane::model::time::Time;
@@ -71,6 +72,21 @@ impl Drop for Lab {
             eprintln!("{}: down: {}", self.script.display(), String::from_utf8_lossy(&out.stderr));
         }
     }
+}
+
+/// Writes a program.
+pub fn script(path: &Path, body: &str) {
+    // Written by a process of its own: a fork of another test's thread may hold what we write open a moment longer, and
+    // then the program is "busy" when it is started.
+    let mut shell = Command::new("/bin/sh")
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let text = format!("#!/bin/sh\n{body}\n");
+    shell.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
+    assert!(shell.wait().expect("it ends").success(), "{}", path.display());
 }
 
 /// Looks again and again until it is so; a look takes its time, so nothing is burnt.
