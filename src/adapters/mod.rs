@@ -1,0 +1,4 @@
+//! The outside systems, one folder each; none knows another.
+
+pub mod alertmanager;
+pub mod store;
