@@ -159,16 +159,18 @@ fn open(
     at: Time,
 ) -> Result<TicketRef, StoreError> {
     let doc = to_json("a work order", order)?;
-    let number = conn
-        .execute(
-            "INSERT INTO work_orders (key, case_id, at, status, doc) VALUES (?1, ?2, ?3, 'open', ?4)
-             ON CONFLICT (key) DO NOTHING",
-            params![key.0, case.0, stamp(at), doc],
-        )
-        .and_then(|_| {
-            conn.query_row("SELECT number FROM work_orders WHERE key = ?1", [&key.0], |row| row.get(0))
-        })
-        .map_err(sql("opening a work order"))?;
+    let run = || -> rusqlite::Result<i64> {
+        let known = "SELECT number FROM work_orders WHERE key = ?1";
+        // Looked up first: an insert that is refused uses a number up all the same.
+        if let Some(number) = conn.query_row(known, [&key.0], |row| row.get(0)).optional()? {
+            return Ok(number);
+        }
+        let insert =
+            "INSERT INTO work_orders (key, case_id, at, status, doc) VALUES (?1, ?2, ?3, 'open', ?4)";
+        conn.execute(insert, params![key.0, case.0, stamp(at), doc])?;
+        Ok(conn.last_insert_rowid())
+    };
+    let number = run().map_err(sql("opening a work order"))?;
     Ok(ticket(number))
 }
 
