@@ -111,6 +111,7 @@ pub struct Caller(TcpStream);
 impl Caller {
     pub fn to(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self(stream))

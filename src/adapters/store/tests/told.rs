@@ -10,7 +10,7 @@ async fn a_request_is_made_once_and_answered_once() {
     bench.store().request(&Request { at: at(50), ..ask.clone() }).await.expect("the same, asked again");
     let other = Request { ask: Ask::Resume, ..ask.clone() };
     assert!(matches!(bench.store().request(&other).await, Err(Trouble::Refused(_))));
-    assert_eq!(bench.store().load().await.expect("loads").requests, [ask.clone()]);
+    assert_eq!(bench.store().load().await.expect("loads").requests, std::slice::from_ref(&ask));
     assert_eq!(bench.store().reply(&ask.id).await, Ok(None));
     let no = Reply::Refused { why: "not today".into() };
     let answer =
