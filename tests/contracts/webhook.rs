@@ -116,13 +116,14 @@ async fn bodies_share_a_bounded_room() {
     let mut slow = Caller::to(served.address).expect("connects");
     slow.head(Some(TOKEN), &format!("Content-Length: {}", whole.len())).expect("sends");
     slow.send(&whole[..10]).expect("sends");
-    // The slow one's room is taken once its head was read; until then this one is simply taken.
+    let taken = async {
+        while served.intake.bytes_in_flight() < whole.len() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), taken).await.expect("its room is taken with its head");
     let other = body(&[alert("b").replace("pve1", &"x".repeat(80_000))]);
-    tokio::time::timeout(Duration::from_secs(30), async {
-        while deliver(served.address, other.clone()).await != 503 {}
-    })
-    .await
-    .expect("both never fit together");
+    assert_eq!(deliver(served.address, other.clone()).await, 503, "both do not fit together");
     slow.send(&whole[10..]).expect("sends");
     assert_eq!(slow.status().expect("an answer"), 200);
     assert_eq!(deliver(served.address, other).await, 200, "its room is free again");

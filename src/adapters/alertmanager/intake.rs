@@ -85,6 +85,11 @@ impl Intake {
         Self { limits, room, counts: Counts::default() }
     }
 
+    /// Bytes of the bodies being taken in at this moment.
+    pub fn bytes_in_flight(&self) -> usize {
+        self.limits.in_flight_bytes_max.saturating_sub(self.room.available_permits())
+    }
+
     /// Takes one delivery in. `declared`: its Content-Length, if it has one.
     pub async fn take<S, E>(
         &self,
