@@ -5,5 +5,10 @@
 //! are faces. See `docs/ARCHITECTURE.md`.
 
 pub mod adapters;
+pub mod config;
+pub mod decide;
 pub mod model;
 pub mod ports;
+pub mod reconcile;
+pub mod sim;
+pub mod telemetry;

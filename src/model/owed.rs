@@ -55,7 +55,10 @@ pub enum Whereabouts {
     Away {
         node: NodeName,
     },
+    /// Shut down, on its own node.
+    ShutDown,
     Returning {
+        from: NodeName,
         since: Time,
     },
     Home,

@@ -50,7 +50,9 @@ impl fmt::Display for Wait {
             BackupRunning { node } => write!(f, "a backup runs on {node}"),
             ForeignMove { guest } => write!(f, "somebody else is moving guest {guest}"),
             ContainerRestarts { guest } => write!(f, "container {guest} has to restart to move"),
-            CpuHost { guest } => write!(f, "guest {guest} uses CPU type host and the machines differ"),
+            ShutsDown { guest } => {
+                write!(f, "guest {guest} cannot move and will be shut down for the time of the work")
+            }
             NoSpareFor { lost, guests: left } => {
                 write!(f, "afterwards a loss of {lost} would leave {} without a place", guests(left))
             }
@@ -92,6 +94,7 @@ impl fmt::Display for Wait {
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
             Approval { hash } => write!(f, "waits for a person to approve plan {}", hash.short()),
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
+            PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
             Verdict { reasons } => {
                 write!(
@@ -168,7 +171,7 @@ impl Wait {
             }
             GuestLocked { .. } | BackupRunning { .. } | ForeignMove { .. } => "wait until it is done".into(),
             ContainerRestarts { .. } => "approve the plan, or set containers: restart in the policy".into(),
-            CpuHost { .. } => "use a named CPU model".into(),
+            ShutsDown { .. } => "approve the plan, or set immovable: block in the policy".into(),
             NoSpareFor { .. } | NoSpareQuorum { .. } => {
                 "know the risk, or add capacity or a member first".into()
             }
@@ -195,6 +198,7 @@ impl Wait {
             ObserveOnly => "set mode: approve or mode: act when you trust it".into(),
             Approval { hash } => format!("pitlane approve CASE --plan {}", hash.short()),
             OutsideApproval { .. } => "look at the new plan and approve it".into(),
+            PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
             Paused { .. } => "pitlane resume".into(),
             Verdict { reasons } => reasons.first().map(Self::remedy).unwrap_or_default(),
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),

@@ -2,4 +2,5 @@
 
 mod alarms;
 mod served;
+mod stores;
 mod webhook;

@@ -9,11 +9,16 @@ use std::time::Duration;
 
 use pitlane::adapters::alertmanager::{Intake, Limits, Receiver, Tokens, router};
 use pitlane::adapters::store::{self, SqliteStore};
+use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::time::Time;
 use pitlane::ports::Clock;
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 pub const TOKEN: &str = "a token for tests";
+
+/// Known, but not to deliver alerts.
+pub const OPERATOR: &str = "an operator's token";
 
 /// Tells a child which state directory to serve.
 const DIR: &str = "PITLANE_TEST_SERVES";
@@ -46,12 +51,20 @@ pub async fn here(dir: &Path, limits: Limits) -> Served {
         clock: Arc::new(Wall),
         bell: bell.clone(),
         intake: intake.clone(),
-        tokens: Tokens::of(["another", TOKEN]),
+        tokens: Tokens::of(&[
+            known("another", Role::Alerts),
+            known(TOKEN, Role::Alerts),
+            known(OPERATOR, Role::Operate),
+        ]),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move { axum::serve(listener, router(receiver)).await });
     Served { address, store, bell, intake }
+}
+
+fn known(token: &str, role: Role) -> KnownToken {
+    KnownToken { name: "test".into(), role, sha256: Sha256::digest(token).into() }
 }
 
 /// The same webhook in a child process: this very test program, told to run `test` only.

@@ -9,7 +9,7 @@ use pitlane::adapters::store;
 use pitlane::model::time::Time;
 use pitlane::ports::Store;
 
-use crate::served::{Caller, InChild, TOKEN, Wall, deliver, here, serve_if_child};
+use crate::served::{Caller, InChild, OPERATOR, TOKEN, Wall, deliver, here, serve_if_child};
 
 const MIB: usize = 1 << 20;
 
@@ -31,7 +31,9 @@ async fn stored(store: &store::SqliteStore) -> usize {
 async fn a_stranger_is_refused_before_the_body_is_read() {
     let dir = tempfile::tempdir().expect("a directory");
     let served = here(dir.path(), Limits::default()).await;
-    for token in [None, Some("wrong"), Some(""), Some("a token for test"), Some("a token for tests!")] {
+    for token in
+        [None, Some("wrong"), Some(""), Some("a token for test"), Some("a token for tests!"), Some(OPERATOR)]
+    {
         let mut caller = Caller::to(served.address).expect("connects");
         caller.head(token, "Content-Length: 1000000").expect("sends");
         // Not a byte of the body was sent: the answer cannot have waited for it.

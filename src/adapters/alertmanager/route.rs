@@ -13,6 +13,7 @@ use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::Notify;
 
 use super::intake::{Answer, Intake};
+use crate::model::access::{KnownToken, Role};
 use crate::ports::{Clock, Store};
 
 /// Seconds after which a sender that was told "not now" may come again.
@@ -29,18 +30,13 @@ pub struct Receiver {
     pub tokens: Tokens,
 }
 
-/// Who may deliver. Only hashes are kept; with no token nobody may.
+/// Who may deliver: tokens of the role `alerts`. With none of them nobody may.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens(Arc<[[u8; 32]]>);
 
 impl Tokens {
-    /// Surrounding white space (a file's last newline) does not belong to a token; empty ones are left out.
-    pub fn of<T: AsRef<str>>(tokens: impl IntoIterator<Item = T>) -> Self {
-        let hash = |token: T| {
-            let token = token.as_ref().trim();
-            (!token.is_empty()).then(|| Sha256::digest(token).into())
-        };
-        Self(tokens.into_iter().filter_map(hash).collect())
+    pub fn of(known: &[KnownToken]) -> Self {
+        Self(known.iter().filter(|token| token.role == Role::Alerts).map(|token| token.sha256).collect())
     }
 
     /// Hashes are compared, all of them and to the end: the time taken tells nothing about any token.

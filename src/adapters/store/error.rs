@@ -102,16 +102,16 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         let text = error.chain();
         match error {
-            StoreError::NeverPlanned(_)
-            | StoreError::OtherRequest(_)
+            StoreError::OtherRequest(_)
             | StoreError::TooManyRequests(_)
             | StoreError::Held { .. }
             | StoreError::Newer { .. }
             | StoreError::Older { .. }
             | StoreError::Conflict => Self::Refused(text),
-            StoreError::Document { .. } | StoreError::Journal { .. } | StoreError::Damaged { .. } => {
-                Self::Nonsense(text)
-            }
+            StoreError::NeverPlanned(_)
+            | StoreError::Document { .. }
+            | StoreError::Journal { .. }
+            | StoreError::Damaged { .. } => Self::Nonsense(text),
             StoreError::Late { .. } => Self::TooSlow(text),
             StoreError::Directory { .. }
             | StoreError::Open { .. }

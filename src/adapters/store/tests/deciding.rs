@@ -92,7 +92,7 @@ async fn a_planned_step_is_owed_until_it_is_recorded_and_counts_its_tries() {
     bench.commit(plan(vec![])).await.expect("planned again");
     assert_eq!(bench.store().ledger(CaseId(1)).await.expect("reads"), attempt(2, at(20), Outcome::Owed));
     let unknown = bench.store().record(&StepId::new(CaseId(1), "never"), at(9), &Outcome::Expired).await;
-    assert!(matches!(unknown, Err(Trouble::Refused(why)) if why.contains("never planned")));
+    assert!(matches!(unknown, Err(Trouble::Nonsense(why)) if why.contains("never planned")));
 }
 
 #[tokio::test]

@@ -98,6 +98,7 @@ fn case(id: u64, phase: Phase) -> Case {
         owed: Owed::default(),
         wait: None,
         overran: false,
+        heal: false,
         revision: 0,
     }
 }
