@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pitlane::adapters::alertmanager::{Intake, Limits, Receiver, Tokens, router};
+use pitlane::adapters::alertmanager::{Answer, Intake, Limits, Receiver, Tokens, router};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::time::Time;
@@ -41,11 +41,15 @@ pub struct Served {
     pub store: SqliteStore,
     pub bell: Arc<Notify>,
     pub intake: Arc<Intake>,
+    /// What was answered, in order.
+    pub answers: Arc<Mutex<Vec<Answer>>>,
 }
 
 pub async fn here(dir: &Path, limits: Limits) -> Served {
     let store = store::open(dir, Arc::new(Wall)).expect("opens");
     let (bell, intake) = (Arc::new(Notify::new()), Arc::new(Intake::new(limits)));
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let told = answers.clone();
     let receiver = Receiver {
         store: Arc::new(store.clone()),
         clock: Arc::new(Wall),
@@ -56,11 +60,12 @@ pub async fn here(dir: &Path, limits: Limits) -> Served {
             known(TOKEN, Role::Alerts),
             known(OPERATOR, Role::Operate),
         ]),
+        heard: Arc::new(move |answer| told.lock().expect("whole").push(answer.clone())),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move { axum::serve(listener, router(receiver)).await });
-    Served { address, store, bell, intake }
+    Served { address, store, bell, intake, answers }
 }
 
 fn known(token: &str, role: Role) -> KnownToken {

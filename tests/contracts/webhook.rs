@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use pitlane::adapters::alertmanager::Limits;
+use pitlane::adapters::alertmanager::{Answer, Limits};
 use pitlane::adapters::store;
 use pitlane::model::time::Time;
-use pitlane::ports::Store;
+use pitlane::ports::{Ingested, Store};
 
 use crate::served::{Caller, InChild, OPERATOR, TOKEN, Wall, deliver, here, serve_if_child};
 
@@ -72,6 +72,9 @@ async fn what_cannot_be_read_is_kept_and_does_not_block() {
     let mixed = body(&[alert("a"), r#"{"status":"firing"}"#.into(), alert("b"), "[]".into()]);
     assert_eq!(deliver(served.address, mixed).await, 200);
     assert_eq!(stored(&served.store).await, 2);
+    let answers = served.answers.lock().expect("whole").clone();
+    let told = Ingested { new: 2, ..Ingested::default() };
+    assert_eq!(answers, [Answer::Poison, Answer::Stored(told)]);
     let kept = served.store.poisoned(9).await.expect("reads");
     assert_eq!(kept.len(), 2);
     assert_eq!(kept[0].body, b"{\"status\":\"firing\"}\n[]\n");
@@ -141,7 +144,7 @@ async fn a_body_that_never_ends_is_given_up() {
     slow.head(Some(TOKEN), "Content-Length: 1000").expect("sends");
     slow.send(b"{").expect("sends");
     assert_eq!(slow.status().expect("an answer"), 503);
-    assert_eq!(served.intake.counts.not_now.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert!(matches!(served.answers.lock().expect("whole")[..], [Answer::NotNow(_)]));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! Alertmanager repeats what it thinks was not taken, and a 4xx for ever: so 200 as soon as the delivery is durable,
 //! whatever it contains; 503 where it could not be stored; 413 only for what no genuine group can be.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,8 +41,10 @@ impl Default for Limits {
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// 200: durable, readable or not.
+    /// 200: its alerts are durable; single ones that could not be read are kept for people.
     Stored(Ingested),
+    /// 200: nothing of it could be read; it is kept for people.
+    Poison,
     /// 413: over the limit of one body.
     TooLarge,
     /// 503: too much is being taken in at this moment; or the sender broke off, or was too slow.
@@ -52,37 +53,18 @@ pub enum Answer {
     NotStored(Trouble),
 }
 
-/// Counted since the start; for metrics.
-#[derive(Debug, Default)]
-pub struct Counts {
-    pub stored: AtomicU64,
-    pub too_large: AtomicU64,
-    pub not_now: AtomicU64,
-    pub not_stored: AtomicU64,
-    /// Episodes not known before.
-    pub new: AtomicU64,
-    pub resolved: AtomicU64,
-    /// Bodies that could not be read at all.
-    pub unreadable: AtomicU64,
-    /// Single alerts that could not be read.
-    pub bad_alerts: AtomicU64,
-    /// Alerts that Alertmanager left out of its bodies.
-    pub truncated: AtomicU64,
-}
-
 /// The room that bodies in flight share.
 #[derive(Debug)]
 pub struct Intake {
     limits: Limits,
     room: Semaphore,
-    pub counts: Counts,
 }
 
 impl Intake {
     pub fn new(limits: Limits) -> Self {
         // The semaphore's own bound is far above any memory.
         let room = Semaphore::new(limits.in_flight_bytes_max.min(Semaphore::MAX_PERMITS));
-        Self { limits, room, counts: Counts::default() }
+        Self { limits, room }
     }
 
     /// Bytes of the bodies being taken in at this moment.
@@ -111,7 +93,7 @@ impl Intake {
             Ok((body, _room)) => self.keep(store, body, now).await,
             Err(refusal) => refusal,
         };
-        self.count(&answer);
+        log(&answer);
         // Only for news: repetitions of what is known come every few seconds and must not make turns.
         if matches!(answer, Answer::Stored(told) if told.new + told.resolved > 0) {
             bell.notify_one();
@@ -183,10 +165,9 @@ impl Intake {
         let parsed = match read {
             Ok(parsed) => parsed,
             Err(why) => {
-                self.counts.unreadable.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!("a delivery could not be read and is kept for people: {why}");
                 return match store.poison(&body, &why.to_string(), now).await {
-                    Ok(()) => Answer::Stored(Ingested::default()),
+                    Ok(()) => Answer::Poison,
                     Err(trouble) => Answer::NotStored(trouble),
                 };
             }
@@ -197,8 +178,6 @@ impl Intake {
 
     async fn keep_parsed(&self, store: &dyn Store, parsed: Parsed, now: Time) -> Answer {
         let Parsed { episodes, bad, truncated } = parsed;
-        self.counts.bad_alerts.fetch_add(bad.count as u64, Ordering::Relaxed);
-        self.counts.truncated.fetch_add(truncated, Ordering::Relaxed);
         if truncated > 0 {
             tracing::warn!(
                 truncated,
@@ -213,26 +192,15 @@ impl Intake {
             Err(trouble) => Answer::NotStored(trouble),
         }
     }
+}
 
-    fn count(&self, answer: &Answer) {
-        let counts = &self.counts;
-        match answer {
-            Answer::Stored(told) => {
-                counts.new.fetch_add(told.new as u64, Ordering::Relaxed);
-                counts.resolved.fetch_add(told.resolved as u64, Ordering::Relaxed);
-                &counts.stored
-            }
-            Answer::TooLarge => &counts.too_large,
-            Answer::NotNow(why) => {
-                tracing::warn!("a delivery was not taken in: {why}");
-                &counts.not_now
-            }
-            Answer::NotStored(trouble) => {
-                tracing::error!("a delivery could not be stored, Alertmanager will repeat it: {trouble}");
-                &counts.not_stored
-            }
+fn log(answer: &Answer) {
+    match answer {
+        Answer::Stored(_) | Answer::Poison | Answer::TooLarge => {}
+        Answer::NotNow(why) => tracing::warn!("a delivery was not taken in: {why}"),
+        Answer::NotStored(trouble) => {
+            tracing::error!("a delivery could not be stored, Alertmanager will repeat it: {trouble}");
         }
-        .fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,6 @@ mod intake;
 mod parse;
 mod route;
 
-pub use intake::{Answer, Counts, Intake, Limits};
+pub use intake::{Answer, Intake, Limits};
 pub use parse::{Bad, NotADelivery, Parsed, fingerprint, parse};
 pub use route::{Receiver, Tokens, router};

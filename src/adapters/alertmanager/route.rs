@@ -28,6 +28,8 @@ pub struct Receiver {
     pub bell: Arc<Notify>,
     pub intake: Arc<Intake>,
     pub tokens: Tokens,
+    /// Hears of every answer: for metrics.
+    pub heard: Arc<dyn Fn(&Answer) + Send + Sync>,
 }
 
 /// Who may deliver: tokens of the role `alerts`. With none of them nobody may.
@@ -65,8 +67,10 @@ async fn deliver(State(receiver): State<Receiver>, request: Request) -> Response
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse().ok());
     let body = Body::into_data_stream(request.into_body());
-    let Receiver { store, clock, bell, intake, .. } = &receiver;
-    say(intake.take(store.as_ref(), bell, clock.now(), declared, body).await)
+    let Receiver { store, clock, bell, intake, heard, .. } = &receiver;
+    let answer = intake.take(store.as_ref(), bell, clock.now(), declared, body).await;
+    heard(&answer);
+    say(answer)
 }
 
 fn say(answer: Answer) -> Response {
@@ -77,6 +81,7 @@ fn say(answer: Answer) -> Response {
         Answer::Stored(told) => {
             format!("{} new, {} resolved, {} known\n", told.new, told.resolved, told.known).into_response()
         }
+        Answer::Poison => "it could not be read; it is kept for people\n".into_response(),
         Answer::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n").into_response(),
         Answer::NotNow(why) => again(format!("{why}\n")),
         // The reason is in our log; the sender learns only what to do.
