@@ -1,6 +1,14 @@
-//! Our side of what others speak, held against what they really said.
+//! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
 mod alarms;
+mod pve_loopback;
+mod pve_port;
+mod pve_recordings;
+mod pve_replay;
+mod pve_schema;
+mod pve_scripted;
+mod pve_server;
+mod pve_told;
 mod served;
 mod stores;
 mod webhook;

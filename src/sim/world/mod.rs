@@ -128,3 +128,6 @@ impl World {
         self.tick_ceph();
     }
 }
+
+#[cfg(test)]
+mod tests;
