@@ -5,3 +5,6 @@ mod child;
 pub mod hand;
 pub mod pve;
 pub mod sensors;
+pub mod alertmanager;
+pub mod pve;
+pub mod store;
