@@ -8,3 +8,4 @@ pub mod config;
 pub mod model;
 pub mod ports;
 pub mod telemetry;
+pub mod web;

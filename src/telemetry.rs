@@ -99,25 +99,38 @@ impl Metrics {
             Ok(metric)
         };
         let turn_seconds = Histogram::with_opts(
-            HistogramOpts::new("pitlane_turn_seconds", "How long a turn took, from the look to the last step.")
-                .buckets(vec![0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0]),
+            HistogramOpts::new(
+                "pitlane_turn_seconds",
+                "How long a turn took, from the look to the last step.",
+            )
+            .buckets(vec![0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0]),
         )?;
         registry.register(Box::new(turn_seconds.clone()))?;
-        let last_turn =
-            Gauge::new("pitlane_last_turn_timestamp_seconds", "When the last turn ended, seconds since 1970.")?;
+        let last_turn = Gauge::new(
+            "pitlane_last_turn_timestamp_seconds",
+            "When the last turn ended, seconds since 1970.",
+        )?;
         registry.register(Box::new(last_turn.clone()))?;
         let metrics = Self {
             turns: counter("pitlane_turns_total", "Turns of the loop.")?,
             turn_seconds,
             last_turn,
-            looks: counters("pitlane_looks_total", "Looks at each source by outcome.", &["source", "outcome"])?,
+            looks: counters(
+                "pitlane_looks_total",
+                "Looks at each source by outcome.",
+                &["source", "outcome"],
+            )?,
             steps: counters("pitlane_steps_total", "Steps taken by outcome.", &["action", "outcome"])?,
             cases: gauges("pitlane_cases", "Open cases in each phase.", &["phase"])?,
             waits: gauges("pitlane_waits", "Open cases that wait for this.", &["wait"])?,
             owed: gauges("pitlane_owed", "What is taken from the cluster and not given back.", &["what"])?,
             overdue: gauge("pitlane_owed_overdue", "Flags held for longer than was promised.")?,
             unplaced: gauges("pitlane_unplaced_alerts", "Alerts that lead to no fault.", &["why"])?,
-            deliveries: counters("pitlane_deliveries_total", "Deliveries of alerts by outcome.", &["outcome"])?,
+            deliveries: counters(
+                "pitlane_deliveries_total",
+                "Deliveries of alerts by outcome.",
+                &["outcome"],
+            )?,
             episodes: counters("pitlane_episodes_total", "Told episodes of alerts.", &["outcome"])?,
             maintenance: gauges(
                 "pitlane_node_maintenance",
@@ -195,7 +208,9 @@ impl Metrics {
 
     /// One source was looked at.
     pub fn look(&self, source: Source, outcome: Result<(), &Trouble>) {
-        self.looks.with_label_values(&[&word(&source), outcome.err().map_or("ok", Trouble::kind)]).inc();
+        self.looks
+            .with_label_values(&[word(&source).as_str(), outcome.err().map_or("ok", Trouble::kind)])
+            .inc();
     }
 
     /// The same for a reading; one that nobody asked for is not counted.
@@ -266,13 +281,14 @@ mod tests {
             id: CaseId(1),
             node: "pve2".into(),
             policy: "manual".into(),
-            origin: Origin::Person { by: "alice".into(), reason: String::new() },
+            origin: Origin::Person { by: "alice".into(), reason: String::new(), yes: false },
             opened_at: noon,
             faults: BTreeSet::new(),
             phase: Phase::Stranded { since: noon },
             owed: Owed { maintenance: Some(debt), ..Owed::default() },
             wait: Some(Wait::Technician),
             overran: false,
+            heal: false,
             revision: 1,
         }];
         metrics.turn(Duration::from_millis(20), &shown);

@@ -245,6 +245,7 @@ pub struct LimitsFile {
     pub ha_stuck_after: Option<Period>,
     pub ha_return_within: Option<Period>,
     pub step_for: Option<Period>,
+    pub proof_patience: Option<Period>,
     #[schemars(range(min = 1))]
     pub migration_tries_max: Option<u32>,
     pub turn_busy: Option<Period>,

@@ -10,7 +10,8 @@ use super::reader::{Read, read};
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
 use crate::model::rules::{
-    Confirm, ContainerPolicy, Mode, Policy, ProofCheck, Prove, Respond, Response, SensorQuery, WorkOrderText,
+    Confirm, ContainerPolicy, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
+    SensorQuery, WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -91,10 +92,17 @@ pub struct RespondFile {
     /// Running containers restart to move: who decides?
     #[serde(default = "ask")]
     pub containers: ContainerPolicy,
+    /// Running guests that cannot move at all: what becomes of them?
+    #[serde(default = "block")]
+    pub immovable: ImmovablePolicy,
 }
 
 fn ask() -> ContainerPolicy {
     ContainerPolicy::Ask
+}
+
+fn block() -> ImmovablePolicy {
+    ImmovablePolicy::Block
 }
 
 /// What the technician reads. `{{ node }}` and `{{ component }}` are filled in.
@@ -211,6 +219,7 @@ impl From<PolicyFile> for Policy {
                 mode: file.respond.mode,
                 time_box: file.respond.time_box,
                 containers: file.respond.containers,
+                immovable: file.respond.immovable,
             },
             work_order: WorkOrderText { title: file.work_order.title, checklist: file.work_order.checklist },
             prove: Prove { soak: file.prove.soak, checks: file.prove.checks },

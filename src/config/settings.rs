@@ -287,6 +287,7 @@ fn assemble(
             ha_stuck_after: l.ha_stuck_after.unwrap_or(limits.ha_stuck_after),
             ha_return_within: l.ha_return_within.unwrap_or(limits.ha_return_within),
             step_for: l.step_for.unwrap_or(limits.step_for),
+            proof_patience: l.proof_patience.unwrap_or(limits.proof_patience),
             migration_tries_max: l.migration_tries_max.unwrap_or(limits.migration_tries_max),
             turn_busy: l.turn_busy.unwrap_or(limits.turn_busy),
             turn_quiet: l.turn_quiet.unwrap_or(limits.turn_quiet),

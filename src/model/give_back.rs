@@ -51,7 +51,7 @@ enum Place<'a> {
 
 fn place(debt: &GuestDebt) -> Place<'_> {
     match &debt.at {
-        Whereabouts::Aboard | Whereabouts::Home => Place::Home,
+        Whereabouts::Aboard | Whereabouts::ShutDown | Whereabouts::Home => Place::Home,
         Whereabouts::Away { node } | Whereabouts::Stays { node: Some(node), .. } => Place::At(node),
         Whereabouts::Leaving { .. } | Whereabouts::Returning { .. } | Whereabouts::Stays { .. } => {
             Place::Unknown
