@@ -23,9 +23,15 @@ use crate::model::time::Time;
 /// Proxmox VE, through its HTTP API.
 #[async_trait]
 pub trait Pve: Send + Sync {
-    /// One look. `nodes`: to be read in full, and never to be asked through. `guests`: to be read in full wherever
-    /// they are. With no nodes at most four calls are made. Parts that could not be read say so; the call never fails.
-    async fn look(&self, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView;
+    /// One look. `nodes`: to be read in full. `guests`: to be read in full wherever they are. `avoid`: nodes under
+    /// maintenance, never to be asked through. With no nodes at most four calls are made. Parts that could not be
+    /// read say so; the call never fails.
+    async fn look(
+        &self,
+        nodes: &BTreeSet<NodeName>,
+        guests: &BTreeSet<GuestId>,
+        avoid: &BTreeSet<NodeName>,
+    ) -> PveView;
 
     /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
     ///
