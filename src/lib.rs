@@ -4,8 +4,9 @@
 //! from outside, [`adapters`] bring it, [`reconcile`] is the loop; [`sim`] is a cluster in memory; [`web`] and [`cli`]
 //! are faces. See `docs/ARCHITECTURE.md`.
 
-pub mod decide;
+pub mod cli;
 pub mod config;
+pub mod decide;
 pub mod model;
 pub mod ports;
 pub mod telemetry;
