@@ -9,5 +9,7 @@ pub mod config;
 pub mod decide;
 pub mod model;
 pub mod ports;
+pub mod reconcile;
+pub mod sim;
 pub mod telemetry;
 pub mod web;

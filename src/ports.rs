@@ -183,3 +183,10 @@ pub trait Looker: Send + Sync {
 pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
 }
+
+/// Where the loop counts. Numbers are for machines; people read the journal.
+pub trait Meter: Send + Sync {
+    fn turn(&self, took: std::time::Duration, shown: &crate::model::shown::Shown);
+    fn look(&self, source: crate::model::wait::Source, outcome: Result<(), &Trouble>);
+    fn step(&self, action: &crate::model::step::Action, outcome: &Outcome);
+}
