@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -15,11 +17,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::model::case::PhaseName;
 use crate::model::fault::Misfit;
-use crate::model::seen::{Seen, Trouble};
+use crate::model::seen::Trouble;
 use crate::model::shown::Shown;
 use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
-use crate::ports::Ingested;
+use crate::ports::Meter;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,26 +30,16 @@ pub enum Lines {
     Json,
 }
 
-/// Starts logging to stderr. The level comes from `PITLANE_LOG` (`info` if not set, `debug`, `pitlane=trace`, …).
-/// A second call changes nothing.
-pub fn start(lines: Lines) {
-    let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging to stderr. The level comes from `PITLANE_LOG` (`debug`, `pitlane=trace`, …);
+/// `level` counts where the variable is not set. A second call changes nothing.
+pub fn start(lines: Lines, level: &str) {
+    let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error here means that somebody logs already (tests do); that is what was wanted.
     let _ = match lines {
         Lines::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         Lines::Json => builder.json().try_init(),
     };
-}
-
-/// What became of a delivery of alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    Stored,
-    /// Not understood; kept for people.
-    Poison,
-    /// Not kept: whoever sent it has to send it again.
-    Refused,
 }
 
 /// The numbers. Made once; the loop fills them, `/metrics` shows them.
@@ -64,8 +56,6 @@ pub struct Metrics {
     owed: IntGaugeVec,
     overdue: IntGauge,
     unplaced: IntGaugeVec,
-    deliveries: IntCounterVec,
-    episodes: IntCounterVec,
     maintenance: IntGaugeVec,
     paused: IntGauge,
 }
@@ -126,12 +116,6 @@ impl Metrics {
             owed: gauges("pitlane_owed", "What is taken from the cluster and not given back.", &["what"])?,
             overdue: gauge("pitlane_owed_overdue", "Flags held for longer than was promised.")?,
             unplaced: gauges("pitlane_unplaced_alerts", "Alerts that lead to no fault.", &["why"])?,
-            deliveries: counters(
-                "pitlane_deliveries_total",
-                "Deliveries of alerts by outcome.",
-                &["outcome"],
-            )?,
-            episodes: counters("pitlane_episodes_total", "Told episodes of alerts.", &["outcome"])?,
             maintenance: gauges(
                 "pitlane_node_maintenance",
                 "1 while pitlane has this node out; inhibit your own alerts by it.",
@@ -154,14 +138,6 @@ impl Metrics {
     /// For those who only show the numbers.
     pub fn registry(&self) -> Registry {
         self.registry.clone()
-    }
-
-    /// A turn has ended. Also sets every gauge from what it knew.
-    pub fn turn(&self, took: Duration, shown: &Shown) {
-        self.turns.inc();
-        self.turn_seconds.observe(took.as_secs_f64());
-        self.last_turn.set(shown.turn_at.as_millisecond() as f64 / 1000.0);
-        self.show(shown);
     }
 
     fn show(&self, shown: &Shown) {
@@ -206,23 +182,54 @@ impl Metrics {
         self.paused.set(i64::from(shown.state.paused.is_some() || shown.observed.kill_file));
     }
 
-    /// One source was looked at.
-    pub fn look(&self, source: Source, outcome: Result<(), &Trouble>) {
+    /// Shows counts that somebody else keeps, by outcome, as they are when they are asked for.
+    ///
+    /// # Errors
+    /// There is a metric of that name already.
+    pub fn mirror(&self, name: &str, help: &str, read: Read) -> Made<()> {
+        let shown = IntCounterVec::new(Opts::new(name, help), &["outcome"])?;
+        self.registry.register(Box::new(Mirror { shown, read }))
+    }
+}
+
+/// Outcome and count; counts only grow.
+pub type Read = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+
+struct Mirror {
+    shown: IntCounterVec,
+    read: Read,
+}
+
+impl Collector for Mirror {
+    fn desc(&self) -> Vec<&Desc> {
+        self.shown.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        for (outcome, count) in (self.read)() {
+            let series = self.shown.with_label_values(&[outcome]);
+            series.inc_by(count.saturating_sub(series.get()));
+        }
+        self.shown.collect()
+    }
+}
+
+impl Meter for Metrics {
+    /// Also sets every gauge from what the turn knew.
+    fn turn(&self, took: Duration, shown: &Shown) {
+        self.turns.inc();
+        self.turn_seconds.observe(took.as_secs_f64());
+        self.last_turn.set(shown.turn_at.as_millisecond() as f64 / 1000.0);
+        self.show(shown);
+    }
+
+    fn look(&self, source: Source, outcome: Result<(), &Trouble>) {
         self.looks
             .with_label_values(&[word(&source).as_str(), outcome.err().map_or("ok", Trouble::kind)])
             .inc();
     }
 
-    /// The same for a reading; one that nobody asked for is not counted.
-    pub fn saw<T>(&self, source: Source, seen: &Seen<T>) {
-        match seen {
-            Seen::Known { .. } => self.look(source, Ok(())),
-            Seen::Unknown { why } => self.look(source, Err(why)),
-            Seen::NotAsked => {}
-        }
-    }
-
-    pub fn step(&self, action: &Action, outcome: &Outcome) {
+    fn step(&self, action: &Action, outcome: &Outcome) {
         let outcome = match outcome {
             Outcome::Owed => "owed",
             Outcome::Done { .. } => "done",
@@ -230,21 +237,6 @@ impl Metrics {
             Outcome::Expired => "expired",
         };
         self.steps.with_label_values(&[action.name(), outcome]).inc();
-    }
-
-    pub fn delivery(&self, outcome: Delivery) {
-        let outcome = match outcome {
-            Delivery::Stored => "stored",
-            Delivery::Poison => "poison",
-            Delivery::Refused => "refused",
-        };
-        self.deliveries.with_label_values(&[outcome]).inc();
-    }
-
-    pub fn ingested(&self, told: &Ingested) {
-        for (outcome, n) in [("new", told.new), ("resolved", told.resolved), ("known", told.known)] {
-            self.episodes.with_label_values(&[outcome]).inc_by(n as u64);
-        }
     }
 }
 
@@ -306,6 +298,12 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
+        metrics.mirror("pitlane_x_total", "x", Box::new(|| vec![("stored", 7)])).expect("a new name");
+        assert!(metrics.text().contains("pitlane_x_total{outcome=\"stored\"} 7"));
+        assert!(
+            metrics.text().contains("pitlane_x_total{outcome=\"stored\"} 7"),
+            "asked twice, counted once"
+        );
         shown.state.cases.clear();
         metrics.turn(Duration::from_millis(20), &shown);
         let text = metrics.text();

@@ -21,7 +21,8 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// What the pure layers may use of others.
-const PURE_CRATES: [&str; 8] = ["std", "serde", "serde_json", "jiff", "regex", "thiserror", "sha2", "schemars"];
+const PURE_CRATES: [&str; 8] =
+    ["std", "serde", "serde_json", "jiff", "regex", "thiserror", "sha2", "schemars"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -107,7 +108,23 @@ fn no_adapter_knows_another() {
 
 #[test]
 fn deciding_is_pure() {
-    let forbidden = [".await", "async fn", "Timestamp::now", "Time::now", "SystemTime", "Instant::", "std::env", "std::fs", "std::net", "std::process", "std::thread", "rand::", "tokio", "println!", "unsafe"];
+    let forbidden = [
+        ".await",
+        "async fn",
+        "Timestamp::now",
+        "Time::now",
+        "SystemTime",
+        "Instant::",
+        "std::env",
+        "std::fs",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "rand::",
+        "tokio",
+        "println!",
+        "unsafe",
+    ];
     let mut wrong = Vec::new();
     for layer in ["src/model", "src/decide"] {
         for path in files(&root().join(layer), &[".rs"]) {
@@ -118,7 +135,12 @@ fn deciding_is_pure() {
                 }
             }
             for line in text.lines().filter(|line| line.starts_with("use ")) {
-                let name = line.trim_start_matches("use ").split("::").next().unwrap_or_default().trim_end_matches(';');
+                let name = line
+                    .trim_start_matches("use ")
+                    .split("::")
+                    .next()
+                    .unwrap_or_default()
+                    .trim_end_matches(';');
                 let ours = ["crate", "super", "self"].contains(&name);
                 if !ours && !PURE_CRATES.contains(&name) && !text.contains(&format!("mod {name};")) {
                     wrong.push(format!("{} uses {name}", short(&path)));
@@ -186,8 +208,20 @@ fn documents_name_what_exists() {
 #[test]
 fn the_top_level_stays_small() {
     let known: BTreeSet<&str> = [
-        "Cargo.toml", "Cargo.lock", "src", "policies", "tests", "helm", "docs", "README.md", "LICENSE", "CHANGELOG.md",
-        "deny.toml", "rustfmt.toml", "clippy.toml", "target",
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "policies",
+        "tests",
+        "helm",
+        "docs",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "deny.toml",
+        "rustfmt.toml",
+        "clippy.toml",
+        "target",
     ]
     .into();
     let entries = fs::read_dir(root()).expect("the top level is readable");

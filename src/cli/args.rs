@@ -39,6 +39,9 @@ pub struct Global {
     /// A file that holds your token and nothing else.
     #[arg(long, global = true, env = "PITLANE_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// The token itself: only from within, for a service of our own.
+    #[arg(skip)]
+    pub token: Option<String>,
     /// A certificate (PEM) to trust beside the system's.
     #[arg(long, global = true, env = "PITLANE_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,

@@ -42,21 +42,10 @@ impl Client {
                 )));
             }
         };
-        let file = global.token_file.as_ref().ok_or_else(|| {
-            usage(
-                "which token? Write --token-file FILE, or set PITLANE_TOKEN_FILE; FILE holds the token alone"
-                    .into(),
-            )
-        })?;
-        let token = std::fs::read_to_string(file)
-            .map_err(|e| usage(format!("the token file {} cannot be read: {e}", file.display())))?;
-        let token = token.trim().to_owned();
-        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(usage(format!(
-                "{} holds no token; it must be one line of plain text",
-                file.display()
-            )));
-        }
+        let token = match &global.token {
+            Some(token) => token.clone(),
+            None => token_of(global.token_file.as_deref())?,
+        };
         let trusted = global.ca_file.clone().or_else(|| told.and_then(|t| t.certificate));
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_WITHIN)
@@ -141,6 +130,23 @@ impl Client {
             format!("pitlane at {} {slow}: {why}. Does it run? Try `systemctl status pitlane`", self.base);
         Stop::new(Exit::Unseen, text)
     }
+}
+
+fn token_of(file: Option<&Path>) -> Result<String, Stop> {
+    let usage = |text: String| Stop::new(Exit::Usage, text);
+    let file = file.ok_or_else(|| {
+        usage(
+            "which token? Write --token-file FILE, or set PITLANE_TOKEN_FILE; FILE holds the token alone"
+                .into(),
+        )
+    })?;
+    let token = std::fs::read_to_string(file)
+        .map_err(|e| usage(format!("the token file {} cannot be read: {e}", file.display())))?;
+    let token = token.trim().to_owned();
+    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(usage(format!("{} holds no token; it must be one line of plain text", file.display())));
+    }
+    Ok(token)
 }
 
 /// The service's own words, with the exit code that belongs to them.

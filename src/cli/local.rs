@@ -14,6 +14,7 @@ use crate::config::mistakes::Mistakes;
 use crate::config::policy::{self, PolicyFile};
 use crate::config::policy_test::PolicyTests;
 use crate::config::{self, schema_of};
+use crate::model::rules::CephSetup;
 
 /// All mistakes, as lines that editors can jump to, or as JSON.
 fn wrong(mistakes: &Mistakes, say: Say) -> Ended {
@@ -118,13 +119,19 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
 fn hints(config: &config::Config) -> Vec<String> {
     let mut hints = Vec::new();
     match &config.proxmox {
-        None => {
-            hints.push("no proxmox section: pitlane cannot see the cluster and will touch nothing".to_owned())
-        }
+        None => hints.push(
+            "no proxmox section: there is no cluster to look at, so `pitlane run` will refuse".to_owned(),
+        ),
         Some(proxmox) if proxmox.endpoints.len() < 2 => {
             hints.push("one endpoint only: two members must be asked before a node may leave".to_owned());
         }
         Some(_) => {}
+    }
+    if config.ceph.setup != CephSetup::None && config.ceph.client.is_none() {
+        hints.push(
+            "no ceph.client: Ceph cannot be seen, and unknown is no; add it, or declare ceph.setup: none"
+                .into(),
+        );
     }
     if config.hand.is_none() {
         hints.push(

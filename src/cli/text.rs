@@ -12,7 +12,7 @@ const WIDTH: u16 = 120;
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(header);
     table
@@ -25,8 +25,10 @@ fn ago(now: Time, then: Time) -> String {
 pub fn verdict(verdict: &Verdict) -> String {
     let mut rows = table(["check", "answer", "age", "reading", "what to do"]);
     for check in &verdict.checks {
-        let reasons = check.reasons.iter().map(ToString::to_string);
-        let reading: Vec<String> = std::iter::once(check.reading.clone()).chain(reasons).collect();
+        let mut reading = vec![check.reading.clone()];
+        reading.extend(check.reasons.iter().map(ToString::to_string));
+        // Of what could not be seen the reason is all there is to read.
+        reading.dedup();
         rows.add_row([
             check.name.to_string(),
             check.answer.to_string(),

@@ -76,11 +76,11 @@ impl Clock for Doors {
     }
 }
 
-/// The first member that answers, as an adapter with an ordered list of endpoints would find it.
+/// The first member that answers and has quorum, else the first that answers: so an adapter finds its way in.
 fn way_in<'a>(world: &'a World, avoid: impl Fn(&NodeName) -> bool) -> Result<&'a NodeName, Trouble> {
-    world
-        .nodes
-        .keys()
-        .find(|name| !avoid(name) && world.reach(name).is_ok())
+    let answering = || world.nodes.keys().filter(|name| !avoid(name) && world.reach(name).is_ok());
+    answering()
+        .find(|name| world.quorate(name))
+        .or_else(|| answering().next())
         .ok_or_else(|| Trouble::Unreachable("no member answers".into()))
 }

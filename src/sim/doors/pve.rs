@@ -22,29 +22,33 @@ const TASKS_SINCE: SignedDuration = SignedDuration::from_hours(6);
 
 #[async_trait]
 impl Pve for Doors {
-    async fn look(&self, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView {
-        let first = self.opinion(Call::PveFirst, |name| nodes.contains(name));
+    async fn look(
+        &self,
+        nodes: &BTreeSet<NodeName>,
+        guests: &BTreeSet<GuestId>,
+        avoid: &BTreeSet<NodeName>,
+    ) -> PveView {
+        let first = self.part(Call::PveFirst, |world| {
+            way_in(world, |name| avoid.contains(name)).map(|via| world.opinion(via))
+        });
+        let deep = !nodes.is_empty() || !guests.is_empty();
         let mut view = PveView { first, ..PveView::default() };
-        // Without a first opinion the adapter has no member to ask anything else.
-        let Some(member) = view.first.any_age().map(|o| o.member.clone()) else {
-            let why = || Trouble::Unreachable("no member answers".into());
-            view.ha = why().into();
-            if !nodes.is_empty() {
-                view.second = why().into();
-                view.ha_rules = why().into();
-                view.votes = why().into();
-                view.privileges = why().into();
-                view.nodes = nodes.iter().map(|n| (n.clone(), why().into())).collect();
-                view.guests = guests.iter().map(|g| (*g, why().into())).collect();
-            }
-            return view;
+        let (member, quorate) = match &view.first {
+            Seen::Known { value, .. } => (value.member.clone(), value.quorate),
+            Seen::Unknown { why } => return blind(why.clone(), deep, nodes, guests),
+            Seen::NotAsked => return view,
         };
-        view.ha = self.part(Call::PveHa, |w| w.audit("/").map(|()| w.ha_view()));
+        view.ha = self.part(Call::PveHa, |w| {
+            if !quorate {
+                return Err(Trouble::Refused(format!("{member} has no quorum, so it shows HA's old state")));
+            }
+            w.audit("/").map(|()| w.ha_view())
+        });
         view.privileges = self.part(Call::PvePrivileges, |w| Ok(Privileges { granted: w.token.clone() }));
-        if nodes.is_empty() && guests.is_empty() {
+        if !deep {
             return view;
         }
-        view.second = self.opinion(Call::PveSecond, |name| nodes.contains(name) || *name == member);
+        view.second = self.part(Call::PveSecond, |world| second(world, avoid, &member));
         view.ha_rules = self.part(Call::PveHaRules, |w| w.audit("/").map(|()| w.ha_rules()));
         view.votes = self.part(Call::PveVotes, |w| w.audit("/").map(|()| w.votes()));
         view.nodes = nodes
@@ -108,10 +112,6 @@ impl Pve for Doors {
 }
 
 impl Doors {
-    fn opinion(&self, call: Call, avoid: impl Fn(&NodeName) -> bool) -> Seen<Opinion> {
-        self.part(call, |world| way_in(world, &avoid).map(|via| world.opinion(via)))
-    }
-
     fn part<T>(&self, call: Call, answer: impl FnOnce(&World) -> Result<T, Trouble>) -> Seen<T> {
         match self.ask(call, |world| answer(world).map(|value| (value, world.now))) {
             Ok((value, at)) => Seen::known(value, at),
@@ -128,13 +128,44 @@ impl Doors {
         guests: &BTreeSet<GuestId>,
     ) -> BTreeMap<GuestId, Seen<GuestDetail>> {
         let Some(opinion) = first.any_age() else { return BTreeMap::new() };
-        opinion
+        let mut found: BTreeMap<GuestId, Seen<GuestDetail>> = opinion
             .guests
             .iter()
             .filter(|(id, row)| guests.contains(id) || nodes.contains(&row.node))
             .map(|(id, row)| (*id, self.part(Call::PveGuest, |w| guest_detail(w, via, &row.node, *id))))
-            .collect()
+            .collect();
+        for id in guests {
+            let why = || Trouble::Refused(format!("the cluster's list has no guest {id}"));
+            found.entry(*id).or_insert_with(|| why().into());
+        }
+        found
     }
+}
+
+/// Another member's opinion, whatever it thinks of the quorum; the nodes under maintenance are never asked.
+fn second(world: &World, avoid: &BTreeSet<NodeName>, first: &NodeName) -> Result<Opinion, Trouble> {
+    if world.nodes.keys().all(|name| avoid.contains(name) || name == first) {
+        return Err(Trouble::NotConfigured(format!("beside {first} no other member may be asked")));
+    }
+    way_in(world, |name| avoid.contains(name) || name == first).map(|via| world.opinion(via))
+}
+
+/// Nobody could be asked: everything that was wanted is unknown, for the same reason.
+fn blind(why: Trouble, deep: bool, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView {
+    let mut view = PveView {
+        first: why.clone().into(),
+        ha: why.clone().into(),
+        privileges: why.clone().into(),
+        ..PveView::default()
+    };
+    if deep {
+        view.second = why.clone().into();
+        view.ha_rules = why.clone().into();
+        view.votes = why.clone().into();
+        view.nodes = nodes.iter().map(|n| (n.clone(), why.clone().into())).collect();
+        view.guests = guests.iter().map(|g| (*g, why.clone().into())).collect();
+    }
+    view
 }
 
 fn node_detail(world: &World, via: &NodeName, name: &NodeName) -> Result<NodeDetail, Trouble> {

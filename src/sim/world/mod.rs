@@ -1,5 +1,6 @@
 //! The world: what is true. Doors show it the way the real systems do, late and in parts.
 
+pub mod audit;
 pub mod build;
 pub mod chance;
 pub mod effects;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::SignedDuration;
 
+pub use audit::{Expect, audit};
 pub use board::Board;
 pub use build::{Builder, GIB};
 pub use ceph::Ceph;
@@ -126,3 +128,6 @@ impl World {
         self.tick_ceph();
     }
 }
+
+#[cfg(test)]
+mod tests;

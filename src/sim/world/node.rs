@@ -6,6 +6,7 @@ use crate::model::ids::NodeName;
 use crate::model::observed::Storage;
 use crate::model::time::{Time, age};
 
+use super::task::Then;
 use super::{Actor, Refusal, World};
 
 #[derive(Clone, Debug)]
@@ -193,8 +194,9 @@ impl World {
         self.forbid_power_off(by, name);
         self.note_effect(by, "node_shutdown", name);
         // Guests get their signal, containers and machines need some seconds.
-        let aboard = self.running_on(name).next().is_some();
-        let off_at = self.later(if aboard { 20 } else { 5 });
+        let stopping = if self.running_on(name).next().is_some() { 20 } else { 5 };
+        let off_at = self.later(stopping);
+        self.fork_wait(Actor::Human, name, "stopall", None, stopping - 1, "OK", Then::Nothing);
         if let Some(node) = self.nodes.get_mut(name) {
             node.state = NodeState::ShuttingDown { off_at };
         }

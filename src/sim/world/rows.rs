@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{
-    Capacity, Guest as GuestRow, HaNode, HaResource, HaRules, HaService, HaView, NodeRow, Opinion, Power,
-    Votes,
+    Capacity, Guest as GuestRow, GuestKind, HaNode, HaResource, HaRules, HaService, HaView, NodeRow, Opinion,
+    Power, Votes,
 };
 use crate::model::time::age;
 
@@ -50,7 +50,8 @@ impl World {
         let online = self.seen_online(via, name);
         let silent = node.silent_since.or((!node.powered()).then_some(node.since));
         let expired = silent.is_some_and(|since| age(self.now, since).as_secs() >= ROWS_EXPIRE_SECS);
-        let visible = self.may(&format!("/nodes/{name}"), "Sys.Audit") && !expired;
+        // An offline node keeps no figures.
+        let visible = online && self.may(&format!("/nodes/{name}"), "Sys.Audit") && !expired;
         let used: u64 = self.running_on(name).map(|(_, g)| g.memory_used).sum();
         // Corosync tells the address of a node that was there when the asked member started.
         let knows = self.nodes.get(via).is_some_and(|asked| online || asked.since < node.since);
@@ -70,13 +71,15 @@ impl World {
     fn guest_row(&self, id: GuestId, guest: &Guest) -> GuestRow {
         let word = self.listed(id);
         let power = match word {
-            Listed::Running => Power::Running,
+            // Paused in whatever way, it occupies its node.
+            Listed::Running | Listed::Postmigrate => Power::Running,
             Listed::Stopped => Power::Stopped,
-            Listed::Postmigrate | Listed::Unknown => Power::Unknown,
+            Listed::Unknown => Power::Unknown,
         };
         let known = word != Listed::Unknown;
+        let folder = if guest.kind == GuestKind::Lxc { "lxc" } else { "qemu" };
         GuestRow {
-            name: if known { guest.name.clone() } else { String::new() },
+            name: if known { guest.name.clone() } else { format!("{folder}/{id}") },
             kind: guest.kind,
             node: guest.node.clone(),
             power,

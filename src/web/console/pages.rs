@@ -158,7 +158,12 @@ fn judgement(judged: &Judged) -> Markup {
                     tr {
                         td { (check.name) }
                         td.no[check.answer.stops()] { (check.answer) }
-                        td { (check.reading) @for why in &check.reasons { br; (why) } }
+                        td {
+                            (check.reading)
+                            @for why in check.reasons.iter().map(ToString::to_string) {
+                                @if why != check.reading { br; (why) }
+                            }
+                        }
                         td { @if let Some(age) = check.age { (age) } }
                         td { @for remedy in check.remedies() { (remedy) br; } }
                     }
