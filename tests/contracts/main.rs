@@ -1,5 +1,6 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
+mod alarms;
 mod pve_loopback;
 mod pve_port;
 mod pve_recordings;
@@ -8,3 +9,6 @@ mod pve_schema;
 mod pve_scripted;
 mod pve_server;
 mod pve_told;
+mod served;
+mod stores;
+mod webhook;
