@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -21,7 +19,7 @@ use crate::model::seen::Trouble;
 use crate::model::shown::Shown;
 use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
-use crate::ports::Meter;
+use crate::ports::{Ingested, Meter};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +40,19 @@ pub fn start(lines: Lines, level: &str) {
     };
 }
 
+/// How a delivery of alerts was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Stored,
+    /// Nothing of it could be read; kept for people.
+    Unreadable,
+    TooLarge,
+    /// Whoever sent it has to send it again: too much at once.
+    NotNow,
+    /// Whoever sent it has to send it again: our store failed.
+    NotStored,
+}
+
 /// The numbers. Made once; the loop fills them, `/metrics` shows them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -56,6 +67,8 @@ pub struct Metrics {
     owed: IntGaugeVec,
     overdue: IntGauge,
     unplaced: IntGaugeVec,
+    deliveries: IntCounterVec,
+    episodes: IntCounterVec,
     maintenance: IntGaugeVec,
     paused: IntGauge,
 }
@@ -116,6 +129,12 @@ impl Metrics {
             owed: gauges("pitlane_owed", "What is taken from the cluster and not given back.", &["what"])?,
             overdue: gauge("pitlane_owed_overdue", "Flags held for longer than was promised.")?,
             unplaced: gauges("pitlane_unplaced_alerts", "Alerts that lead to no fault.", &["why"])?,
+            deliveries: counters(
+                "pitlane_deliveries_total",
+                "Deliveries of alerts by outcome.",
+                &["outcome"],
+            )?,
+            episodes: counters("pitlane_episodes_total", "Told episodes of alerts.", &["outcome"])?,
             maintenance: gauges(
                 "pitlane_node_maintenance",
                 "1 while pitlane has this node out; inhibit your own alerts by it.",
@@ -182,35 +201,23 @@ impl Metrics {
         self.paused.set(i64::from(shown.state.paused.is_some() || shown.observed.kill_file));
     }
 
-    /// Shows counts that somebody else keeps, by outcome, as they are when they are asked for.
-    ///
-    /// # Errors
-    /// There is a metric of that name already.
-    pub fn mirror(&self, name: &str, help: &str, read: Read) -> Made<()> {
-        let shown = IntCounterVec::new(Opts::new(name, help), &["outcome"])?;
-        self.registry.register(Box::new(Mirror { shown, read }))
-    }
-}
-
-/// Outcome and count; counts only grow.
-pub type Read = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
-
-struct Mirror {
-    shown: IntCounterVec,
-    read: Read,
-}
-
-impl Collector for Mirror {
-    fn desc(&self) -> Vec<&Desc> {
-        self.shown.desc()
+    /// A delivery of alerts was answered.
+    pub fn delivery(&self, outcome: Delivery) {
+        let outcome = match outcome {
+            Delivery::Stored => "stored",
+            Delivery::Unreadable => "unreadable",
+            Delivery::TooLarge => "too_large",
+            Delivery::NotNow => "not_now",
+            Delivery::NotStored => "not_stored",
+        };
+        self.deliveries.with_label_values(&[outcome]).inc();
     }
 
-    fn collect(&self) -> Vec<MetricFamily> {
-        for (outcome, count) in (self.read)() {
-            let series = self.shown.with_label_values(&[outcome]);
-            series.inc_by(count.saturating_sub(series.get()));
+    /// What a stored delivery changed.
+    pub fn ingested(&self, told: &Ingested) {
+        for (outcome, n) in [("new", told.new), ("resolved", told.resolved), ("known", told.known)] {
+            self.episodes.with_label_values(&[outcome]).inc_by(n as u64);
         }
-        self.shown.collect()
     }
 }
 
@@ -298,12 +305,11 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
-        metrics.mirror("pitlane_x_total", "x", Box::new(|| vec![("stored", 7)])).expect("a new name");
-        assert!(metrics.text().contains("pitlane_x_total{outcome=\"stored\"} 7"));
-        assert!(
-            metrics.text().contains("pitlane_x_total{outcome=\"stored\"} 7"),
-            "asked twice, counted once"
-        );
+        metrics.delivery(Delivery::Stored);
+        metrics.ingested(&Ingested { new: 2, resolved: 0, known: 1 });
+        let text = metrics.text();
+        assert!(text.contains("pitlane_deliveries_total{outcome=\"stored\"} 1"), "{text}");
+        assert!(text.contains("pitlane_episodes_total{outcome=\"new\"} 2"), "{text}");
         shown.state.cases.clear();
         metrics.turn(Duration::from_millis(20), &shown);
         let text = metrics.text();

@@ -51,7 +51,7 @@ pub fn verdict(verdict: &Verdict) -> String {
 
 pub fn plan(judged: &Judged) -> String {
     let Some(plan) = &judged.plan else {
-        let why: Vec<String> = judged.verdict.reasons().map(ToString::to_string).collect();
+        let why: Vec<String> = judged.verdict.reasons().iter().map(ToString::to_string).collect();
         return format!("There is no plan for {}: {}.\n", judged.verdict.node, why.join("; "));
     };
     let mut out = format!("Plan {} for {}:\n", plan.hash().short(), plan.node);

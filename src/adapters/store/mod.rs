@@ -19,6 +19,7 @@ mod rows;
 mod tests;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +33,15 @@ pub use inbox::Poison;
 pub use journal::Head;
 
 use crate::model::alert::Episode;
-use crate::model::ids::RequestId;
+use crate::model::case::Case;
+use crate::model::ids::{CaseId, RequestId};
+use crate::model::note::Note;
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::state::{Decision, State};
-use crate::model::step::{Outcome, StepId};
+use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::Time;
-use crate::ports::{Clock, Ingested, Store, Uncommitted};
+use crate::ports::{Archive, Clock, Ingested, Store, Uncommitted};
 
 /// The journal's whole chain is walked within this, or the walk is given up: some millions of entries.
 const VERIFY: Duration = Duration::from_secs(300);
@@ -207,5 +210,30 @@ impl Store for SqliteStore {
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble> {
         let id = id.clone();
         Ok(self.shared.read("reading a reply", move |conn| inbox::reply(conn, &id)).await?)
+    }
+}
+
+#[async_trait]
+impl Archive for SqliteStore {
+    async fn cases(&self, limit: usize) -> Result<Vec<Case>, Trouble> {
+        Ok(self.shared.read("listing cases", move |conn| load::cases(conn, limit)).await?)
+    }
+
+    async fn case(&self, id: CaseId) -> Result<Option<Case>, Trouble> {
+        Ok(self.shared.read("reading a case", move |conn| load::case(conn, id)).await?)
+    }
+
+    async fn journal(
+        &self,
+        case: Option<CaseId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Note)>, Trouble> {
+        let read = move |conn: &Connection| journal::read(conn, case, after, limit);
+        Ok(self.shared.read("reading the journal", read).await?)
+    }
+
+    async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
+        Ok(self.shared.read("reading the ledger", move |conn| load::ledger(conn, Some(case))).await?)
     }
 }
