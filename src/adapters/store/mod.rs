@@ -3,6 +3,7 @@
 //! One writer thread owns the one connection that writes ([`writer`]); reads go beside it ([`reader`]). What is
 //! acknowledged is on the disk. It must never decide anything, and never begin anew over what it cannot read.
 
+mod archive;
 mod board;
 mod commit;
 mod episodes;
