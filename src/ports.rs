@@ -36,8 +36,23 @@ pub trait Pve: Send + Sync {
     /// Cancels a task of ours. Best effort; what it left behind is seen by the next look.
     async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble>;
 
-    /// Starts a stopped guest, or resumes a paused one.
-    async fn start(&self, guest: GuestId, kind: GuestKind, on: &NodeName) -> Result<(), Trouble>;
+    /// Starts a stopped guest, or resumes a paused one. Accepted, not done: look.
+    async fn start(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble>;
+
+    /// Asks a running guest to shut down, never by force. Accepted, not done: look.
+    async fn shutdown(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble>;
 }
 
 /// One guest's move, as Proxmox is asked for it.

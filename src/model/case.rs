@@ -28,6 +28,8 @@ pub struct Case {
     pub wait: Option<Wait>,
     /// The time box's overrun was told.
     pub overran: bool,
+    /// A person chose to let Ceph heal: noout goes back although OSDs are down.
+    pub heal: bool,
     /// Grows with each commit; a commit on an older revision is refused.
     pub revision: u64,
 }
@@ -36,8 +38,15 @@ pub struct Case {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "origin")]
 pub enum Origin {
-    Alarm { fault: FaultKey },
-    Person { by: Person, reason: String },
+    Alarm {
+        fault: FaultKey,
+    },
+    /// `yes`: whoever asked agrees to the plan, whatever it turns out to be.
+    Person {
+        by: Person,
+        reason: String,
+        yes: bool,
+    },
 }
 
 /// Where a case stands. Each phase holds exactly what it needs.

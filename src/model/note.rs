@@ -49,6 +49,8 @@ pub enum Noted {
     NooutFound { host: HostName },
     Leaves { guest: GuestId, name: String, to: NodeName, how: How },
     HaMoves { guest: GuestId, name: String, to: Option<NodeName> },
+    ShutsDown { guest: GuestId, name: String, why: String },
+    IsDown { guest: GuestId, name: String },
     Arrived { guest: GuestId, name: String, node: NodeName, took: Period },
     MoveFailed { guest: GuestId, error: String },
     MoveCancelled { guest: GuestId, after: Period },

@@ -69,6 +69,10 @@ impl fmt::Display for Noted {
             Leaves { guest, name, to, how } => write!(f, "Guest {guest} ({name}) leaves for {to}, {how}."),
             HaMoves { guest, name, to: Some(to) } => write!(f, "HA moves guest {guest} ({name}) to {to}."),
             HaMoves { guest, name, to: None } => write!(f, "HA moves guest {guest} ({name})."),
+            ShutsDown { guest, name, why } => {
+                write!(f, "Guest {guest} ({name}) is shut down, it cannot move: {why}.")
+            }
+            IsDown { guest, name } => write!(f, "Guest {guest} ({name}) is down."),
             Arrived { guest, name, node, took } => {
                 write!(f, "Guest {guest} ({name}) has arrived on {node} after {took}.")
             }

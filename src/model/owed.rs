@@ -55,6 +55,8 @@ pub enum Whereabouts {
     Away {
         node: NodeName,
     },
+    /// Shut down, on its own node.
+    ShutDown,
     Returning {
         since: Time,
     },

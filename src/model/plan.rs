@@ -22,6 +22,8 @@ pub struct Plan {
     pub moves: Vec<Move>,
     /// HA's to move: guest → the nodes that HA may choose.
     pub ha: BTreeMap<GuestId, BTreeSet<NodeName>>,
+    /// Cannot move: shut down for the time of the work, and started again.
+    pub stops: BTreeMap<GuestId, String>,
     /// Left behind on purpose: stopped, and bound to the node.
     pub stays: BTreeMap<GuestId, String>,
     /// What the verdict warns of. Who approves has read this.
@@ -35,7 +37,8 @@ impl Plan {
             self.moves.iter().map(|m| (m.guest, (&m.to, m.how))).collect();
         let warnings: BTreeSet<String> = self.warnings.iter().map(Wait::subject).collect();
         let stays: BTreeSet<GuestId> = self.stays.keys().copied().collect();
-        let what = (&self.node, self.maintenance, &self.noout, moves, &self.ha, stays, warnings);
+        let stops: BTreeSet<GuestId> = self.stops.keys().copied().collect();
+        let what = (&self.node, self.maintenance, &self.noout, moves, &self.ha, stops, stays, warnings);
         let bytes = serde_json::to_vec(&what).expect("names, numbers and flags always serialise");
         PlanHash(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
     }

@@ -105,6 +105,8 @@ pub struct Respond {
     pub time_box: Period,
     /// What to do with running containers, which cannot move live.
     pub containers: ContainerPolicy,
+    /// What to do with running guests that cannot move at all.
+    pub immovable: ImmovablePolicy,
 }
 
 /// What a confirmed fault leads to.
@@ -127,6 +129,16 @@ pub enum ContainerPolicy {
     Restart,
     /// They stay, and a running one blocks the drain.
     Stay,
+}
+
+/// Running guests bound to their machine (a passed-through device, a local CD image).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImmovablePolicy {
+    /// They block the drain until a person has shut them down.
+    Block,
+    /// They are shut down when the plan is approved by a person, and started again at the end.
+    ShutDown,
 }
 
 /// What the technician gets to read. `{{ node }}` and `{{ component }}` are filled in, nothing else.
@@ -254,6 +266,8 @@ pub struct Limits {
     pub step_for: Period,
     /// Tries of one guest's migration before a person is asked.
     pub migration_tries_max: u32,
+    /// So long after "done" the checks may still be bad before the work order is reopened.
+    pub proof_patience: Period,
     /// The turn's pace while a case is open, and while none is.
     pub turn_busy: Period,
     pub turn_quiet: Period,
@@ -288,6 +302,7 @@ impl Default for Limits {
             ha_return_within: Period::mins(3),
             step_for: Period::secs(60),
             migration_tries_max: 3,
+            proof_patience: Period::mins(30),
             turn_busy: Period::secs(10),
             turn_quiet: Period::secs(60),
             ceph_benign: benign.map(str::to_owned).into(),

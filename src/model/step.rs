@@ -80,8 +80,14 @@ pub enum Action {
         on: NodeName,
         guest: GuestId,
     },
-    /// Start a guest that was running before we moved it.
+    /// Start a guest that was running before we moved it or shut it down.
     Start {
+        guest: GuestId,
+        kind: GuestKind,
+        on: NodeName,
+    },
+    /// Shut a guest down that cannot move: by policy and approval only.
+    Shutdown {
         guest: GuestId,
         kind: GuestKind,
         on: NodeName,
@@ -124,6 +130,7 @@ impl Action {
             Self::Migrate { .. } => "migrate",
             Self::CancelTask { .. } => "cancel_task",
             Self::Start { .. } => "start",
+            Self::Shutdown { .. } => "shutdown",
             Self::OpenWorkOrder { .. } => "open_work_order",
             Self::ReopenWorkOrder { .. } => "reopen_work_order",
             Self::Comment { .. } => "comment",

@@ -77,7 +77,7 @@ pub enum Wait {
     BackupRunning { node: NodeName },
     ForeignMove { guest: GuestId },
     ContainerRestarts { guest: GuestId },
-    CpuHost { guest: GuestId },
+    ShutsDown { guest: GuestId },
     NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
     NoSpareQuorum { votes_left: u32, votes_total: u32 },
 
@@ -148,7 +148,7 @@ impl Wait {
             | GuestLocked { guest, .. }
             | ForeignMove { guest }
             | ContainerRestarts { guest }
-            | CpuHost { guest }
+            | ShutsDown { guest }
             | OutsideApproval { guest }
             | MoveFails { guest, .. }
             | HaStuck { guest } => format!("{name}/{guest}"),

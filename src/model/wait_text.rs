@@ -50,7 +50,9 @@ impl fmt::Display for Wait {
             BackupRunning { node } => write!(f, "a backup runs on {node}"),
             ForeignMove { guest } => write!(f, "somebody else is moving guest {guest}"),
             ContainerRestarts { guest } => write!(f, "container {guest} has to restart to move"),
-            CpuHost { guest } => write!(f, "guest {guest} uses CPU type host and the machines differ"),
+            ShutsDown { guest } => {
+                write!(f, "guest {guest} cannot move and will be shut down for the time of the work")
+            }
             NoSpareFor { lost, guests: left } => {
                 write!(f, "afterwards a loss of {lost} would leave {} without a place", guests(left))
             }
@@ -168,7 +170,7 @@ impl Wait {
             }
             GuestLocked { .. } | BackupRunning { .. } | ForeignMove { .. } => "wait until it is done".into(),
             ContainerRestarts { .. } => "approve the plan, or set containers: restart in the policy".into(),
-            CpuHost { .. } => "use a named CPU model".into(),
+            ShutsDown { .. } => "approve the plan, or set immovable: block in the policy".into(),
             NoSpareFor { .. } | NoSpareQuorum { .. } => {
                 "know the risk, or add capacity or a member first".into()
             }

@@ -15,7 +15,7 @@ pub use ha::{
 };
 pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
-    Privileges, PveView, Task, TaskEnd, Votes,
+    Privileges, PveView, Storage, Task, TaskEnd, Votes,
 };
 
 use super::alert::Episode;

@@ -71,6 +71,16 @@ pub struct NodeRow {
     pub address: Option<String>,
     /// `None` where rights to see it are missing, or the node has been silent for long.
     pub capacity: Option<Capacity>,
+    /// Storages as this node sees them, by name.
+    #[serde(default)]
+    pub storages: BTreeMap<String, Storage>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    pub shared: bool,
+    /// Bytes free; `None` where the row does not say.
+    pub free: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -204,14 +214,12 @@ pub struct GuestDetail {
     pub onboot: bool,
     /// Devices and other bindings to the machine: `hostpci0`, `usb0`, a bind mount.
     pub devices: Vec<String>,
-    /// Disks on storage that only this node has, bytes each.
+    /// Disks on storage that only this node has, volume (`local-lvm:vm-103-disk-0`) → bytes.
     pub local_disks: BTreeMap<String, u64>,
     /// A CD image on local storage or the physical drive: blocks a live migration whatever the target has.
     pub local_cdrom: Option<String>,
     /// Nodes that Proxmox rules out, with its reason. Silence about a node is no promise.
     pub refused: BTreeMap<NodeName, String>,
-    /// `host` copies the machine's own CPU: only like machines can take it.
-    pub cpu_host: bool,
 }
 
 /// `status/current`: the guest's own node answers.

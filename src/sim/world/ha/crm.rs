@@ -1,0 +1,242 @@
+//! The master's round, every 10 s: commands, then nodes, then services.
+
+use crate::model::ids::{GuestId, NodeName};
+use crate::model::observed::{HaNodeState, LrmMode};
+use crate::model::step::Switch;
+use crate::model::time::age;
+
+use super::super::{NodeState, World};
+use super::{Command, Service, ServiceState};
+
+/// A dead master's lock runs out after that, then another takes over.
+const MASTER_LOCK_SECS: u64 = 120;
+/// From a node's death to `fence`, and to `recovery`; the rounds add up to 10 s.
+const FENCE_SECS: u64 = 60;
+const RECOVERY_SECS: u64 = 130;
+
+impl World {
+    pub(super) fn crm_round(&mut self) {
+        if !self.master_works() {
+            return;
+        }
+        self.ha.crm_at = self.now;
+        if !self.ha.armed {
+            return;
+        }
+        self.crm_commands();
+        self.crm_nodes();
+        let services: Vec<GuestId> = self.ha.services.keys().copied().collect();
+        for guest in services {
+            self.crm_service(guest);
+        }
+    }
+
+    fn master_works(&mut self) -> bool {
+        let able = |world: &Self, name: &NodeName| {
+            world.nodes.get(name).is_some_and(|n| n.joined()) && world.quorate(name)
+        };
+        if self.ha.master.as_ref().is_some_and(|m| able(self, m)) {
+            self.ha.master_lost = None;
+            return true;
+        }
+        let lost = *self.ha.master_lost.get_or_insert(self.now);
+        // Who shuts down in order gives its lock back; who dies keeps it until it runs out.
+        let said_goodbye =
+            self.ha.master.as_ref().is_none_or(|m| {
+                self.nodes.get(m).is_none_or(|n| n.state == (NodeState::Off { clean: true }))
+            });
+        if !said_goodbye && age(self.now, lost).as_secs() < MASTER_LOCK_SECS {
+            self.stir();
+            return false;
+        }
+        let next = self.nodes.keys().find(|name| able(self, name)).cloned();
+        if next.is_some() {
+            self.ha.master = next;
+            self.ha.master_lost = None;
+        }
+        self.ha.master_lost.is_none()
+    }
+
+    fn crm_commands(&mut self) {
+        while let Some(command) = self.ha.commands.pop_front() {
+            self.stir();
+            let refusal = match &command {
+                Command::Maintenance { node, to: Switch::On } => self.begin_maintenance(node),
+                Command::Maintenance { node, to: Switch::Off } => {
+                    if let Some(member) = self.ha.nodes.get_mut(node) {
+                        member.requested = false;
+                    }
+                    None
+                }
+                Command::Move { guest, target } => self.accept_move(*guest, target),
+            };
+            if let Some(text) = refusal {
+                self.ha.log.push(text);
+            }
+        }
+    }
+
+    fn begin_maintenance(&mut self, node: &NodeName) -> Option<String> {
+        match self.ha.nodes.get_mut(node) {
+            Some(member) if matches!(member.state, HaNodeState::Online | HaNodeState::Maintenance) => {
+                member.requested = true;
+                None
+            }
+            _ => {
+                self.ha.maintenance_by.remove(node);
+                Some(format!("ignoring maintenance request for '{node}': node not online"))
+            }
+        }
+    }
+
+    fn accept_move(&mut self, guest: GuestId, target: &NodeName) -> Option<String> {
+        let online =
+            self.ha.nodes.get(target).is_some_and(|m| m.state == HaNodeState::Online && !m.requested);
+        if !online {
+            return Some(format!("crm command error - node not online: migrate {guest} {target}"));
+        }
+        let enemy = self.ha.enemy_on(guest, target);
+        let service = self.ha.services.get_mut(&guest)?;
+        if service.state == ServiceState::Error || enemy.is_some() {
+            return Some(format!("crm command error: migrate {guest} {target}"));
+        }
+        service.command = Some(target.clone());
+        None
+    }
+
+    fn crm_nodes(&mut self) {
+        let Some(master) = self.ha.master.clone() else { return };
+        let names: Vec<NodeName> = self.ha.nodes.keys().cloned().collect();
+        for name in names {
+            let seen = self.seen_online(&master, &name);
+            let carries =
+                self.ha.services.values().any(|s| s.node == name && s.state != ServiceState::Stopped);
+            let died = self.nodes.get(&name).map_or(self.now, |n| n.since.max(n.cut_since));
+            let Some(member) = self.ha.nodes.get_mut(&name) else { continue };
+            let was = member.state;
+            if seen {
+                member.lost = None;
+                member.state = match (member.requested, member.mode) {
+                    (true, LrmMode::Maintenance) => HaNodeState::Maintenance,
+                    (false, LrmMode::Maintenance) => was,
+                    _ => HaNodeState::Online,
+                };
+            } else if was != HaNodeState::Maintenance {
+                // A node in maintenance that goes off stays `maintenance`; only its membership tells.
+                let lost = age(self.now, *member.lost.get_or_insert(died)).as_secs();
+                member.state = match was {
+                    HaNodeState::Unknown | HaNodeState::Fence if carries && lost >= FENCE_SECS => {
+                        HaNodeState::Fence
+                    }
+                    HaNodeState::Fence => HaNodeState::Unknown,
+                    _ => HaNodeState::Unknown,
+                };
+            }
+            let fenced = (member.state == HaNodeState::Fence)
+                .then(|| age(self.now, member.lost.unwrap_or(self.now)).as_secs());
+            if was != member.state || carries && !seen {
+                self.stir();
+            }
+            if let Some(secs) = fenced {
+                self.fence(&name, secs >= RECOVERY_SECS);
+            }
+        }
+    }
+
+    fn fence(&mut self, node: &NodeName, over: bool) {
+        for service in self.ha.services.values_mut().filter(|s| &s.node == node) {
+            service.state = match service.state {
+                ServiceState::Stopped => ServiceState::Stopped,
+                ServiceState::Recovery => ServiceState::Recovery,
+                _ if over => ServiceState::Recovery,
+                _ => ServiceState::Fence,
+            };
+            service.target = None;
+            service.worker = None;
+        }
+    }
+
+    fn crm_service(&mut self, guest: GuestId) {
+        if let Some((state, at)) = self.ha.resources.get(&guest).and_then(|r| r.asked)
+            && at <= self.now
+            && let Some(resource) = self.ha.resources.get_mut(&guest)
+        {
+            resource.requested = state.to_owned();
+            resource.asked = None;
+            self.stir();
+        }
+        let requested = self.ha.resources.get(&guest).map_or("ignored", |r| r.requested.as_str()).to_owned();
+        let Some(service) = self.ha.services.get(&guest).cloned() else { return };
+        let home_state = self.ha.nodes.get(&service.node).map_or(HaNodeState::Unknown, |m| m.state);
+        let next = match service.state {
+            ServiceState::Started if requested == "started" => self.crm_started(guest, &service, home_state),
+            ServiceState::Started => Some(Service { state: ServiceState::RequestStop, ..service }),
+            ServiceState::Stopped if requested == "started" => {
+                Some(Service { state: ServiceState::Started, ..service })
+            }
+            // It came back before the fencing was done.
+            ServiceState::Fence if home_state == HaNodeState::Online => {
+                Some(Service { state: ServiceState::Started, ..service })
+            }
+            ServiceState::Recovery => self.recover(guest, &service),
+            _ => None,
+        };
+        if let Some(next) = next {
+            self.ha.services.insert(guest, next);
+            self.stir();
+        }
+    }
+
+    fn crm_started(&mut self, guest: GuestId, service: &Service, home: HaNodeState) -> Option<Service> {
+        let leave = |target: NodeName, maintenance_node: Option<NodeName>| Service {
+            state: ServiceState::Migrate,
+            target: Some(target),
+            command: None,
+            maintenance_node,
+            ..service.clone()
+        };
+        if let Some(target) = &service.command {
+            // Moved by a command, a guest forgets where it came from.
+            return Some(leave(target.clone(), None));
+        }
+        match home {
+            HaNodeState::Maintenance => {
+                let from = service.maintenance_node.clone().or(Some(service.node.clone()));
+                self.ha.choose(guest).map(|target| leave(target, from))
+            }
+            HaNodeState::Online => {
+                let candidates = self.ha.candidates(guest);
+                if let Some(back) = &service.maintenance_node {
+                    if back == &service.node {
+                        // Home again, and the memory of it lingers for a round or two.
+                        let keep = self.chance.percent(50);
+                        let maintenance_node = service.maintenance_node.clone().filter(|_| keep);
+                        return Some(Service { maintenance_node, ..service.clone() });
+                    }
+                    if candidates.contains(back) {
+                        return Some(leave(back.clone(), Some(back.clone())));
+                    }
+                }
+                let failback = self.ha.resources.get(&guest).is_some_and(|r| r.failback);
+                let misplaced = failback && !candidates.contains(&service.node);
+                self.ha.choose(guest).filter(|_| misplaced).map(|target| leave(target, None))
+            }
+            _ => None,
+        }
+    }
+
+    /// The guest starts elsewhere, whatever lock it had.
+    fn recover(&mut self, guest: GuestId, service: &Service) -> Option<Service> {
+        let target = self.ha.choose(guest)?;
+        self.place(guest, &target);
+        self.set_lock(guest, None);
+        Some(Service {
+            state: ServiceState::Started,
+            node: target,
+            target: None,
+            command: None,
+            maintenance_node: None,
+            ..service.clone()
+        })
+    }
+}

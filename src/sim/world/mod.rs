@@ -1,0 +1,124 @@
+//! The world: what is true. Doors show it the way the real systems do, late and in parts.
+
+pub mod build;
+pub mod chance;
+pub mod effects;
+pub mod guest;
+pub mod migrate;
+pub mod moving;
+pub mod node;
+pub mod refusal;
+pub mod task;
+
+pub mod board;
+pub mod ceph;
+pub mod ha;
+pub mod mishaps;
+pub mod safety;
+pub mod sensor;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::SignedDuration;
+
+pub use board::Board;
+pub use build::{Builder, GIB};
+pub use ceph::Ceph;
+pub use chance::Chance;
+pub use effects::{Actor, Effect};
+pub use guest::{Guest, Run};
+pub use ha::Ha;
+pub use migrate::MigrateCall;
+pub use mishaps::{Call, Mishap, Mishaps};
+pub use moving::IllMove;
+pub use node::{Cut, Node, NodeState};
+pub use refusal::Refusal;
+pub use safety::Safety;
+pub use sensor::Sensor;
+pub use task::{Task, TaskState};
+
+use crate::model::fault::FaultKey;
+use crate::model::ids::{GuestId, NodeName};
+use crate::model::observed::Power;
+use crate::model::time::Time;
+
+/// One cluster. Fields are public to be read; to change something, use the methods: those know who did it, keep
+/// the time of it, and enforce [`safety`].
+#[derive(Clone, Debug)]
+pub struct World {
+    pub now: Time,
+    pub chance: Chance,
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// Votes of a quorum device; 0 without one, or while it is away.
+    pub qdevice: u32,
+    pub guests: BTreeMap<GuestId, Guest>,
+    /// Oldest first.
+    pub tasks: Vec<Task>,
+    pub ha: Ha,
+    pub ceph: Option<Ceph>,
+    pub sensors: BTreeMap<FaultKey, Sensor>,
+    pub board: Board,
+    /// Members that have the root helper installed.
+    pub hand: BTreeSet<NodeName>,
+    /// What pitlane's token may do: path → privileges. A deeper path replaces what is above it.
+    pub token: BTreeMap<String, BTreeSet<String>>,
+    pub mishaps: Mishaps,
+    pub safety: Safety,
+    /// Nothing at all may be done by pitlane while this is pulled.
+    pub kill_switch: bool,
+    /// Everything that anybody did, oldest first.
+    pub effects: Vec<Effect>,
+    /// Where each guest was, and how, when the world was made.
+    pub origin: BTreeMap<GuestId, (NodeName, Power)>,
+    /// Guest → how its next migrations go wrong.
+    pub(crate) ill_moves: BTreeMap<GuestId, VecDeque<IllMove>>,
+    /// When something last changed. Long after it nothing is under way, and time may leap.
+    pub(crate) stirred: Time,
+}
+
+/// Longer than every delay in the world that has no timer of its own: recovery after a node's death takes 138 s,
+/// old rows of dead guests stay 300 s.
+const QUIET_AFTER: SignedDuration = SignedDuration::from_secs(310);
+const TICK: SignedDuration = SignedDuration::from_secs(1);
+
+impl World {
+    /// Lets time pass, second by second while something is under way. Going back is ignored.
+    pub fn advance(&mut self, to: Time) {
+        while self.now < to {
+            self.now = self.next_moment().min(to);
+            self.tick();
+        }
+    }
+
+    /// [`World::advance`] by whole seconds.
+    pub fn advance_secs(&mut self, secs: u64) {
+        self.advance(self.later(secs));
+    }
+
+    /// So many seconds from now.
+    pub fn later(&self, secs: u64) -> Time {
+        crate::model::time::after(self.now, std::time::Duration::from_secs(secs))
+    }
+
+    /// Something changed: watch every second for a while.
+    pub(crate) fn stir(&mut self) {
+        self.stirred = self.now;
+    }
+
+    fn next_moment(&self) -> Time {
+        let next = self.now + TICK;
+        let quiet = self.now.duration_since(self.stirred) > QUIET_AFTER && !self.tasks.iter().any(Task::runs);
+        if !quiet {
+            return next;
+        }
+        // Only Ceph has longer timers (ten minutes until an OSD is out).
+        self.ceph.as_ref().and_then(Ceph::next_timer).unwrap_or(Time::MAX).max(next)
+    }
+
+    fn tick(&mut self) {
+        self.tick_nodes();
+        self.tick_tasks();
+        self.tick_ha();
+        self.tick_ceph();
+    }
+}

@@ -1,0 +1,368 @@
+//! A migration on its way: phases, shared network, and the ways in which it ends badly.
+//!
+//! Exit `migration aborted`: it failed before anything was taken. `migration problems`: it failed later, and the guest
+//! may be on either side. A worker that was killed says nothing and leaves its lock.
+
+use std::collections::BTreeMap;
+
+use crate::model::ids::{GuestId, NodeName};
+use crate::model::observed::GuestKind;
+use crate::model::time::{Time, age};
+
+use super::guest::{Listed, POSTMIGRATE_SECS};
+use super::migrate::MigrateCall;
+use super::task::Work;
+use super::{NodeState, Run, World};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Moving {
+    pub call: MigrateCall,
+    pub stage: Stage,
+    /// Bytes still to send.
+    pub left: u64,
+    /// Until when `left` is right.
+    pub stepped: Time,
+    pub was_running: bool,
+    /// The lock on the guest is this worker's.
+    pub locked: bool,
+    pub ill: Option<IllMove>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Another migration of the guest holds the lock.
+    LockWait {
+        until: Time,
+    },
+    /// Checks, SSH to the target, the incoming side's start.
+    Prepare {
+        until: Time,
+        patience: Time,
+    },
+    /// A container goes down.
+    ShutDown {
+        until: Time,
+    },
+    Copy,
+    /// The configuration file moves: the point of no return.
+    Commit {
+        until: Time,
+    },
+    /// A container starts again.
+    Start {
+        until: Time,
+    },
+    /// Somebody deleted the task: it tidies up.
+    Cancelled {
+        until: Time,
+    },
+}
+
+/// How a guest's next migration goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IllMove {
+    /// Before anything was taken; the words are in the log, the exit is `migration aborted`.
+    Aborted(String),
+    /// `migration problems`: still on the source, running, no lock.
+    ProblemsAtSource,
+    /// `migration problems`: on the source, stopped in `postmigrate`, locked.
+    StuckAtSource,
+    /// `migration problems`: on the target, stopped, unlocked. For containers: the last start failed.
+    StoppedAtTarget,
+    /// The worker dies in the middle: `unexpected status`, `lock: migrate`.
+    Killed,
+}
+
+/// What one SSH stream carries at most, bytes per second, whatever the network can: encryption on one core.
+const STREAM_MAX: u64 = 700 << 20;
+/// A lost connection is noticed by TCP only after a quarter of an hour.
+const CONNECTION_LOST_SECS: u64 = 900;
+
+impl World {
+    /// The guest's next migrations (in this order) go wrong.
+    pub fn spoil_move(&mut self, guest: GuestId, how: IllMove) {
+        self.ill_moves.entry(guest).or_default().push_back(how);
+    }
+
+    pub(super) fn tick_moves(&mut self) {
+        let rates = self.rates();
+        for at in 0..self.tasks.len() {
+            let task = &self.tasks[at];
+            let alive = self.nodes.get(&task.node).is_some_and(|n| n.powered());
+            if task.runs() && alive && matches!(task.work, Work::Moving(_)) {
+                self.step_move(at, rates.get(&at).copied().unwrap_or(0));
+            }
+        }
+    }
+
+    /// Fair shares: each copy gets its part of the source's way out and of the target's way in.
+    fn rates(&self) -> BTreeMap<usize, u64> {
+        let copies: Vec<(usize, &MigrateCall)> = self
+            .tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| task.runs())
+            .filter_map(|(at, task)| match &task.work {
+                Work::Moving(m) if m.stage == Stage::Copy => Some((at, &m.call)),
+                _ => None,
+            })
+            .filter(|(_, call)| self.linked(&call.node, &call.target))
+            .collect();
+        let nic = |node: &NodeName| self.nodes.get(node).map_or(0, |n| n.nic);
+        copies
+            .iter()
+            .map(|(at, call)| {
+                let out = copies.iter().filter(|(_, c)| c.node == call.node).count() as u64;
+                let r#in = copies.iter().filter(|(_, c)| c.target == call.target).count() as u64;
+                (*at, (nic(&call.node) / out).min(nic(&call.target) / r#in).min(STREAM_MAX))
+            })
+            .collect()
+    }
+
+    fn step_move(&mut self, at: usize, rate: u64) {
+        let Work::Moving(moving) = &self.tasks[at].work else { return };
+        let moving = moving.clone();
+        let id = moving.call.guest;
+        match moving.stage {
+            Stage::LockWait { until } if until <= self.now => {
+                self.end_task(
+                    at,
+                    &format!("can't lock file '/var/lock/pve-manager/pve-migrate-{id}' - got timeout"),
+                );
+            }
+            Stage::Prepare { until, patience } => self.prepare(at, &moving, until, patience),
+            Stage::ShutDown { until } if until <= self.now => {
+                self.set_run(id, Run::Stopped);
+                self.begin_copy(at, &moving);
+            }
+            Stage::Copy => self.copy(at, &moving, rate),
+            Stage::Commit { until } if until <= self.now => self.commit(at, &moving),
+            Stage::Start { until } if until <= self.now => {
+                self.set_run(id, Run::Running);
+                self.set_lock(id, None);
+                self.end_task(at, "OK");
+            }
+            Stage::Cancelled { until } if until <= self.now => {
+                self.abandon_move(at);
+                self.end_task(at, "migration problems");
+            }
+            _ => {}
+        }
+    }
+
+    fn stage(&mut self, at: usize, to: Stage) {
+        let now = self.now;
+        if let Some(Work::Moving(moving)) = self.tasks.get_mut(at).map(|t| &mut t.work) {
+            moving.stage = to;
+            moving.stepped = now;
+        }
+    }
+
+    fn abort(&mut self, at: usize, why: &str) {
+        self.tasks[at].log.push(format!("ERROR: migration aborted: {why}"));
+        self.abandon_move(at);
+        self.end_task(at, "migration aborted");
+    }
+
+    /// Checks first, then the lock. A target that does not answer is given up after some seconds.
+    fn prepare(&mut self, at: usize, moving: &Moving, until: Time, patience: Time) {
+        let (id, call) = (moving.call.guest, &moving.call);
+        if let Some(why) = self.cannot_move(moving) {
+            return self.abort(at, &why);
+        }
+        if let Some(IllMove::Aborted(why)) = &moving.ill {
+            return self.abort(at, why);
+        }
+        let target_up = self.linked(&call.node, &call.target)
+            && self.nodes.get(&call.target).is_some_and(|n| n.state == NodeState::Up);
+        if !target_up {
+            if patience <= self.now {
+                self.abort(at, "Can't connect to destination address using public key");
+            }
+            return;
+        }
+        self.set_lock(id, Some("migrate"));
+        if let Work::Moving(m) = &mut self.tasks[at].work {
+            m.locked = true;
+        }
+        if until > self.now {
+            return;
+        }
+        if let Some(guest) = self.guests.get_mut(&id)
+            && guest.leftovers.remove(&call.target)
+        {
+            let text = format!("VM {id} already running on {}", call.target);
+            return self.abort(at, &text);
+        }
+        if call.kind == GuestKind::Lxc && moving.was_running {
+            let deaf = self.guests.get(&id).is_some_and(|g| g.deaf);
+            if deaf {
+                return self.abort(at, "container did not stop");
+            }
+            let down = self.later(3);
+            return self.stage(at, Stage::ShutDown { until: down });
+        }
+        self.begin_copy(at, moving);
+    }
+
+    fn begin_copy(&mut self, at: usize, moving: &Moving) {
+        let Some(guest) = self.guests.get(&moving.call.guest) else { return };
+        let memory = if guest.run == Run::Running { guest.memory_used.max(64 << 20) } else { 0 };
+        let left = memory + guest.local_disks.values().sum::<u64>();
+        self.stage(at, Stage::Copy);
+        let to = &moving.call.target;
+        let text = format!("starting migration of guest {} to node '{to}'", moving.call.guest);
+        self.tasks[at].log.push(text);
+        if let Work::Moving(m) = &mut self.tasks[at].work {
+            m.left = left;
+        }
+    }
+
+    fn copy(&mut self, at: usize, moving: &Moving, rate: u64) {
+        let call = &moving.call;
+        let started = self.tasks[at].started;
+        let target = self.nodes.get(&call.target);
+        let rebooted = target.is_some_and(|n| n.powered() && n.since > started);
+        let lost = !self.linked(&call.node, &call.target)
+            && age(self.now, moving.stepped).as_secs() > CONNECTION_LOST_SECS;
+        if rebooted || lost {
+            self.abandon_move(at);
+            return self.end_task(at, "migration problems");
+        }
+        if rate == 0 {
+            return;
+        }
+        let running = self.guests.get(&call.guest).is_some_and(|g| g.run == Run::Running);
+        let dirty = self.guests.get(&call.guest).filter(|_| running).map_or(0, |g| g.dirty);
+        let millis = age(self.now, moving.stepped).as_millis() as u64;
+        let sent = rate.saturating_sub(dirty).saturating_mul(millis) / 1000;
+        let left = moving.left.saturating_sub(sent);
+        let now = self.now;
+        if let Work::Moving(m) = &mut self.tasks[at].work {
+            (m.left, m.stepped) = (left, now);
+        }
+        if moving.ill == Some(IllMove::Killed) {
+            let upid = self.tasks[at].upid.clone();
+            self.leave_incoming(moving);
+            return self.kill_worker(&upid);
+        }
+        if left == 0 {
+            let until = self.later(1);
+            self.stage(at, Stage::Commit { until });
+        }
+    }
+
+    /// The incoming half stays on the target, seen by nobody.
+    fn leave_incoming(&mut self, moving: &Moving) {
+        if moving.was_running
+            && let Some(guest) = self.guests.get_mut(&moving.call.guest)
+        {
+            guest.leftovers.insert(moving.call.target.clone());
+        }
+    }
+
+    fn commit(&mut self, at: usize, moving: &Moving) {
+        let (id, call) = (moving.call.guest, &moving.call);
+        if !self.linked(&call.node, &call.target) {
+            return;
+        }
+        if !self.quorate(&call.node) || moving.ill == Some(IllMove::StuckAtSource) {
+            // The configuration could not be moved, nor the lock taken off: /etc/pve is read-only.
+            if moving.was_running {
+                self.set_run(id, Run::Postmigrate);
+            }
+            self.leave_incoming(moving);
+            return self.end_task(at, "migration problems");
+        }
+        if moving.ill == Some(IllMove::ProblemsAtSource) {
+            self.abandon_move(at);
+            return self.end_task(at, "migration problems");
+        }
+        self.place(id, &call.target);
+        if moving.ill == Some(IllMove::StoppedAtTarget) {
+            self.set_run(id, Run::Stopped);
+            self.set_lock(id, None);
+            return self.end_task(at, "migration problems");
+        }
+        if call.kind == GuestKind::Lxc && moving.was_running {
+            let until = self.later(2);
+            return self.stage(at, Stage::Start { until });
+        }
+        if moving.was_running && self.chance.percent(25) {
+            let until = self.later(POSTMIGRATE_SECS);
+            if let Some(guest) = self.guests.get_mut(&id) {
+                guest.listed = Some((Listed::Postmigrate, until));
+            }
+        }
+        self.set_lock(id, None);
+        self.end_task(at, "OK");
+    }
+
+    /// The configuration file is on another node from now on.
+    pub(super) fn place(&mut self, guest: GuestId, node: &NodeName) {
+        if let Some(g) = self.guests.get_mut(&guest) {
+            g.node = node.clone();
+        }
+        self.stir();
+    }
+
+    /// A migration gives up tidily: no lock, a container runs again where it was.
+    pub(super) fn abandon_move(&mut self, at: usize) {
+        let Some(Work::Moving(moving)) = self.tasks.get(at).map(|t| &t.work) else { return };
+        let moving = moving.clone();
+        if matches!(moving.stage, Stage::LockWait { .. }) {
+            return;
+        }
+        let id = moving.call.guest;
+        if moving.locked {
+            self.set_lock(id, None);
+        }
+        if moving.was_running && self.guests.get(&id).is_some_and(|g| g.run == Run::Stopped) {
+            self.set_run(id, Run::Running);
+        }
+    }
+
+    /// What Proxmox finds in the worker's first second.
+    fn cannot_move(&self, moving: &Moving) -> Option<String> {
+        let (call, id) = (&moving.call, moving.call.guest);
+        let guest = self.guests.get(&id)?;
+        if let Some(lock) = guest.lock.as_deref().filter(|_| !moving.locked) {
+            return Some(format!("VM is locked ({lock})"));
+        }
+        let live = moving.was_running && guest.kind == GuestKind::Qemu;
+        if live && !call.online {
+            return Some("can't migrate running VM without --online".into());
+        }
+        if moving.was_running && guest.kind == GuestKind::Lxc && !call.restart {
+            return Some("lxc live migration is currently not implemented".into());
+        }
+        if !guest.devices.is_empty() {
+            return Some(format!("can't migrate VM which uses local devices: {}", guest.devices.join(", ")));
+        }
+        if let Some(image) = guest.local_cdrom.as_ref().filter(|_| live) {
+            return Some(format!("can't migrate local cdrom '{image}'"));
+        }
+        if live && !guest.local_disks.is_empty() && !call.with_local_disks {
+            return Some("can't live migrate attached local disks without with-local-disks option".into());
+        }
+        let (storage, on) = guest.storage_on.as_ref()?;
+        (!on.contains(&call.target))
+            .then(|| format!("storage '{storage}' is not available on node '{}'", call.target))
+    }
+
+    /// After a boot of the source: locks stay, and the half-received side too.
+    pub(super) fn moves_die_with(&mut self, node: &NodeName) {
+        let dead: Vec<Moving> = self
+            .tasks
+            .iter()
+            .filter(|t| &t.node == node && t.runs())
+            .filter_map(|t| match &t.work {
+                Work::Moving(m) if matches!(m.stage, Stage::Copy | Stage::Commit { .. }) => Some(*m.clone()),
+                _ => None,
+            })
+            .collect();
+        for moving in dead {
+            self.leave_incoming(&moving);
+        }
+    }
+}
