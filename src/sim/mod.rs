@@ -4,6 +4,7 @@
 //! real thing was measured to behave, with its delays, gaps and lies, and it panics when something unsafe is done to
 //! it. It must never help: what a real cluster would not tell, the world does not tell either.
 
+pub mod http;
 pub mod world;
 
 pub use world::World;

@@ -15,14 +15,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rand::Rng;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::door::{Shared, Stopped};
-use super::{shell, summary};
+use super::{Error, shell, summary};
 use crate::model::ids::{CaseId, GuestId, HostName, NodeName};
 use crate::model::step::Switch;
 use crate::sim::World;
@@ -34,9 +33,14 @@ const ADVANCE_SECS_MAX: u64 = 31 * 86_400;
 type Asked = Query<BTreeMap<String, String>>;
 
 /// A random token, so that nothing else on this machine steers the world by mistake.
-pub(super) fn token() -> String {
-    let bytes: [u8; 16] = rand::rng().random();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+///
+/// # Errors
+/// The machine has no randomness.
+pub(super) fn token() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Serves until `stop`.

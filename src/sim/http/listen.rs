@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Answer, Last};
+use super::answer::Last;
 use super::cert::Leaf;
 use super::door::Door;
 use crate::model::ids::NodeName;

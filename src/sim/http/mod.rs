@@ -149,7 +149,7 @@ pub async fn serve(world: Arc<Mutex<World>>, options: Options) -> Result<Running
         tasks.spawn(listen::accept(Arc::clone(&door), member, listener, leaf, stop.clone()));
     }
     let (control, addr) = listen_on(SocketAddr::new(options.bind, 0)).await?;
-    let control_token = control::token();
+    let control_token = control::token()?;
     tasks.spawn(control::serve(Arc::clone(&shared), control, control_token.clone(), stop.clone()));
     tasks.spawn(drive(Arc::clone(&shared), tick, stop.clone()));
     let control_url = format!("http://{addr}");

@@ -32,7 +32,7 @@ pub(super) fn of(world: &World) -> Value {
             "quorate": world.quorate(name),
             "maintenance": world.ha.nodes.get(name).is_some_and(|member| member.requested)
                 || world.ha.maintenance_asked(name),
-            "maintenance_by": world.ha.maintenance_owner(name).map(word),
+            "maintenance_by": world.ha.maintenance_by.get(name).map(|(by, _)| word(*by)),
         });
         (name.to_string(), told)
     });

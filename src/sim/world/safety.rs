@@ -56,7 +56,7 @@ impl Default for Safety {
 }
 
 impl World {
-    pub(super) fn forbid(&mut self, broken: bool, words: impl FnOnce() -> String) {
+    pub(crate) fn forbid(&mut self, broken: bool, words: impl FnOnce() -> String) {
         if broken {
             let words = format!("unsafe at {}: {}", self.now, words());
             self.safety.violations.push(words.clone());

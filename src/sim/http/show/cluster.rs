@@ -1,13 +1,14 @@
 //! The cluster as a whole: its members, its resources, its options.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::object;
 use crate::model::ids::{GuestId, NodeName};
-use crate::model::observed::GuestKind;
+use crate::model::observed::{GuestKind, Storage};
 use crate::model::time::age;
+use crate::sim::World;
 use crate::sim::http::answer::Answer;
 use crate::sim::http::call::{Call, Said};
 use crate::sim::world::guest::Listed;
@@ -201,8 +202,9 @@ impl Call<'_> {
 
     fn storage_resources(&self) -> Vec<Value> {
         let mut rows = Vec::new();
-        for (name, node) in &self.world.nodes {
-            for (storage, has) in node.storages.iter().filter(|(storage, _)| self.sees_storage(storage)) {
+        for name in self.world.nodes.keys() {
+            let seen = storages_of(self.world, name).into_iter().filter(|(storage, _)| self.sees_storage(storage));
+            for (storage, has) in seen {
                 let size = has.free.map(|free| free * 2);
                 rows.push(object([
                     ("id", Some(json!(format!("storage/{name}/{storage}")))),
@@ -212,7 +214,7 @@ impl Call<'_> {
                     ("status", Some(json!("available"))),
                     ("shared", Some(json!(u8::from(has.shared)))),
                     ("plugintype", Some(json!(plugin(has.shared)))),
-                    ("content", Some(json!(content(has.shared)))),
+                    ("content", Some(json!(CONTENT))),
                     ("maxdisk", size.map(|size| json!(size))),
                     ("disk", has.free.map(|free| json!(free))),
                 ]));
@@ -236,33 +238,27 @@ impl Call<'_> {
     /// `/storage`: the configuration.
     pub fn storages(&self) -> Said {
         let wanted = self.params.text("type");
-        let mut seen = BTreeSet::new();
-        let mut rows = Vec::new();
-        for (storage, has) in self.world.nodes.values().flat_map(|node| &node.storages) {
-            let kind = plugin(has.shared);
-            if !self.sees_storage(storage)
-                || wanted.as_deref().is_some_and(|wanted| wanted != kind)
-                || !seen.insert(storage)
-            {
-                continue;
-            }
-            let on = self.world.nodes.iter().filter(|(_, node)| node.storages.contains_key(storage));
-            let on: Vec<&str> = on.map(|(name, _)| name.as_str()).collect();
-            let path = match kind {
-                "dir" => json!(format!("/var/lib/{storage}")),
-                _ => json!(null),
-            };
-            rows.push(object([
+        let nodes = self.world.nodes.keys();
+        let mut on: BTreeMap<String, (Storage, Vec<&str>)> = BTreeMap::new();
+        for (name, (storage, has)) in
+            nodes.flat_map(|name| storages_of(self.world, name).into_iter().map(move |found| (name, found)))
+        {
+            on.entry(storage).or_insert((has, Vec::new())).1.push(name.as_str());
+        }
+        let rows = on.iter().filter(|(storage, (has, _))| {
+            self.sees_storage(storage) && wanted.as_deref().is_none_or(|wanted| wanted == plugin(has.shared))
+        });
+        let rows = rows.map(|(storage, (has, on))| {
+            object([
                 ("storage", Some(json!(storage))),
-                ("type", Some(json!(kind))),
-                ("content", Some(json!(content(has.shared)))),
+                ("type", Some(json!(plugin(has.shared)))),
+                ("content", Some(json!(CONTENT))),
                 ("digest", Some(json!(super::digest("storage.cfg")))),
                 ("shared", has.shared.then(|| json!(1))),
-                ("path", Some(path).filter(|path| !path.is_null())),
                 ("nodes", (on.len() < self.world.nodes.len()).then(|| json!(on.join(",")))),
-            ]));
-        }
-        Ok(Answer::data(rows))
+            ])
+        });
+        Ok(Answer::data(rows.collect::<Vec<_>>()))
     }
 
     /// `/nodes/N/storage`.
@@ -270,19 +266,17 @@ impl Call<'_> {
         let wanted = self.params.text("storage");
         let stored = self.params.text("content");
         let mut rows = Vec::new();
-        let node = self.world.nodes.get(self.at);
-        for (storage, has) in node.iter().flat_map(|node| &node.storages) {
-            let kinds = content(has.shared);
-            if !self.sees_storage(storage)
+        for (storage, has) in storages_of(self.world, self.at) {
+            if !self.sees_storage(&storage)
                 || wanted.as_deref().is_some_and(|wanted| wanted != storage)
-                || stored.as_deref().is_some_and(|kind| !kinds.split(',').any(|one| one == kind))
+                || stored.as_deref().is_some_and(|kind| !CONTENT.split(',').any(|one| one == kind))
             {
                 continue;
             }
             rows.push(object([
                 ("storage", Some(json!(storage))),
                 ("type", Some(json!(plugin(has.shared)))),
-                ("content", Some(json!(kinds))),
+                ("content", Some(json!(CONTENT))),
                 ("active", Some(json!(1))),
                 ("enabled", Some(json!(1))),
                 ("shared", Some(json!(u8::from(has.shared)))),
@@ -306,11 +300,21 @@ pub(super) fn kind_word(kind: GuestKind) -> &'static str {
     }
 }
 
-/// Shared storage is Ceph's, the rest a directory.
+/// Shared storage is Ceph's, the rest is the node's own.
 fn plugin(shared: bool) -> &'static str {
-    if shared { "rbd" } else { "dir" }
+    if shared { "rbd" } else { "lvmthin" }
 }
 
-fn content(shared: bool) -> &'static str {
-    if shared { "images,rootdir" } else { "backup,vztmpl,images,iso,rootdir,snippets" }
+/// The world has storage for guests only.
+const CONTENT: &str = "images,rootdir";
+
+/// Storages of a node: its own, and those that only some nodes have and that a guest lies on.
+pub(super) fn storages_of(world: &World, name: &NodeName) -> BTreeMap<String, Storage> {
+    let mut found = world.nodes.get(name).map(|node| node.storages.clone()).unwrap_or_default();
+    for (storage, on) in world.guests.values().filter_map(|guest| guest.storage_on.as_ref()) {
+        if on.contains(name) {
+            found.entry(storage.clone()).or_insert(Storage { shared: true, free: None });
+        }
+    }
+    found
 }

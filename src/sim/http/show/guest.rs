@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::cluster::{GUEST_DISK, kind_word};
+use super::cluster::{GUEST_DISK, kind_word, storages_of};
 use super::{digest, object};
 use crate::model::ids::GuestId;
 use crate::model::observed::GuestKind;
@@ -102,8 +102,8 @@ impl Call<'_> {
         let id = self.vmid();
         let guest = self.named_guest(half)?;
         let mut config = match half {
-            Half::Qemu => qemu_config(id, guest),
-            Half::Lxc => lxc_config(id, guest),
+            Half::Qemu => qemu_config(id, guest, self.volumes(id, guest)),
+            Half::Lxc => lxc_config(id, guest, self.volumes(id, guest)),
         };
         if guest.onboot {
             config["onboot"] = json!(1);
@@ -117,9 +117,22 @@ impl Call<'_> {
         config["digest"] = json!(digest(&config.to_string()));
         Ok(Answer::data(config))
     }
+
+    /// The guest's volumes as its configuration names them. A guest without local ones has one on shared storage.
+    fn volumes(&self, id: GuestId, guest: &Guest) -> Vec<String> {
+        let sized = |volume: &str, bytes: u64| format!("{volume},size={}M", bytes >> 20);
+        let storages = storages_of(self.world, &guest.node);
+        let shared = storages.iter().find(|(_, has)| has.shared).map(|(storage, _)| storage);
+        let storage = guest.storage_on.as_ref().map(|(storage, _)| storage).or(shared);
+        let on_shared = storage.filter(|_| guest.local_disks.is_empty() || guest.storage_on.is_some());
+        let mut volumes: Vec<String> =
+            on_shared.map(|storage| sized(&format!("{storage}:vm-{id}-disk-0"), GUEST_DISK)).into_iter().collect();
+        volumes.extend(guest.local_disks.iter().map(|(volume, bytes)| sized(volume, *bytes)));
+        volumes
+    }
 }
 
-fn qemu_config(id: GuestId, guest: &Guest) -> Value {
+fn qemu_config(id: GuestId, guest: &Guest, volumes: Vec<String>) -> Value {
     let seed = digest(&format!("{id}"));
     let mut config = json!({
         "name": guest.name, "memory": (guest.memory >> 20).to_string(), "cores": guest.cpus,
@@ -129,7 +142,7 @@ fn qemu_config(id: GuestId, guest: &Guest) -> Value {
         "vmgenid": format!("{}-{}-4000-8000-{}", &seed[24..32], &seed[32..36], &seed[..12]),
         "meta": "creation-qemu=10.1.2,ctime=1760000000",
     });
-    for (number, volume) in volumes(id, guest).into_iter().enumerate() {
+    for (number, volume) in volumes.into_iter().enumerate() {
         config[format!("scsi{number}")] = json!(volume);
     }
     if let Some(image) = &guest.local_cdrom {
@@ -143,13 +156,13 @@ fn qemu_config(id: GuestId, guest: &Guest) -> Value {
     config
 }
 
-fn lxc_config(id: GuestId, guest: &Guest) -> Value {
+fn lxc_config(id: GuestId, guest: &Guest, volumes: Vec<String>) -> Value {
     let mut config = json!({
         "hostname": guest.name, "memory": guest.memory >> 20, "cores": guest.cpus, "swap": 0,
         "arch": "amd64", "ostype": "debian", "unprivileged": 1,
         "net0": format!("name=eth0,bridge=vmbr0,hwaddr=BC:24:11:01:{:02X}:{:02X}", id.0 >> 8 & 0xFF, id.0 & 0xFF),
     });
-    let mut volumes = volumes(id, guest).into_iter();
+    let mut volumes = volumes.into_iter();
     config["rootfs"] = json!(volumes.next());
     for (number, volume) in volumes.enumerate() {
         config[format!("mp{}", number + 10)] = json!(format!("{volume},mp=/srv/{number}"));
@@ -159,18 +172,6 @@ fn lxc_config(id: GuestId, guest: &Guest) -> Value {
         config[key] = json!(if key.starts_with("mp") { "/mnt/host,mp=/mnt/host" } else { "/dev/ttyUSB0" });
     }
     config
-}
-
-/// The guest's volumes as its configuration names them. A guest without local ones has one on shared storage.
-fn volumes(id: GuestId, guest: &Guest) -> Vec<String> {
-    let sized = |volume: &str, bytes: u64| format!("{volume},size={}M", bytes >> 20);
-    let mut volumes = Vec::new();
-    if guest.local_disks.is_empty() || guest.storage_on.is_some() {
-        let storage = guest.storage_on.as_ref().map_or("vms", |(storage, _)| storage);
-        volumes.push(sized(&format!("{storage}:vm-{id}-disk-0"), GUEST_DISK));
-    }
-    volumes.extend(guest.local_disks.iter().map(|(volume, bytes)| sized(volume, *bytes)));
-    volumes
 }
 
 /// `vm:101`, `ct:200`.
