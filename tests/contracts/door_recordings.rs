@@ -9,7 +9,15 @@ use crate::door_shape::{Classify, Shape};
 use crate::door_world::{Lab, Recording, recorded_world, recordings};
 
 /// Differences between door two and the recordings, and why they are none of a client's business.
-const ARGUED: &[(&str, &str)] = &[];
+const ARGUED: &[(&str, &str)] = &[
+    ("/cluster/resources missing data[lxc stopped].tags", TAGS),
+    ("/nodes/{node}/lxc missing data[stopped].tags", TAGS),
+    ("/nodes/{node}/lxc/{vmid}/status/current missing data.tags", TAGS),
+    ("/nodes/{node}/qemu missing data[running].tags", TAGS),
+    ("/nodes/{node}/ceph/status missing data.pgmap.unknown_pgs_ratio", "recorded a minute after Ceph was made"),
+    ("/storage missing data[].path", "directories have a path; the world's storages are RBD and LVM"),
+];
+const TAGS: &str = "the world's guests have no tags";
 
 /// Paths with names in them, as one call.
 fn template(path: &str) -> String {
@@ -70,6 +78,22 @@ fn variant(call: &str, data: &Value) -> String {
     }
 }
 
+/// What is compared: a guest's configuration has the keys that its owner wrote, and paths of privileges are free, too.
+fn comparable(call: &str, data: &Value) -> Value {
+    const EVERY_GUEST: [&str; 7] = ["digest", "memory", "ostype", "scsihw", "boot", "smbios1", "name"];
+    match (call, data) {
+        (call, Value::Object(map)) if call.ends_with("/config") => {
+            let kept = map.iter().filter(|(key, _)| EVERY_GUEST.contains(&key.as_str()));
+            kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
+        ("/access/permissions", Value::Object(map)) => {
+            let flags = |value: &Value| value.as_object().map(|map| map.values().cloned().collect());
+            map.values().map(|value| flags(value).unwrap_or(Value::Null)).collect()
+        }
+        _ => data.clone(),
+    }
+}
+
 type Shapes = BTreeMap<(String, String), Shape>;
 
 /// What the real cluster said to tokens that may see everything.
@@ -81,9 +105,9 @@ fn learned() -> Shapes {
             continue;
         }
         let call = template(&recording.path);
-        let data = &recording.body["data"];
-        let shape = shapes.entry((call.clone(), variant(&call, data))).or_default();
-        shape.learn(data, classes(&call));
+        let data = comparable(&call, &recording.body["data"]);
+        let shape = shapes.entry((call.clone(), variant(&call, &data))).or_default();
+        shape.learn(&data, classes(&call));
     }
     shapes
 }
@@ -129,9 +153,8 @@ async fn with_tasks() -> Lab {
         world.human_backs_up(pitlane::model::ids::GuestId(106), 5);
         world.human_backs_up(pitlane::model::ids::GuestId(107), 900);
     }
-    for (at, pause) in [("pve2", 60), ("pve1", 1)] {
-        let target = if at == "pve2" { "pve1" } else { "pve2" };
-        let path = format!("/nodes/{at}/qemu/100/migrate");
+    for (at, guest, target, pause) in [("pve2", 100, "pve1", 60), ("pve3", 109, "pve2", 1)] {
+        let path = format!("/nodes/{at}/qemu/{guest}/migrate");
         let token = pitlane::sim::http::Token::pitlane(crate::door_world::SECRET);
         let said = lab.ask("POST", "pve3", &path, &[("target", target), ("online", "1")], Some(&token)).await;
         assert_eq!(said.status, 200, "{said:?}");
@@ -153,7 +176,7 @@ async fn every_recorded_answer_has_its_like() {
         if said.status == 501 {
             continue; // Not served; `door_schema.rs` holds the list of what is.
         }
-        let data = &said.body["data"];
+        let data = &comparable(&call, &said.body["data"]);
         if said.status != 200 {
             found.entry(format!("{call} answers {} {}", said.status, said.reason)).or_default().insert(recording.file.clone());
             continue;
@@ -168,5 +191,43 @@ async fn every_recorded_answer_has_its_like() {
     let argued: BTreeSet<String> = ARGUED.iter().map(|(what, _)| (*what).to_owned()).collect();
     let news: Vec<_> = found.iter().filter(|(what, _)| !argued.contains(*what)).collect();
     let gone: Vec<_> = argued.iter().filter(|what| !found.contains_key(*what)).collect();
-    assert!(news.is_empty() && gone.is_empty(), "not argued: {news:#?}\nargued and gone: {gone:#?}");
+    let lines = |list: &[(&String, &BTreeSet<String>)]| {
+        list.iter().map(|(what, files)| format!("{what}  ({})\n", files.first().map_or("", |file| file))).collect::<String>()
+    };
+    assert!(news.is_empty() && gone.is_empty(), "not argued:\n{}argued and gone: {gone:#?}", lines(&news));
+}
+
+/// Errors that belong to a state of the cluster, or to calls that door two does not serve.
+const OTHER_STATES: &[(&str, &str)] = &[
+    ("ceph-", "Ceph's monitors are down: `door_manners.rs`"),
+    ("noquorum-", "the member is cut off: `door_manners.rs`"),
+    ("error-595-", "a machine or a daemon is down: `door_manners.rs`"),
+    ("error-dead-node-", "a machine is down: `door_manners.rs`"),
+    ("error-596-", "a frozen daemon is not simulated"),
+    ("error-401-", "without a token: `door_manners.rs`"),
+    ("get-cluster-ceph-status-notinstalled", "without Ceph: `door_manners.rs`"),
+    ("error-bulk-", "bulk calls are not served, and pitlane never makes them"),
+    ("minimal-node-migrateall", "bulk calls are not served"),
+    ("get-qemu-agent-", "guest agents are not served"),
+    ("ha-resource-", "HA resources are only read"),
+    ("post-ceph-restart-bulk", "bulk calls are not served"),
+];
+
+#[tokio::test]
+async fn every_recorded_error_is_said_in_the_same_words() {
+    let lab = Lab::still(recorded_world()).await;
+    let mut replayed = 0;
+    for recording in recordings().into_iter().filter(|recording| recording.status >= 400) {
+        if OTHER_STATES.iter().any(|(file, _)| recording.file.starts_with(file)) {
+            continue;
+        }
+        let said = lab.replay(&recording).await;
+        let file = &recording.file;
+        assert_eq!((said.status, &said.reason), (recording.status, &recording.reason), "{file}");
+        assert_eq!(said.body, recording.body, "{file}");
+        assert_eq!((said.connection.as_str(), said.server.as_str()), ("close", "pve-api-daemon/3.0"), "{file}");
+        replayed += 1;
+    }
+    assert!(replayed >= 28, "only {replayed} errors were replayed");
+    assert_eq!(lab.door.violation(), None);
 }

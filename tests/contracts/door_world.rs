@@ -8,7 +8,7 @@ use hyper::ext::ReasonPhrase;
 use pitlane::model::ids::NodeName;
 use pitlane::model::observed::Affinity;
 use pitlane::sim::World;
-use pitlane::sim::http::{Options, Running, Token, serve};
+use pitlane::sim::http::{Grant, Options, Running, Token, serve};
 use pitlane::sim::world::Run;
 use serde_json::{Value, json};
 
@@ -51,6 +51,12 @@ pub fn recorded_world() -> World {
         .build()
 }
 
+/// The token of the recordings that may audit guest 100 and nothing else.
+pub fn limited() -> Token {
+    let rights = ["Mapping.Audit", "Datastore.Audit", "VM.Audit", "Pool.Audit", "Sys.Audit", "SDN.Audit"];
+    Token::new("limited@pve!t1", "other-secret", vec![Grant::new("/vms/100", &rights)])
+}
+
 /// An open door, the world behind it, and a client that believes its authority.
 pub struct Lab {
     pub world: Arc<Mutex<World>>,
@@ -71,9 +77,14 @@ pub struct Said {
 }
 
 impl Lab {
+    /// pitlane's own token, and one that may look at a single guest.
+    fn tokens() -> Vec<Token> {
+        vec![Token::pitlane(SECRET), limited()]
+    }
+
     /// Time stands still unless a test lets it pass; nothing is delayed.
     pub async fn still(world: World) -> Self {
-        Self::open(world, Options { speed: 0.0, ..Options::default() }).await
+        Self::open(world, Options { speed: 0.0, tokens: Self::tokens(), ..Options::default() }).await
     }
 
     pub async fn open(world: World, options: Options) -> Self {
@@ -107,6 +118,27 @@ impl Lab {
         if !form.is_empty() {
             request = request.form(form);
         }
+        read(request.send().await.expect("an answer")).await
+    }
+
+    /// The recorded request, sent to door two.
+    pub async fn replay(&self, recording: &Recording) -> Said {
+        let base = &self.door.endpoints[&NodeName::from("pve1")];
+        let method = recording.method.parse().expect("a method");
+        let mut request = self.client.request(method, format!("{base}/api2/json{}", recording.path));
+        let token = if recording.token == "limited@pve!t1" { limited() } else { Token::pitlane(SECRET) };
+        request = request.header("Authorization", token.header());
+        if let Some(query) = recording.query.as_object() {
+            request = request.query(&query.iter().collect::<Vec<_>>());
+        }
+        request = match (&recording.posted, recording.encoding.as_str()) {
+            (Value::Null, _) => request,
+            (posted, "json") => request.json(posted),
+            (Value::Object(posted), _) => request.form(&posted.iter().collect::<Vec<_>>()),
+            (posted, _) => request
+                .header("Content-Type", "text/xml")
+                .body(posted.as_str().unwrap_or_default().to_owned()),
+        };
         read(request.send().await.expect("an answer")).await
     }
 
@@ -157,6 +189,12 @@ pub struct Recording {
     /// Below `/api2/json`, percent-decoded.
     pub path: String,
     pub query: Value,
+    /// What was posted: an object, or text.
+    pub posted: Value,
+    /// `form`, `json`, or empty.
+    pub encoding: String,
+    /// `pitlane@pve!ctl`, …
+    pub token: String,
     pub status: u16,
     pub reason: String,
     pub body: Value,
@@ -177,6 +215,9 @@ pub fn recordings() -> Vec<Recording> {
             method: asked["method"].as_str()?.to_owned(),
             path: unescaped(asked["path"].as_str()?.strip_prefix("/api2/json")?),
             query: asked["query"].clone(),
+            posted: asked["body"].clone(),
+            encoding: asked["body_encoding"].as_str().unwrap_or_default().to_owned(),
+            token: token_of(asked["headers"]["Authorization"].as_str().unwrap_or_default()),
             status: u16::try_from(said["status"].as_u64()?).ok()?,
             reason: said["reason"].as_str()?.to_owned(),
             body: said["body"].clone(),
@@ -185,6 +226,12 @@ pub fn recordings() -> Vec<Recording> {
     let found: Vec<Recording> = files.into_iter().filter_map(read).collect();
     assert!(found.len() > 150, "only {} recordings were found", found.len());
     found
+}
+
+/// The id in `PVEAPIToken=ID=<redacted>`.
+fn token_of(header: &str) -> String {
+    let id = header.strip_prefix("PVEAPIToken=").unwrap_or_default();
+    id.split('=').next().unwrap_or_default().to_owned()
 }
 
 /// The escapes that UPIDs in paths carry.

@@ -16,7 +16,7 @@ pub(super) struct Answer {
     pub status: u16,
     /// Proxmox puts the error's first line here; before 5.2.0 of its HTTP server nowhere else.
     pub reason: String,
-    /// `None`: an empty body.
+    /// `None`: an empty body. A string is sent as plain text.
     pub body: Option<Value>,
     /// How long the real one takes to say this, in the cluster's time.
     pub takes: Duration,
@@ -68,6 +68,11 @@ impl Answer {
         Self { status, reason: reason.to_owned(), body: None, takes }
     }
 
+    /// A refusal of the HTTP server itself, which does not speak JSON.
+    pub fn plain(status: u16, text: &str) -> Self {
+        Self { body: Some(Value::from(text)), ..Self::silent(status, text, Duration::ZERO) }
+    }
+
     pub fn taking(self, takes: Duration) -> Self {
         Self { takes, ..self }
     }
@@ -79,6 +84,7 @@ impl Answer {
             map.shift_remove("message");
         }
         let mut response = match &body {
+            Some(Value::String(text)) => Response::new(Full::from(text.clone())),
             Some(value) => Response::new(Full::from(value.to_string())),
             None => Response::new(Full::default()),
         };
@@ -90,7 +96,7 @@ impl Answer {
         }
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
-        if body.is_some() {
+        if body.is_some_and(|body| !body.is_string()) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
         }
         let closes = self.status >= 400 || last == Last::Yes;

@@ -43,13 +43,13 @@ pub(super) async fn read(request: Request<Incoming>) -> Result<Ask, Answer> {
     pairs(head.uri.query().unwrap_or_default(), &mut params);
     if !body.is_end_stream() {
         if !matches!(head.method, Method::POST | Method::PUT) {
-            return Err(Answer::fail(501, format!("Unexpected content for method '{}'", head.method)));
+            return Err(Answer::plain(501, &format!("Unexpected content for method '{}'", head.method)));
         }
         let kind = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
         let bytes = match Limited::new(body, BODY_MAX).collect().await {
             Ok(collected) => collected.to_bytes(),
-            Err(_) => return Err(Answer::fail(501, "for data too large")),
+            Err(_) => return Err(Answer::plain(501, "for data too large")),
         };
         fields(&kind, &bytes, &mut params)?;
     }
@@ -74,7 +74,7 @@ fn fields(kind: &str, bytes: &Bytes, into: &mut BTreeMap<String, Value>) -> Resu
             into.extend(read);
             Ok(())
         }
-        other => Err(Answer::fail(506, format!("upload 'Content-Type '{other}' not implemented"))),
+        other => Err(Answer::plain(506, &format!("upload 'Content-Type '{other}' not implemented"))),
     }
 }
 

@@ -24,6 +24,8 @@ use crate::sim::world::Refusal;
 const UNAUTHORISED_TAKES: Duration = Duration::from_secs(3);
 /// "No route to host" was measured between 2 and 22 s.
 const NO_ROUTE_TAKES: Duration = Duration::from_secs(3);
+/// A 595 that takes no time.
+const REFUSED: &str = "Connection refused";
 /// The proxying member's own limit.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -158,6 +160,7 @@ impl Door {
 /// A refusal of the world, on the wire. Those of the proxying hop are silent and slow.
 pub(super) fn refused(refusal: Refusal) -> Answer {
     match (refusal.status, refusal.parameter) {
+        (595, _) if refusal.text == REFUSED => Answer::silent(595, REFUSED, Duration::ZERO),
         (596, _) => Answer::silent(596, &refusal.text, PROXY_TIMEOUT),
         (status @ 595..=599, _) => Answer::silent(status, &refusal.text, NO_ROUTE_TAKES),
         (400, Some(name)) => Answer::wrong_param(name, &refusal.text),
@@ -172,10 +175,21 @@ fn place(world: &World, asked: &NodeName, route: &Route, params: &Params) -> Res
         return Ok(asked.clone());
     }
     let node = NodeName(params.text("node").unwrap_or_default());
-    if &node != asked {
-        world.proxy(asked, &node)?;
+    if &node == asked {
+        return Ok(node);
     }
-    Ok(node)
+    match world.proxy(asked, &node) {
+        // The machine is there and its daemon is not: refused at once, where a dead machine is looked for in vain.
+        Err(_) if there(world, asked, &node) => {
+            Err(Refusal { status: 595, text: REFUSED.to_owned(), parameter: None })
+        }
+        Err(refusal) => Err(refusal),
+        Ok(_) => Ok(node),
+    }
+}
+
+fn there(world: &World, asked: &NodeName, node: &NodeName) -> bool {
+    world.nodes.get(node).is_some_and(|found| found.powered()) && world.linked(asked, node)
 }
 
 /// Path, query and body in one; a parameter of the path cannot be overruled.

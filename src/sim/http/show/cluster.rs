@@ -188,7 +188,7 @@ impl Call<'_> {
             ("maxcpu", number(u64::from(guest.cpus))),
             ("maxmem", number(guest.memory)),
             ("mem", number(used)),
-            ("memhost", data.filter(|()| guest.kind == GuestKind::Qemu).map(|()| json!(used))),
+            ("memhost", number(used)),
             ("cpu", data.map(|()| json!(if up { 0.1 } else { 0.0 }))),
             ("maxdisk", number(GUEST_DISK)),
             ("disk", number(0)),

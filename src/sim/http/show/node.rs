@@ -39,7 +39,7 @@ impl Call<'_> {
                 "sysname": "Linux", "release": "6.17.2-1-pve", "machine": "x86_64",
                 "version": "#1 SMP PREEMPT_DYNAMIC",
             },
-            "boot-info": { "mode": "efi", "secureboot": 0 },
+            "boot-info": { "mode": "legacy-bios" },
             "cpu": load, "idle": 0, "wait": 0,
             "loadavg": [average, average, average],
             "memory": { "total": node.memory, "used": used, "free": free, "available": free },

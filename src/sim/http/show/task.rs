@@ -158,6 +158,10 @@ impl Call<'_> {
     fn full_row(&self, task: &Task) -> Value {
         let mut row = self.head(task);
         self.finish(&mut row, task);
+        // Only the file of running tasks has this; its numbers are text.
+        if task.runs() {
+            row["saved"] = json!("0");
+        }
         row
     }
 
