@@ -74,10 +74,6 @@ impl Shape {
         }
         found
     }
-
-    pub fn knows(&self, place: &str) -> bool {
-        self.places.contains_key(place)
-    }
 }
 
 fn free(place: &str) -> bool {

@@ -1,6 +1,8 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
+mod door_manners;
 mod door_recordings;
+mod door_schema;
 mod door_shape;
 mod door_world;
 mod pve_loopback;

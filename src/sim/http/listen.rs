@@ -4,7 +4,6 @@
 //! A member without power takes no connection: what is open is dropped, what knocks is turned away at once. The listening
 //! socket itself stays, so that nobody else on this machine can take the port meanwhile.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -90,7 +89,7 @@ async fn connection(door: &Door, member: &NodeName, stream: TcpStream, tls: TlsA
         async move {
             let response = respond(door, member, request, last).await;
             busy.send_modify(|count| *count -= 1);
-            Ok::<_, Infallible>(response)
+            response
         }
     });
     let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -123,14 +122,29 @@ async fn quiet(mut busy: watch::Receiver<usize>) {
     }
 }
 
-async fn respond(door: &Door, member: &NodeName, request: Request<Incoming>, last: Last) -> Response<Full<Bytes>> {
-    let answer = match super::ask::read(request).await {
+/// A machine without power says nothing, not even what it was about to say.
+async fn respond(
+    door: &Door,
+    member: &NodeName,
+    request: Request<Incoming>,
+    last: Last,
+) -> Result<Response<Full<Bytes>>, Dark> {
+    let asked = super::ask::read(request).await;
+    if !door.powered(member) {
+        return Err(Dark);
+    }
+    let answer = match asked {
         Ok(ask) => door.answer(member, &ask),
         Err(refusal) => refusal,
     };
     tokio::time::sleep(door.real(answer.takes)).await;
-    answer.render(door.messages, last)
+    if door.powered(member) { Ok(answer.render(door.messages, last)) } else { Err(Dark) }
 }
+
+/// The member lost its power.
+#[derive(Debug, thiserror::Error)]
+#[error("the member has no power")]
+struct Dark;
 
 /// Plain HTTP on the TLS port.
 async fn redirect(mut stream: TcpStream) {
