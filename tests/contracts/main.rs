@@ -4,6 +4,7 @@ mod door_manners;
 mod door_recordings;
 mod door_schema;
 mod door_shape;
+mod door_shell;
 mod door_world;
 mod pve_loopback;
 mod pve_port;
