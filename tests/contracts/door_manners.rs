@@ -28,9 +28,11 @@ async fn strangers_wait_three_seconds_and_learn_nothing() {
     let lab = Lab::open(recorded_world(), options).await;
     let wrong = Token::auditor("pitlane@pve!ctl", "another secret");
     let ghost = Token::auditor("ghost@pve!ctl", SECRET);
-    for (token, reason) in
-        [(None, "No ticket"), (Some(&wrong), "Authentication failed!"), (Some(&ghost), "Authentication failed!")]
-    {
+    for (token, reason) in [
+        (None, "No ticket"),
+        (Some(&wrong), "Authentication failed!"),
+        (Some(&ghost), "Authentication failed!"),
+    ] {
         let began = Instant::now();
         // Not even whether a path exists.
         for path in ["/version", "/cluster/nonsense"] {
@@ -47,14 +49,21 @@ async fn rights_hide_rows_and_refuse_the_rest() {
     let lab = Lab::still(recorded_world()).await;
     let ask = async |path: &str| lab.ask("GET", "pve1", path, &[], Some(&limited())).await;
     let rows = ask("/cluster/resources").await.body["data"].clone();
-    let ids: Vec<&str> = rows.as_array().expect("a list").iter().filter_map(|row| row["id"].as_str()).collect();
+    let ids: Vec<&str> =
+        rows.as_array().expect("a list").iter().filter_map(|row| row["id"].as_str()).collect();
     assert_eq!(ids, ["qemu/100", "node/pve1", "node/pve2", "node/pve3"], "silently shorter");
     assert_eq!(rows[1].get("mem"), None, "a node's use is not shown");
     assert_eq!(ask("/nodes/pve2/qemu").await.body["data"].as_array().map(Vec::len), Some(1));
-    assert_eq!(ask("/nodes/pve1/qemu/101/config").await.reason, "Permission check failed (/vms/101, VM.Audit)");
+    assert_eq!(
+        ask("/nodes/pve1/qemu/101/config").await.reason,
+        "Permission check failed (/vms/101, VM.Audit)"
+    );
     assert_eq!(ask("/storage").await.body["data"], json!([]));
     let told = ask("/access/permissions").await.body["data"].clone();
-    assert_eq!(told.as_object().map(|map| map.keys().collect::<Vec<_>>()), Some(vec![&"/vms/100".to_owned()]));
+    assert_eq!(
+        told.as_object().map(|map| map.keys().collect::<Vec<_>>()),
+        Some(vec![&"/vms/100".to_owned()])
+    );
 
     // A story takes a right away in the middle: the next call is refused.
     lab.change(|world| drop(world.token.insert("/".to_owned(), ["Sys.Audit".to_owned()].into())));
@@ -83,7 +92,8 @@ async fn a_dead_member_answers_nobody_and_the_others_say_595() {
     lab.door.advance(10).expect("alive");
     assert_eq!(online(&lab).await, 0);
     let rows = lab.get("pve1", "/cluster/resources").await.body["data"].clone();
-    let find = |id: &str| rows.as_array().expect("rows").iter().find(|row| row["id"] == id).cloned().expect("a row");
+    let find =
+        |id: &str| rows.as_array().expect("rows").iter().find(|row| row["id"] == id).cloned().expect("a row");
     assert_eq!(find("qemu/109")["status"], "running", "its guests keep their last word");
     assert_eq!((&find("node/pve3")["status"], find("node/pve3").get("mem")), (&json!("offline"), None));
 
@@ -126,7 +136,8 @@ async fn a_cut_member_answers_and_only_quorate_tells() {
 async fn without_ceph_it_says_so() {
     let lab = Lab::still(World::builder(3).vm(100, "pve1").build()).await;
     let said = lab.get("pve1", "/cluster/ceph/status").await;
-    let text = "pveceph configuration not initialized - missing '/etc/pve/ceph.conf', missing '/etc/pve/ceph'";
+    let text =
+        "pveceph configuration not initialized - missing '/etc/pve/ceph.conf', missing '/etc/pve/ceph'";
     assert_eq!((said.status, said.reason.as_str()), (500, text));
 }
 
@@ -171,7 +182,10 @@ async fn a_connection_serves_a_hundred_requests_and_is_closed_when_idle() {
     let tls = tokio_rustls::TlsConnector::from(std::sync::Arc::new(tls));
     let stream = tokio::net::TcpStream::connect(&addr).await.expect("it listens");
     let mut stream = tls.connect("localhost".try_into().expect("a name"), stream).await.expect("TLS");
-    let request = format!("GET /api2/json/version HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", Token::pitlane(SECRET).header());
+    let request = format!(
+        "GET /api2/json/version HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n",
+        Token::pitlane(SECRET).header()
+    );
     stream.write_all(request.as_bytes()).await.expect("written");
     let began = Instant::now();
     let mut all = Vec::new();
@@ -190,7 +204,10 @@ async fn plain_http_is_sent_to_https() {
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("written");
     let mut text = String::new();
     stream.read_to_string(&mut text).await.expect("an answer");
-    assert!(text.starts_with("HTTP/1.1 301 ") && text.contains(&format!("Location: https://{addr}/")), "{text}");
+    assert!(
+        text.starts_with("HTTP/1.1 301 ") && text.contains(&format!("Location: https://{addr}/")),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -209,7 +226,8 @@ async fn every_member_has_its_own_leaf_and_shows_all_fingerprints() {
     assert_eq!(shown, lab.door.fingerprints);
     assert_eq!(lab.door.fingerprints.values().collect::<std::collections::BTreeSet<_>>().len(), 3);
     let status = lab.get("pve2", "/cluster/status").await.body["data"].clone();
-    let local: Vec<&Value> = status.as_array().expect("rows").iter().filter(|row| row["local"] == 1).collect();
+    let local: Vec<&Value> =
+        status.as_array().expect("rows").iter().filter(|row| row["local"] == 1).collect();
     assert_eq!(local.len(), 1);
     assert_eq!(local[0]["name"], "pve2", "the local flag is the asked member's");
 }
@@ -231,7 +249,10 @@ async fn a_guest_moves_in_the_worlds_time_and_its_task_tells() {
         }
         assert!(Instant::now() < deadline, "it never ended: {status}");
     }
-    assert_eq!(lab.get("pve1", "/nodes/pve3/qemu/100/status/current").await.body["data"]["status"], "running");
+    assert_eq!(
+        lab.get("pve1", "/nodes/pve3/qemu/100/status/current").await.body["data"]["status"],
+        "running"
+    );
     let log = lab.get("pve1", &format!("/nodes/pve2/tasks/{upid}/log?limit=500")).await.body;
     let lines = log["data"].as_array().expect("lines");
     assert_eq!(lines.last().expect("a line")["t"], "TASK OK");

@@ -14,7 +14,10 @@ const ARGUED: &[(&str, &str)] = &[
     ("/nodes/{node}/lxc missing data[stopped].tags", TAGS),
     ("/nodes/{node}/lxc/{vmid}/status/current missing data.tags", TAGS),
     ("/nodes/{node}/qemu missing data[running].tags", TAGS),
-    ("/nodes/{node}/ceph/status missing data.pgmap.unknown_pgs_ratio", "recorded a minute after Ceph was made"),
+    (
+        "/nodes/{node}/ceph/status missing data.pgmap.unknown_pgs_ratio",
+        "recorded a minute after Ceph was made",
+    ),
     ("/storage missing data[].path", "directories have a path; the world's storages are RBD and LVM"),
 ];
 const TAGS: &str = "the world's guests have no tags";
@@ -66,7 +69,9 @@ fn classes(call: &str) -> Classify {
 fn variant(call: &str, data: &Value) -> String {
     let word = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
     match call {
-        "/nodes/{node}/qemu/{vmid}/status/current" | "/nodes/{node}/lxc/{vmid}/status/current" => word("status"),
+        "/nodes/{node}/qemu/{vmid}/status/current" | "/nodes/{node}/lxc/{vmid}/status/current" => {
+            word("status")
+        }
         "/nodes/{node}/tasks/{upid}/status" => {
             let by = if word("upid").contains('!') { "token" } else { "user" };
             format!("{} {by}", word("status"))
@@ -118,18 +123,18 @@ fn translated(lab: &Lab, recording: &Recording) -> String {
     let mut parts: Vec<String> = recording.path.split('/').map(str::to_owned).collect();
     if parts.get(1).is_some_and(|part| part == "nodes") && parts.len() > 4 {
         if matches!(parts[3].as_str(), "qemu" | "lxc")
-            && let Some(guest) = parts[4].parse().ok().and_then(|id| {
-                world.guests.get(&pitlane::model::ids::GuestId(id))
-            })
+            && let Some(guest) =
+                parts[4].parse().ok().and_then(|id| world.guests.get(&pitlane::model::ids::GuestId(id)))
         {
             parts[2] = guest.node.to_string();
         }
         if parts[3] == "tasks" {
             let by_token = parts[4].contains('!');
             let running = recording.body["data"]["status"] == "running";
-            let found = world.tasks.iter().find(|task| {
-                task.runs() == running && task.upid.as_str().contains('!') == by_token
-            });
+            let found = world
+                .tasks
+                .iter()
+                .find(|task| task.runs() == running && task.upid.as_str().contains('!') == by_token);
             let task = found.expect("the world has tasks of all kinds");
             (parts[2], parts[4]) = (task.node.to_string(), task.upid.to_string());
         }
@@ -169,7 +174,9 @@ async fn every_recorded_answer_has_its_like() {
     let shapes = learned();
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut compared = BTreeSet::new();
-    for recording in recordings().iter().filter(|recording| recording.method == "GET" && recording.status == 200) {
+    for recording in
+        recordings().iter().filter(|recording| recording.method == "GET" && recording.status == 200)
+    {
         let call = template(&recording.path);
         let path = translated(&lab, recording);
         let said = lab.get("pve1", &path).await;
@@ -178,7 +185,10 @@ async fn every_recorded_answer_has_its_like() {
         }
         let data = &comparable(&call, &said.body["data"]);
         if said.status != 200 {
-            found.entry(format!("{call} answers {} {}", said.status, said.reason)).or_default().insert(recording.file.clone());
+            found
+                .entry(format!("{call} answers {} {}", said.status, said.reason))
+                .or_default()
+                .insert(recording.file.clone());
             continue;
         }
         compared.insert(call.clone());
@@ -192,7 +202,9 @@ async fn every_recorded_answer_has_its_like() {
     let news: Vec<_> = found.iter().filter(|(what, _)| !argued.contains(*what)).collect();
     let gone: Vec<_> = argued.iter().filter(|what| !found.contains_key(*what)).collect();
     let lines = |list: &[(&String, &BTreeSet<String>)]| {
-        list.iter().map(|(what, files)| format!("{what}  ({})\n", files.first().map_or("", |file| file))).collect::<String>()
+        list.iter()
+            .map(|(what, files)| format!("{what}  ({})\n", files.first().map_or("", |file| file)))
+            .collect::<String>()
     };
     assert!(news.is_empty() && gone.is_empty(), "not argued:\n{}argued and gone: {gone:#?}", lines(&news));
 }
@@ -225,7 +237,11 @@ async fn every_recorded_error_is_said_in_the_same_words() {
         let file = &recording.file;
         assert_eq!((said.status, &said.reason), (recording.status, &recording.reason), "{file}");
         assert_eq!(said.body, recording.body, "{file}");
-        assert_eq!((said.connection.as_str(), said.server.as_str()), ("close", "pve-api-daemon/3.0"), "{file}");
+        assert_eq!(
+            (said.connection.as_str(), said.server.as_str()),
+            ("close", "pve-api-daemon/3.0"),
+            "{file}"
+        );
         replayed += 1;
     }
     assert!(replayed >= 28, "only {replayed} errors were replayed");

@@ -92,7 +92,13 @@ fn path_of(method: &Value) -> String {
 /// A token with every right, so that only parameters can be wrong.
 fn root() -> Token {
     let all = [
-        "Sys.Audit", "Sys.Modify", "Sys.PowerMgmt", "VM.Audit", "VM.Migrate", "VM.PowerMgmt", "Datastore.Audit",
+        "Sys.Audit",
+        "Sys.Modify",
+        "Sys.PowerMgmt",
+        "VM.Audit",
+        "VM.Migrate",
+        "VM.PowerMgmt",
+        "Datastore.Audit",
         "SDN.Audit",
     ];
     Token::new("root@pve!all", SECRET, vec![pitlane::sim::http::Grant::new("/", &all)])
@@ -128,7 +134,9 @@ async fn exactly_the_listed_calls_are_served() {
         // A parameter that nobody knows stops every served call before it does anything.
         let said = ask(&lab, &method, &[("bogus", "1")]).await;
         match said.status {
-            400 => drop(served.insert((text(&method, "method").to_owned(), text(&method, "path").to_owned()))),
+            400 => {
+                drop(served.insert((text(&method, "method").to_owned(), text(&method, "path").to_owned())))
+            }
             501 => {}
             other => panic!("{} {} answers {other}", text(&method, "method"), path_of(&method)),
         }
@@ -150,7 +158,8 @@ async fn parameters_are_known_and_checked_as_the_schema_says() {
         }
         let params = free_params(&method);
         // Everything that the schema knows, with values that it allows: only the unknown one is refused.
-        let mut good: Vec<(&str, &str)> = params.iter().map(|param| (text(param, "name"), fine(param))).collect();
+        let mut good: Vec<(&str, &str)> =
+            params.iter().map(|param| (text(param, "name"), fine(param))).collect();
         good.push(("bogus", "1"));
         let said = ask(&lab, &method, &good).await;
         assert_eq!(wrong(&said.body), BTreeSet::from(["bogus".to_owned()]), "{name}: {}", said.body);
@@ -181,7 +190,7 @@ fn wrong(body: &Value) -> BTreeSet<String> {
 }
 
 /// A value that the schema allows.
-fn fine<'a>(param: &'a Value) -> &'a str {
+fn fine(param: &Value) -> &str {
     if let Some(first) = param["enum"].as_array().and_then(|values| values.first()) {
         return first.as_str().unwrap_or_default();
     }

@@ -22,7 +22,13 @@ fn here(path: &str) -> PathBuf {
 async fn run(program: &Path, words: &[&str], root: &Path) -> Output {
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", here(BIN).display());
     let mut command = tokio::process::Command::new("/bin/sh");
-    command.arg(program).args(words).env_clear().env("PATH", path).env("PITLANE_HAND_ROOT", root).kill_on_drop(true);
+    command
+        .arg(program)
+        .args(words)
+        .env_clear()
+        .env("PATH", path)
+        .env("PITLANE_HAND_ROOT", root)
+        .kill_on_drop(true);
     let limit = Duration::from_secs(30);
     tokio::time::timeout(limit, command.output()).await.expect("it ends").expect("a shell")
 }
@@ -81,7 +87,11 @@ async fn the_commands_speak_as_the_real_ones() {
     let body: Value = serde_json::from_str(&text(&two.stdout)).expect("a body beside EBUSY");
     assert_eq!(body["ok_to_stop"], false);
     assert!(text(&two.stderr).starts_with("Error EBUSY"));
-    assert_eq!(member.tool("ceph", &["osd", "purge", "0"]).await.status.code(), Some(22), "there is no such verb here");
+    assert_eq!(
+        member.tool("ceph", &["osd", "purge", "0"]).await.status.code(),
+        Some(22),
+        "there is no such verb here"
+    );
 
     lab.control("POST", "/node/pve2/cut?how=network").await;
     let alone = member.tool("pvecm", &["status"]).await;
@@ -103,7 +113,10 @@ async fn the_hand_takes_and_gives_back_through_the_shell() {
     let member = Member::of(&lab, "pve2");
     let shown = member.hand(&["show"]).await;
     let shown: Value = serde_json::from_str(&text(&shown.stdout)).unwrap_or_else(|_| panic!("{shown:?}"));
-    assert_eq!((&shown["node"], &shown["quorate"], &shown["ceph"]), (&json!("pve2"), &json!(true), &json!("answered")));
+    assert_eq!(
+        (&shown["node"], &shown["quorate"], &shown["ceph"]),
+        (&json!("pve2"), &json!(true), &json!("answered"))
+    );
 
     let done = member.hand(&["maintenance", "on", "pve1"]).await;
     assert!(done.status.success(), "{done:?}");
@@ -151,7 +164,13 @@ async fn the_control_api_steers_and_only_its_token_may() {
     assert_eq!(lab.control("POST", "/maintenance/pve2/on").await["nodes"]["pve2"]["maintenance_by"], "human");
     assert_eq!(lab.control("POST", "/node/pve3/die").await["nodes"]["pve3"]["state"], "off");
     assert_eq!(lab.control("POST", "/node/pve3/boot").await["nodes"]["pve3"]["state"], "booting");
-    for wrong in ["/node/pve9/die", "/node/pve1/explode", "/guest/999/lock", "/advance?secs=x", "/technician/pve1/sings"] {
+    for wrong in [
+        "/node/pve9/die",
+        "/node/pve1/explode",
+        "/guest/999/lock",
+        "/advance?secs=x",
+        "/technician/pve1/sings",
+    ] {
         let request = lab.client.post(format!("{}{wrong}", lab.door.control_url));
         let said = request.bearer_auth(&lab.door.control_token).send().await.expect("an answer");
         assert_eq!(said.status().as_u16(), 400, "{wrong}");

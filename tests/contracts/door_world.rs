@@ -203,8 +203,10 @@ pub struct Recording {
 /// All single exchanges, in the order of their names.
 pub fn recordings() -> Vec<Recording> {
     let folder = data_folder().join("recordings");
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).expect("the recordings").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the recordings")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
     let read = |path: PathBuf| {
         let file = path.file_name().expect("a name").to_string_lossy().into_owned();

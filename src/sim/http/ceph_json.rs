@@ -103,7 +103,8 @@ pub(super) fn quorum_status(view: &CephView) -> Value {
 }
 
 pub(super) fn mgr_dump(view: &CephView) -> Value {
-    let standby = |name: &String| json!({ "gid": 4130, "name": name, "mgr_features": 0, "available_modules": [] });
+    let standby =
+        |name: &String| json!({ "gid": 4130, "name": name, "mgr_features": 0, "available_modules": [] });
     json!({
         "epoch": 4, "available": view.active_mgr.is_some(), "active_gid": 4113,
         "active_name": view.active_mgr.clone().unwrap_or_default(), "active_addr": "192.0.2.11:6801/1",
@@ -181,7 +182,8 @@ fn flags(view: &CephView) -> Vec<&str> {
 
 /// One CRUSH rule for each kind of pool.
 fn rule_of(view: &CephView, pool: usize) -> usize {
-    let like = |at: usize| (&view.pools[at].failure_domain, matches!(view.pools[at].kind, PoolKind::Replicated));
+    let like =
+        |at: usize| (&view.pools[at].failure_domain, matches!(view.pools[at].kind, PoolKind::Replicated));
     (0..=pool).find(|at| like(*at) == like(pool)).unwrap_or(pool)
 }
 

@@ -44,7 +44,12 @@ pub(super) fn token() -> Result<String, Error> {
 }
 
 /// Serves until `stop`.
-pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, token: String, stop: CancellationToken) {
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    token: String,
+    stop: CancellationToken,
+) {
     let expected: Arc<str> = format!("Bearer {token}").into();
     let router = Router::new()
         .route("/world", get(see))
@@ -223,5 +228,9 @@ async fn file(
     let name = member(&shared, &name)?;
     let files = shared.look(|world| shell::files(world, &name))?;
     let path = format!("etc/{file}");
-    files.into_iter().find(|(name, _)| *name == path).map(|(_, text)| text).ok_or_else(|| unknown("file", &file))
+    files
+        .into_iter()
+        .find(|(name, _)| *name == path)
+        .map(|(_, text)| text)
+        .ok_or_else(|| unknown("file", &file))
 }

@@ -83,7 +83,8 @@ async fn connection(door: &Door, member: &NodeName, stream: TcpStream, tls: TlsA
     let (busy, idle) = watch::channel(0_usize);
     let served = AtomicUsize::new(0);
     let service = service_fn(|request: Request<Incoming>| {
-        let last = if served.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_MAX { Last::Yes } else { Last::No };
+        let last =
+            if served.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_MAX { Last::Yes } else { Last::No };
         busy.send_modify(|count| *count += 1);
         let busy = &busy;
         async move {

@@ -119,7 +119,8 @@ pub async fn serve(world: Arc<Mutex<World>>, options: Options) -> Result<Running
         return Err(Error::Speed(options.speed));
     }
     let shared = Arc::new(Shared::new(world, options.speed));
-    let members: Vec<NodeName> = shared.look(|world| world.nodes.keys().cloned().collect()).unwrap_or_default();
+    let members: Vec<NodeName> =
+        shared.look(|world| world.nodes.keys().cloned().collect()).unwrap_or_default();
     let authority = cert::Authority::new()?;
     let mut ports = options.ports.iter().copied();
     let mut listeners = Vec::new();

@@ -87,8 +87,20 @@ fn wrong(kind: Kind, value: &Value) -> Option<String> {
     let ill_typed = |name: &str| Some(format!("type check ('{name}') failed - got '{text}'"));
     match kind {
         Kind::Text => None,
-        Kind::Bool => if matches!(text.as_str(), "0" | "1") { None } else { ill_typed("boolean") },
-        Kind::Number => if text.parse::<f64>().is_ok_and(f64::is_finite) { None } else { ill_typed("number") },
+        Kind::Bool => {
+            if matches!(text.as_str(), "0" | "1") {
+                None
+            } else {
+                ill_typed("boolean")
+            }
+        }
+        Kind::Number => {
+            if text.parse::<f64>().is_ok_and(f64::is_finite) {
+                None
+            } else {
+                ill_typed("number")
+            }
+        }
         Kind::Int(least) => match (text.parse::<i64>(), least) {
             (Err(_), _) => ill_typed("integer"),
             (Ok(n), Some(least)) if n < least => Some(format!("value must have a minimum value of {least}")),
@@ -126,7 +138,8 @@ mod tests {
 
     #[test]
     fn the_schema_is_closed_and_speaks_proxmox() {
-        let allowed = [must("target", Kind::Node), may("online", Kind::Bool), may("action", Kind::One(&["stop"]))];
+        let allowed =
+            [must("target", Kind::Node), may("online", Kind::Bool), may("action", Kind::One(&["stop"]))];
         assert!(check(&asked(json!({"target": "pve1", "online": true})), allowed.iter()).is_empty());
         let errors = check(&asked(json!({"online": "on", "bogus": 1, "action": "reboot"})), allowed.iter());
         assert_eq!(errors["target"], "property is missing and it is not optional");

@@ -94,12 +94,33 @@ const MOVE: Needs = On("/vms/{vmid}", &["VM.Migrate"]);
 const POWER: Needs = On("/vms/{vmid}", &["VM.PowerMgmt"]);
 
 const FLAGS: Kind = One(&[
-    "nobackfill", "nodeep-scrub", "nodown", "noin", "noout", "norebalance", "norecover", "noscrub", "notieragent",
-    "noup", "pause",
+    "nobackfill",
+    "nodeep-scrub",
+    "nodown",
+    "noin",
+    "noout",
+    "norebalance",
+    "norecover",
+    "noscrub",
+    "notieragent",
+    "noup",
+    "pause",
 ]);
 const POSITIVE: Kind = Int(Some(0));
 const STORAGE_TYPES: Kind = One(&[
-    "btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nfs", "pbs", "rbd", "zfs",
+    "btrfs",
+    "cephfs",
+    "cifs",
+    "dir",
+    "esxi",
+    "iscsi",
+    "iscsidirect",
+    "lvm",
+    "lvmthin",
+    "nfs",
+    "pbs",
+    "rbd",
+    "zfs",
     "zfspool",
 ]);
 const SECURITY: Kind = One(&["secure", "insecure"]);
@@ -119,7 +140,12 @@ pub(super) static ROUTES: &[Route] = &[
     get("/version", &[], Anybody, What::Version),
     get("/access/permissions", &[may("path", Text), may("userid", Text)], Anybody, What::Permissions),
     get("/cluster/status", &[], AUDIT, What::ClusterStatus),
-    get("/cluster/resources", &[may("type", One(&["vm", "storage", "node", "sdn"]))], Anybody, What::Resources),
+    get(
+        "/cluster/resources",
+        &[may("type", One(&["vm", "storage", "node", "sdn"]))],
+        Anybody,
+        What::Resources,
+    ),
     get("/cluster/ha/status/current", &[], AUDIT, What::HaCurrent),
     get("/cluster/ha/status/manager_status", &[], AUDIT, What::HaManagerStatus),
     get("/cluster/ha/resources", &[may("type", One(&["ct", "vm"]))], AUDIT, What::HaResources),
@@ -316,7 +342,10 @@ pub(super) static ROUTES: &[Route] = &[
 
 /// The route for a path, and what stands in its `{name}`s.
 pub(super) fn find(method: &str, path: &[String]) -> Option<(&'static Route, Vec<(&'static str, String)>)> {
-    ROUTES.iter().filter(|route| route.method == method).find_map(|route| Some((route, fit(route.path, path)?)))
+    ROUTES
+        .iter()
+        .filter(|route| route.method == method)
+        .find_map(|route| Some((route, fit(route.path, path)?)))
 }
 
 fn fit(template: &'static str, path: &[String]) -> Option<Vec<(&'static str, String)>> {

@@ -39,7 +39,8 @@ impl Output {
 
     /// For a reader without tools: 1 stdout, 2 stderr, 9 hangs, and last 0 with the exit code.
     pub fn lines(&self) -> String {
-        let marked = |mark: &str, text: &str| text.lines().map(|line| format!("{mark}{line}\n")).collect::<String>();
+        let marked =
+            |mark: &str, text: &str| text.lines().map(|line| format!("{mark}{line}\n")).collect::<String>();
         let hangs = if self.hangs { "9\n" } else { "" };
         format!("{}{}{hangs}0{}\n", marked("1", &self.out), marked("2", &self.err), self.code)
     }
@@ -84,13 +85,16 @@ fn pvecm(world: &World, member: &NodeName, words: &[&str]) -> Output {
             ))
         }
         ["nodes"] => {
-            let online = world.nodes.iter().enumerate().filter(|(_, (name, _))| world.seen_online(member, name));
+            let online =
+                world.nodes.iter().enumerate().filter(|(_, (name, _))| world.seen_online(member, name));
             let row = |(number, (name, node)): (usize, (&NodeName, &crate::sim::world::Node))| {
                 let local = if name == member { " (local)" } else { "" };
                 format!("{:>10} {:>10} {name}{local}\n", number + 1, node.votes)
             };
             let rows: String = online.map(row).collect();
-            Output::good(format!("\nMembership information\n----------------------\n    Nodeid      Votes Name\n{rows}"))
+            Output::good(format!(
+                "\nMembership information\n----------------------\n    Nodeid      Votes Name\n{rows}"
+            ))
         }
         _ => Output::bad(255, "ERROR: unknown command"),
     }
@@ -178,7 +182,9 @@ fn ok_to_stop(world: &World, ids: &[&str]) -> Output {
                 return Output::good(out);
             }
             let pgs = answer.bad_pgs;
-            let err = format!("Error EBUSY: unsafe to stop osd(s) at this time ({pgs} PGs are or would become offline)");
+            let err = format!(
+                "Error EBUSY: unsafe to stop osd(s) at this time ({pgs} PGs are or would become offline)"
+            );
             Output { out, ..Output::bad(16, err) }
         }
         Err(Trouble::Refused(text)) => Output::bad(11, format!("Error {text}")),
@@ -192,7 +198,8 @@ pub(super) fn files(world: &World, member: &NodeName) -> Vec<(&'static str, Stri
         let online = u8::from(world.seen_online(member, name));
         (name.to_string(), json!({ "id": number + 1, "online": online, "ip": node.address }))
     };
-    let nodes: serde_json::Map<String, serde_json::Value> = world.nodes.iter().enumerate().map(node).collect();
+    let nodes: serde_json::Map<String, serde_json::Value> =
+        world.nodes.iter().enumerate().map(node).collect();
     let members = json!({
         "nodename": member, "version": 4, "nodelist": nodes,
         "cluster": {
@@ -200,7 +207,8 @@ pub(super) fn files(world: &World, member: &NodeName) -> Vec<(&'static str, Stri
         },
     });
     // Commands that the master has not read yet: whoever asks in between must not think that nothing was asked for.
-    let queued = world.ha.nodes.iter().filter(|(name, known)| world.ha.maintenance_asked(name) && !known.requested);
+    let queued =
+        world.ha.nodes.iter().filter(|(name, known)| world.ha.maintenance_asked(name) && !known.requested);
     let commands = queued.map(|(name, _)| format!("enable-node-maintenance {name}\n")).collect();
     let mut files = vec![
         ("etc/pve/.members", members.to_string()),
@@ -219,7 +227,8 @@ mod tests {
 
     #[test]
     fn options_of_the_client_are_not_its_words() {
-        let words = ["--conf", "/c", "--connect-timeout=5", "--format", "json", "osd", "ok-to-stop", "1", "2"];
+        let words =
+            ["--conf", "/c", "--connect-timeout=5", "--format", "json", "osd", "ok-to-stop", "1", "2"];
         assert_eq!(plain(&words), ["osd", "ok-to-stop", "1", "2"]);
         assert_eq!(plain(&["osd", "tree", "--format", "json"]), ["osd", "tree"]);
     }

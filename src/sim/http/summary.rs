@@ -37,7 +37,8 @@ pub(super) fn of(world: &World) -> Value {
         (name.to_string(), told)
     });
     let ceph = world.ceph.as_ref();
-    let noout = ceph.iter().flat_map(|ceph| &ceph.host_noout).map(|(host, (by, _))| (host.to_string(), word(*by)));
+    let noout =
+        ceph.iter().flat_map(|ceph| &ceph.host_noout).map(|(host, (by, _))| (host.to_string(), word(*by)));
     let flags = ceph.iter().flat_map(|ceph| &ceph.flags).map(|(flag, (by, _))| (flag.clone(), word(*by)));
     let orders = world.board.orders.iter().map(|(ticket, order)| {
         let status = match order.status {
@@ -46,7 +47,8 @@ pub(super) fn of(world: &World) -> Value {
             OrderStatus::Cancelled => "cancelled",
             OrderStatus::Closed => "closed",
         };
-        let told = json!({ "case": order.case, "status": status, "rounds": order.rounds, "said": order.said });
+        let told =
+            json!({ "case": order.case, "status": status, "rounds": order.rounds, "said": order.said });
         (ticket.to_string(), told)
     });
     json!({

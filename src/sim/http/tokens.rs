@@ -171,7 +171,8 @@ mod tests {
     fn every_wrong_header_has_its_reason() {
         let tokens = [Token::auditor("a@pve!b", "s")];
         assert_eq!(authenticate(&tokens, None), Err("No ticket"));
-        for wrong in ["PVEAPIToken=a@pve!b=t", "PVEAPIToken=a@pve!c=s", "PVEAPIToken=nonsense", "PVEAPIToken"] {
+        for wrong in ["PVEAPIToken=a@pve!b=t", "PVEAPIToken=a@pve!c=s", "PVEAPIToken=nonsense", "PVEAPIToken"]
+        {
             assert_eq!(authenticate(&tokens, Some(wrong)), Err("Authentication failed!"), "{wrong}");
         }
         for right in ["PVEAPIToken=a@pve!b=s", "PVEAPIToken a@pve!b=s", "PVEAPIToken=a%40pve%21b=s"] {

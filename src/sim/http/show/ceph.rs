@@ -19,10 +19,7 @@ const TIMEOUT_TAKES: Duration = Duration::from_secs(5);
 const FLAGS: [(&str, &str); 11] = [
     ("nobackfill", "Backfilling of PGs is suspended."),
     ("nodeep-scrub", "Deep Scrubbing is disabled."),
-    (
-        "nodown",
-        "OSD failure reports are being ignored, such that the monitors will not mark OSDs down.",
-    ),
+    ("nodown", "OSD failure reports are being ignored, such that the monitors will not mark OSDs down."),
     ("noin", "OSDs that were previously marked out will not be marked back in when they start."),
     ("noout", "OSDs will not automatically be marked out after the configured interval."),
     ("norebalance", "Rebalancing of PGs is suspended."),
@@ -109,17 +106,21 @@ impl Call<'_> {
         };
         let answer = match (service.as_str(), action.as_str()) {
             ("osd", action) => {
-                let osd = id.parse().map(OsdId).map_err(|_| Refusal::died(format!("invalid osd id '{id}'")))?;
+                let osd =
+                    id.parse().map(OsdId).map_err(|_| Refusal::died(format!("invalid osd id '{id}'")))?;
                 if action == "destroy" { destroyable(ceph, osd) } else { return self.stoppable(osd) }
             }
             ("mon", "destroy") => told(true, &format!("safe to remove mon.{id}")),
             ("mon", _) => {
-                let left: Vec<&str> = view.quorum.iter().map(String::as_str).filter(|mon| *mon != id).collect();
+                let left: Vec<&str> =
+                    view.quorum.iter().map(String::as_str).filter(|mon| *mon != id).collect();
                 let names = left.join(",");
                 if left.len() * 2 > view.monitors.len() {
                     told(true, &format!("quorum should be preserved ({names}) after stopping [{id}]"))
                 } else {
-                    let why = format!("not enough monitors would be available ({names}) after stopping mons [{id}]");
+                    let why = format!(
+                        "not enough monitors would be available ({names}) after stopping mons [{id}]"
+                    );
                     told(false, &why)
                 }
             }
@@ -133,11 +134,16 @@ impl Call<'_> {
             Ok(answer) if answer.ok => Ok(Answer::data(json!({ "safe": true }))),
             Ok(answer) => {
                 let pgs = answer.bad_pgs;
-                let why = format!("unsafe to stop osd(s) at this time ({pgs} PGs are or would become offline)");
+                let why =
+                    format!("unsafe to stop osd(s) at this time ({pgs} PGs are or would become offline)");
                 Ok(Answer::data(told(false, &why)))
             }
             // Without a manager the question hangs until the member gives up on itself.
-            Err(_) => Ok(door::refused(Refusal { status: 596, text: "Connection timed out".into(), parameter: None })),
+            Err(_) => Ok(door::refused(Refusal {
+                status: 596,
+                text: "Connection timed out".into(),
+                parameter: None,
+            })),
         }
     }
 }

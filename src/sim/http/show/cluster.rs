@@ -203,7 +203,8 @@ impl Call<'_> {
     fn storage_resources(&self) -> Vec<Value> {
         let mut rows = Vec::new();
         for name in self.world.nodes.keys() {
-            let seen = storages_of(self.world, name).into_iter().filter(|(storage, _)| self.sees_storage(storage));
+            let seen =
+                storages_of(self.world, name).into_iter().filter(|(storage, _)| self.sees_storage(storage));
             for (storage, has) in seen {
                 let size = has.free.map(|free| free * 2);
                 rows.push(object([
@@ -225,7 +226,8 @@ impl Call<'_> {
 
     /// The zone that every node has.
     fn networks(&self) -> Vec<Value> {
-        let seen = self.world.nodes.keys().filter(|_| self.token.may("/sdn/zones/localnetwork", &["SDN.Audit"]));
+        let seen =
+            self.world.nodes.keys().filter(|_| self.token.may("/sdn/zones/localnetwork", &["SDN.Audit"]));
         let row = |name: &NodeName| {
             json!({
                 "id": format!("network/{name}/zone/localnetwork"), "type": "network", "node": name,

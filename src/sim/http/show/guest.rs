@@ -125,8 +125,10 @@ impl Call<'_> {
         let shared = storages.iter().find(|(_, has)| has.shared).map(|(storage, _)| storage);
         let storage = guest.storage_on.as_ref().map(|(storage, _)| storage).or(shared);
         let on_shared = storage.filter(|_| guest.local_disks.is_empty() || guest.storage_on.is_some());
-        let mut volumes: Vec<String> =
-            on_shared.map(|storage| sized(&format!("{storage}:vm-{id}-disk-0"), GUEST_DISK)).into_iter().collect();
+        let mut volumes: Vec<String> = on_shared
+            .map(|storage| sized(&format!("{storage}:vm-{id}-disk-0"), GUEST_DISK))
+            .into_iter()
+            .collect();
         volumes.extend(guest.local_disks.iter().map(|(volume, bytes)| sized(volume, *bytes)));
         volumes
     }

@@ -34,7 +34,8 @@ impl Call<'_> {
     pub fn ha_manager_status(&self) -> Said {
         let world = &*self.world;
         let mut status = json!({ "manager_status": manager_status(world) });
-        status["quorum"] = json!({ "node": self.at, "quorate": u8::from(world.quorate(self.at)).to_string() });
+        status["quorum"] =
+            json!({ "node": self.at, "quorate": u8::from(world.quorate(self.at)).to_string() });
         if !world.ha.services.is_empty() {
             let of_node = world.ha.nodes.iter().map(|(name, member)| {
                 let mode = mode_word(member.mode);
@@ -115,9 +116,9 @@ impl Call<'_> {
     pub fn ha_resources(&self) -> Said {
         let wanted = self.params.text("type");
         let ids = self.world.ha.resources.keys();
-        let rows = ids.filter_map(|id| self.resource(*id)).filter(|row| {
-            wanted.as_deref().is_none_or(|wanted| row["type"] == wanted)
-        });
+        let rows = ids
+            .filter_map(|id| self.resource(*id))
+            .filter(|row| wanted.as_deref().is_none_or(|wanted| row["type"] == wanted));
         Ok(Answer::data(rows.collect::<Vec<_>>()))
     }
 

@@ -135,8 +135,11 @@ impl Call<'_> {
             return started(self.world.start_guest(by, self.via, self.at, id)?);
         }
         let kind = if half == Half::Qemu { "qmresume" } else { "vzresume" };
-        let status =
-            if run == Run::Running { "OK".to_owned() } else { format!("VM {id} qmp command 'cont' failed - VM {id} not running") };
+        let status = if run == Run::Running {
+            "OK".to_owned()
+        } else {
+            format!("VM {id} qmp command 'cont' failed - VM {id} not running")
+        };
         started(self.world.fork_wait(by, self.at, kind, Some(id), 1, &status, Then::Nothing))
     }
 
