@@ -23,9 +23,15 @@ use crate::model::time::Time;
 /// Proxmox VE, through its HTTP API.
 #[async_trait]
 pub trait Pve: Send + Sync {
-    /// One look. `nodes`: to be read in full, and never to be asked through. `guests`: to be read in full wherever
-    /// they are. With no nodes at most four calls are made. Parts that could not be read say so; the call never fails.
-    async fn look(&self, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView;
+    /// One look. `nodes`: to be read in full. `guests`: to be read in full wherever they are. `avoid`: nodes under
+    /// maintenance, never to be asked through. With no nodes at most four calls are made. Parts that could not be
+    /// read say so; the call never fails.
+    async fn look(
+        &self,
+        nodes: &BTreeSet<NodeName>,
+        guests: &BTreeSet<GuestId>,
+        avoid: &BTreeSet<NodeName>,
+    ) -> PveView;
 
     /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
     ///
@@ -166,7 +172,21 @@ pub trait Archive: Send + Sync {
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, crate::model::step::Attempt>, Trouble>;
 }
 
+/// A fresh judgement on request: the loop looks and judges, and touches nothing.
+#[async_trait]
+pub trait Looker: Send + Sync {
+    /// Ends within 15 s. What could not be seen is in the verdict; an error means that there is none.
+    async fn judge(&self, node: &NodeName) -> Result<crate::model::shown::Judged, Trouble>;
+}
+
 /// What time it is. Stories bring their own.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
+}
+
+/// Where the loop counts. Numbers are for machines; people read the journal.
+pub trait Meter: Send + Sync {
+    fn turn(&self, took: std::time::Duration, shown: &crate::model::shown::Shown);
+    fn look(&self, source: crate::model::wait::Source, outcome: Result<(), &Trouble>);
+    fn step(&self, action: &crate::model::step::Action, outcome: &Outcome);
 }

@@ -1,8 +1,10 @@
 //! The nouns: what pitlane knows, remembers and says. No clock, no chance, no network, no database in here.
 
+pub mod access;
 pub mod alert;
 pub mod case;
 pub mod fault;
+pub mod give_back;
 pub mod ids;
 pub mod matcher;
 pub mod note;
@@ -14,6 +16,7 @@ pub mod proof;
 pub mod request;
 pub mod rules;
 pub mod seen;
+pub mod shown;
 pub mod state;
 pub mod step;
 pub mod time;

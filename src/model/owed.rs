@@ -58,6 +58,7 @@ pub enum Whereabouts {
     /// Shut down, on its own node.
     ShutDown,
     Returning {
+        from: NodeName,
         since: Time,
     },
     Home,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash};
+use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName};
 use super::rules::ProofCheck;
 use super::seen::Blind;
 use super::time::{Period, Time};
@@ -106,6 +106,7 @@ pub enum Wait {
     ObserveOnly,
     Approval { hash: PlanHash },
     OutsideApproval { guest: GuestId },
+    PolicyGone { policy: PolicyName },
     Paused { by: String },
     Verdict { reasons: Vec<Wait> },
 
@@ -173,6 +174,35 @@ impl Wait {
             }
             EffectFails { effect, .. } => format!("{name}/{effect}"),
             _ => name,
+        }
+    }
+
+    /// Told by another note already, or passing by itself within a minute: shown, but not journaled.
+    pub fn quiet(&self) -> bool {
+        use Wait::*;
+        matches!(
+            self,
+            GuestsAboard { .. }
+                | SecondLook { .. }
+                | MaintenancePending
+                | NooutPending { .. }
+                | NooutStillSet { .. }
+                | MaintenanceStillOn
+                | GuestsNotHome { .. }
+                | WorkOrderPending
+                | Soaking { .. }
+                | Technician
+                | MgrOnNode { .. }
+                | Unconfirmed { .. }
+        )
+    }
+
+    /// Only because nobody looked there yet: the next look will, so it should come at once.
+    pub fn wants_a_deeper_look(&self) -> bool {
+        match self {
+            Self::CannotSee { why, .. } => *why == Blind::NotAsked,
+            Self::Verdict { reasons } => reasons.iter().any(Self::wants_a_deeper_look),
+            _ => false,
         }
     }
 

@@ -94,6 +94,7 @@ impl fmt::Display for Wait {
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
             Approval { hash } => write!(f, "waits for a person to approve plan {}", hash.short()),
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
+            PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
             Verdict { reasons } => {
                 write!(
@@ -197,6 +198,7 @@ impl Wait {
             ObserveOnly => "set mode: approve or mode: act when you trust it".into(),
             Approval { hash } => format!("pitlane approve CASE --plan {}", hash.short()),
             OutsideApproval { .. } => "look at the new plan and approve it".into(),
+            PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
             Paused { .. } => "pitlane resume".into(),
             Verdict { reasons } => reasons.first().map(Self::remedy).unwrap_or_default(),
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),

@@ -20,7 +20,7 @@ pub use pve::{
 
 use super::alert::Episode;
 use super::fault::FaultKey;
-use super::ids::{CaseId, HostName, NodeName, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, TicketRef};
 use super::seen::Seen;
 use super::time::Time;
 
@@ -63,8 +63,12 @@ impl Observed {
 /// What the next look must bring beside the cheap readings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
-    /// Nodes under maintenance or judged: their guests, tasks, services in full; never asked *through* these nodes.
+    /// Nodes to be read in full: guests, tasks, services.
     pub nodes: BTreeSet<NodeName>,
+    /// Nodes under maintenance or judged: never to be asked *through*.
+    pub avoid: BTreeSet<NodeName>,
+    /// Guests to be read in full, wherever they are.
+    pub guests: BTreeSet<GuestId>,
     /// Faults whose sensor is to be read.
     pub faults: BTreeSet<FaultKey>,
     /// Cases whose work order is to be read.

@@ -230,3 +230,22 @@ pub struct LiveState {
     pub qemu: Option<String>,
     pub lock: Option<String>,
 }
+
+impl Privileges {
+    /// Granted on the path itself, or where Proxmox lists no entry for it, on the nearest path above that it lists.
+    pub fn allows(&self, privilege: &str, path: &str) -> bool {
+        let mut at = path;
+        loop {
+            if let Some(granted) = self.granted.get(at) {
+                return granted.contains(privilege);
+            }
+            if at == "/" {
+                return false;
+            }
+            at = match at.rfind('/') {
+                Some(0) | None => "/",
+                Some(slash) => &at[..slash],
+            };
+        }
+    }
+}

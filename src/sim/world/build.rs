@@ -112,6 +112,7 @@ impl World {
             effects: Vec::new(),
             origin: BTreeMap::new(),
             ill_moves: BTreeMap::new(),
+            stale: BTreeMap::new(),
             stirred: now,
         };
         Builder { world }

@@ -1,5 +1,6 @@
 //! The world: what is true. Doors show it the way the real systems do, late and in parts.
 
+pub mod audit;
 pub mod build;
 pub mod chance;
 pub mod effects;
@@ -13,7 +14,9 @@ pub mod task;
 pub mod board;
 pub mod ceph;
 pub mod ha;
+pub mod hand;
 pub mod mishaps;
+pub mod rows;
 pub mod safety;
 pub mod sensor;
 
@@ -21,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::SignedDuration;
 
+pub use audit::{Expect, audit};
 pub use board::Board;
 pub use build::{Builder, GIB};
 pub use ceph::Ceph;
@@ -39,7 +43,7 @@ pub use task::{Task, TaskState};
 
 use crate::model::fault::FaultKey;
 use crate::model::ids::{GuestId, NodeName};
-use crate::model::observed::Power;
+use crate::model::observed::{Opinion, Power};
 use crate::model::time::Time;
 
 /// One cluster. Fields are public to be read; to change something, use the methods: those know who did it, keep
@@ -72,6 +76,8 @@ pub struct World {
     pub origin: BTreeMap<GuestId, (NodeName, Power)>,
     /// Guest → how its next migrations go wrong.
     pub(crate) ill_moves: BTreeMap<GuestId, VecDeque<IllMove>>,
+    /// What members that are cut off still believe.
+    pub(crate) stale: BTreeMap<NodeName, Opinion>,
     /// When something last changed. Long after it nothing is under way, and time may leap.
     pub(crate) stirred: Time,
 }
@@ -122,3 +128,6 @@ impl World {
         self.tick_ceph();
     }
 }
+
+#[cfg(test)]
+mod tests;

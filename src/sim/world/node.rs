@@ -6,6 +6,7 @@ use crate::model::ids::NodeName;
 use crate::model::observed::Storage;
 use crate::model::time::{Time, age};
 
+use super::task::Then;
 use super::{Actor, Refusal, World};
 
 #[derive(Clone, Debug)]
@@ -193,8 +194,9 @@ impl World {
         self.forbid_power_off(by, name);
         self.note_effect(by, "node_shutdown", name);
         // Guests get their signal, containers and machines need some seconds.
-        let aboard = self.running_on(name).next().is_some();
-        let off_at = self.later(if aboard { 20 } else { 5 });
+        let stopping = if self.running_on(name).next().is_some() { 20 } else { 5 };
+        let off_at = self.later(stopping);
+        self.fork_wait(Actor::Human, name, "stopall", None, stopping - 1, "OK", Then::Nothing);
         if let Some(node) = self.nodes.get_mut(name) {
             node.state = NodeState::ShuttingDown { off_at };
         }
@@ -204,6 +206,9 @@ impl World {
     /// Cuts a node from the other members.
     pub fn cut(&mut self, name: &NodeName, how: Cut) {
         let now = self.now;
+        // From now on /etc/pve is frozen there.
+        let believes = self.opinion(name);
+        self.stale.insert(name.clone(), believes);
         if let Some(node) = self.nodes.get_mut(name) {
             (node.cut, node.cut_since) = (Some(how), now);
         }
@@ -214,6 +219,7 @@ impl World {
         if let Some(node) = self.nodes.get_mut(name) {
             node.cut = None;
         }
+        self.stale.remove(name);
         self.stir();
     }
 
@@ -248,6 +254,7 @@ impl World {
         node.state = NodeState::Off { clean };
         node.since = now;
         node.silent_since = None;
+        self.stale.remove(name);
         self.guests_lose_power(name, clean);
         self.stir();
     }

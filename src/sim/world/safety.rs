@@ -268,7 +268,7 @@ impl World {
     }
 
     /// May this caller do that? People and HA are root.
-    pub(super) fn allow(&self, by: Actor, path: &str, privilege: &str) -> Result<(), Refusal> {
+    pub(in crate::sim) fn allow(&self, by: Actor, path: &str, privilege: &str) -> Result<(), Refusal> {
         if by != Actor::Pitlane || self.may(path, privilege) {
             return Ok(());
         }

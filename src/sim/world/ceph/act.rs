@@ -87,6 +87,14 @@ impl World {
         self.stir();
     }
 
+    /// Every manager daemon stops, and none comes back.
+    pub fn stop_all_mgrs(&mut self) {
+        if let Some(ceph) = &mut self.ceph {
+            ceph.mgrs.clear();
+        }
+        self.stir();
+    }
+
     /// A disk dies, or is replaced.
     pub fn set_osd_failed(&mut self, osd: OsdId, failed: bool) {
         if let Some(osd) = self.ceph.as_mut().and_then(|c| c.osds.get_mut(&osd)) {

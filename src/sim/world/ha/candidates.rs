@@ -15,7 +15,7 @@ impl Ha {
         let online: BTreeSet<&NodeName> = self
             .nodes
             .iter()
-            .filter(|(_, member)| member.state == HaNodeState::Online && !member.requested)
+            .filter(|(_, member)| member.state == HaNodeState::Online)
             .map(|(name, _)| name)
             .collect();
         let mut left = self.top_class(guest, &online);

@@ -1,11 +1,11 @@
-//! The master's round, every 10 s: commands, then nodes, then services.
+//! The master's round, every 10 s: nodes, then commands, then services.
 
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{HaNodeState, LrmMode};
 use crate::model::step::Switch;
 use crate::model::time::age;
 
-use super::super::{NodeState, World};
+use super::super::{NodeState, TaskState, World};
 use super::{Command, Service, ServiceState};
 
 /// A dead master's lock runs out after that, then another takes over.
@@ -23,8 +23,8 @@ impl World {
         if !self.ha.armed {
             return;
         }
-        self.crm_commands();
         self.crm_nodes();
+        self.crm_commands();
         let services: Vec<GuestId> = self.ha.services.keys().copied().collect();
         for guest in services {
             self.crm_service(guest);
@@ -91,7 +91,7 @@ impl World {
 
     fn accept_move(&mut self, guest: GuestId, target: &NodeName) -> Option<String> {
         let online =
-            self.ha.nodes.get(target).is_some_and(|m| m.state == HaNodeState::Online && !m.requested);
+            self.ha.nodes.get(target).is_some_and(|m| m.state == HaNodeState::Online);
         if !online {
             return Some(format!("crm command error - node not online: migrate {guest} {target}"));
         }
@@ -179,6 +179,7 @@ impl World {
                 Some(Service { state: ServiceState::Started, ..service })
             }
             ServiceState::Recovery => self.recover(guest, &service),
+            ServiceState::Migrate | ServiceState::Relocate => self.settle(guest, &service),
             _ => None,
         };
         if let Some(next) = next {
@@ -223,6 +224,26 @@ impl World {
             }
             _ => None,
         }
+    }
+
+    /// The worker is done: the guest is there, or it is `started` where it was, to be tried again a round later.
+    fn settle(&self, guest: GuestId, service: &Service) -> Option<Service> {
+        let worker = service.worker.as_ref()?;
+        let good = match &self.tasks.iter().find(|t| &t.upid == worker).map(|t| &t.state) {
+            Some(TaskState::Running) => return None,
+            Some(TaskState::Ended { status, .. }) => status == "OK",
+            None => false,
+        };
+        // What failed at its very end may be on either side; the configuration knows.
+        let found = self.guests.get(&guest).map_or(&service.node, |g| &g.node);
+        let node = if good { service.target.as_ref().unwrap_or(found) } else { found };
+        Some(Service {
+            state: ServiceState::Started,
+            node: node.clone(),
+            target: None,
+            worker: None,
+            ..service.clone()
+        })
     }
 
     /// The guest starts elsewhere, whatever lock it had.

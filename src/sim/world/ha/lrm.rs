@@ -1,11 +1,10 @@
 //! Each node's own worker, every 5 s: takes up its mode, runs migrations, starts and stops guests.
 
-use crate::model::ids::{GuestId, NodeName, Upid};
+use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{GuestKind, LrmMode};
 use crate::model::time::age;
 
 use super::super::migrate::MigrateCall;
-use super::super::task::TaskState;
 use super::super::{Actor, Run, World};
 use super::ServiceState;
 
@@ -59,13 +58,12 @@ impl World {
             self.ha.services.iter().filter(|(_, s)| &s.node == name).map(|(id, _)| *id).collect();
         for guest in mine {
             let Some(service) = self.ha.services.get(&guest) else { continue };
-            match (service.state, service.worker.clone()) {
-                (ServiceState::Migrate | ServiceState::Relocate, Some(worker)) => {
-                    self.reap(guest, &worker);
+            match service.state {
+                ServiceState::Migrate | ServiceState::Relocate if service.worker.is_none() => {
+                    self.send(name, guest);
                 }
-                (ServiceState::Migrate | ServiceState::Relocate, None) => self.send(name, guest),
-                (ServiceState::Started, _) => self.keep_running(guest, name),
-                (ServiceState::RequestStop, _) => {
+                ServiceState::Started => self.keep_running(guest, name),
+                ServiceState::RequestStop => {
                     self.set_run(guest, Run::Stopped);
                     if let Some(service) = self.ha.services.get_mut(&guest) {
                         service.state = ServiceState::Stopped;
@@ -77,7 +75,11 @@ impl World {
     }
 
     fn send(&mut self, from: &NodeName, guest: GuestId) {
-        let busy = self.ha.services.values().filter(|s| &s.node == from && s.worker.is_some()).count();
+        let busy = self
+            .tasks
+            .iter()
+            .filter(|t| t.runs() && t.by == Actor::Ha && &t.node == from && t.guest.is_some())
+            .count();
         let Some(g) = self.guests.get(&guest) else { return };
         let target = self.ha.services.get(&guest).and_then(|s| s.target.clone());
         let (Some(target), true) = (target, busy < self.ha.workers_max) else { return };
@@ -95,28 +97,6 @@ impl World {
         if let Some(service) = self.ha.services.get_mut(&guest) {
             service.worker = Some(upid);
         }
-    }
-
-    /// The worker is done: the guest is there, or it is `started` where it was, to be tried again in the next round.
-    fn reap(&mut self, guest: GuestId, worker: &Upid) {
-        let end = self.tasks.iter().find(|t| &t.upid == worker).map(|t| t.state.clone());
-        let good = match end {
-            Some(TaskState::Running) => return,
-            Some(TaskState::Ended { status, .. }) => status == "OK",
-            None => false,
-        };
-        let at = self.guests.get(&guest).map(|g| g.node.clone());
-        if let Some(service) = self.ha.services.get_mut(&guest) {
-            service.worker = None;
-            let target = service.target.take();
-            if let (true, Some(target)) = (good, target) {
-                service.node = target;
-            } else if let Some(at) = at {
-                service.node = at;
-            }
-            service.state = ServiceState::Started;
-        }
-        self.stir();
     }
 
     fn keep_running(&mut self, guest: GuestId, on: &NodeName) {

@@ -1,0 +1,291 @@
+//! `pitlane.yaml` as it is written. What it means is in `settings.rs`; these types are its schema.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::formats::Bytes;
+use super::policy::LabelName;
+use crate::model::access::Role;
+use crate::model::ids::NodeName;
+use crate::model::rules::{CephSetup, Mode, NPlusOne};
+use crate::model::time::Period;
+
+/// The service's one configuration file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "pitlane configuration")]
+pub struct ConfigFile {
+    /// How freely pitlane acts at most. `observe` touches nothing.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Where the database lives. Only this program writes there.
+    #[serde(default = "state_dir")]
+    pub state: PathBuf,
+    /// A directory of policy files; the shipped policies if not given.
+    pub policies: Option<PathBuf>,
+    /// While this file exists nothing new is begun.
+    #[serde(default = "kill_file")]
+    pub kill_file: PathBuf,
+    #[serde(default)]
+    pub log: LogFormat,
+    pub proxmox: Option<ProxmoxFile>,
+    pub hand: Option<HandFile>,
+    #[serde(default)]
+    pub ceph: CephFile,
+    pub prometheus: Option<PrometheusFile>,
+    #[serde(default)]
+    pub http: HttpFile,
+    #[serde(default)]
+    pub mapping: MappingFile,
+    #[serde(default)]
+    pub budgets: BudgetsFile,
+    #[serde(default)]
+    pub limits: LimitsFile,
+    #[serde(default)]
+    pub packing: PackingFile,
+}
+
+pub fn state_dir() -> PathBuf {
+    "/var/lib/pitlane".into()
+}
+
+pub fn kill_file() -> PathBuf {
+    "/run/pitlane/stop".into()
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// How Proxmox's API is reached. One of `token_file` and `token_env`; `ca_file`, `fingerprints` or neither (then the
+/// system's certificate authorities count).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxmoxFile {
+    /// Members to ask, in order. Two or more, or a check without the first one ends in "unknown".
+    #[schemars(length(min = 1))]
+    pub endpoints: Vec<Endpoint>,
+    /// A file with one line: USER@REALM!NAME=UUID.
+    pub token_file: Option<PathBuf>,
+    /// Or the environment variable that holds it.
+    pub token_env: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    /// Node → SHA-256 of the certificates that it may show.
+    #[serde(default)]
+    pub fingerprints: BTreeMap<NodeName, Vec<Fingerprint>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    pub node: NodeName,
+    #[schemars(extend("format" = "url", "examples" = ["https://192.0.2.11:8006"]))]
+    pub url: String,
+}
+
+/// A certificate's SHA-256, as Proxmox shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "sha256"))]
+pub struct Fingerprint(pub String);
+
+/// The root helper on the members, over SSH with a forced command.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HandFile {
+    #[schemars(length(min = 1))]
+    pub members: Vec<HandMember>,
+    #[serde(default = "root")]
+    pub user: String,
+    pub key: PathBuf,
+    pub known_hosts: PathBuf,
+}
+
+fn root() -> String {
+    "root".to_owned()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HandMember {
+    pub node: NodeName,
+    pub address: String,
+    #[serde(default = "ssh_port")]
+    #[schemars(range(min = 1))]
+    pub port: u16,
+}
+
+fn ssh_port() -> u16 {
+    22
+}
+
+/// What Ceph there is, and how it is asked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CephFile {
+    #[serde(default)]
+    pub setup: CephSetup,
+    /// Ask through Ceph's own client.
+    pub client: Option<CephClient>,
+    /// Let the root helper set and clear noout instead of our own Ceph key.
+    #[serde(default)]
+    pub via: CephVia,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CephVia {
+    #[default]
+    Client,
+    Hand,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CephClient {
+    #[serde(default = "ceph_program")]
+    pub program: PathBuf,
+    #[serde(default = "ceph_conf")]
+    pub conf: PathBuf,
+    #[serde(default = "ceph_name")]
+    pub name: String,
+    pub keyring: PathBuf,
+}
+
+fn ceph_program() -> PathBuf {
+    "ceph".into()
+}
+
+fn ceph_conf() -> PathBuf {
+    "/etc/ceph/ceph.conf".into()
+}
+
+fn ceph_name() -> String {
+    "client.pitlane".to_owned()
+}
+
+/// Where sensors are read.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrometheusFile {
+    #[schemars(extend("format" = "url", "examples" = ["http://127.0.0.1:9090"]))]
+    pub url: String,
+}
+
+/// Our own surface for operators.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpFile {
+    #[serde(default = "listen")]
+    #[schemars(extend("format" = "socket-address", "examples" = ["127.0.0.1:9690"]))]
+    pub listen: String,
+    /// Certificate and key, PEM. Needed unless it listens on loopback.
+    pub tls: Option<TlsFile>,
+    /// Who may ask what. Without it nobody may.
+    pub tokens_file: Option<PathBuf>,
+}
+
+fn listen() -> String {
+    "127.0.0.1:9690".to_owned()
+}
+
+impl Default for HttpFile {
+    fn default() -> Self {
+        Self { listen: listen(), tls: None, tokens_file: None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFile {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// How an alert names a node.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MappingFile {
+    /// Labels whose value may be a member's name, in order.
+    pub node_labels: Option<Vec<LabelName>>,
+    /// BMC address or chassis serial → node.
+    #[serde(default)]
+    pub map: BTreeMap<String, NodeName>,
+}
+
+/// Limits on what is seen, whoever caused it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetsFile {
+    #[schemars(range(min = 1))]
+    pub nodes_out_max: Option<u32>,
+    pub drains_per_day_max: Option<u32>,
+    #[schemars(range(min = 1))]
+    pub nodes_alarming_max: Option<u32>,
+    /// Node → failure domain; at most one node out of each.
+    #[serde(default)]
+    pub domains: BTreeMap<NodeName, String>,
+}
+
+/// Spans that the loop works with; what is not given keeps its default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsFile {
+    pub fresh_for: Option<Period>,
+    pub empty_apart: Option<Period>,
+    pub clean_for: Option<Period>,
+    pub migration_max: Option<Period>,
+    pub ha_stuck_after: Option<Period>,
+    pub ha_return_within: Option<Period>,
+    pub step_for: Option<Period>,
+    pub proof_patience: Option<Period>,
+    #[schemars(range(min = 1))]
+    pub migration_tries_max: Option<u32>,
+    pub turn_busy: Option<Period>,
+    pub turn_quiet: Option<Period>,
+    /// Health codes of Ceph that do not stop a drain. Replaces the list that is built in.
+    pub ceph_benign: Option<Vec<String>>,
+}
+
+/// How full the others may become, and how many guests move at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PackingFile {
+    #[schemars(range(min = 0.1, max = 100))]
+    pub cpu_overcommit: Option<f64>,
+    pub node_reserve: Option<Bytes>,
+    pub guest_overhead: Option<Bytes>,
+    #[schemars(range(max = 100))]
+    pub guest_overhead_percent: Option<u8>,
+    #[schemars(range(min = 1))]
+    pub slots_out: Option<u32>,
+    #[schemars(range(min = 1))]
+    pub slots_in: Option<u32>,
+    pub n_plus_one: Option<NPlusOne>,
+}
+
+/// Who may ask what: a file of its own, readable by the service alone.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "pitlane tokens")]
+pub struct TokensFile {
+    pub tokens: Vec<TokenEntry>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenEntry {
+    /// Shown in the journal as the person who asked.
+    pub name: String,
+    pub role: Role,
+    /// SHA-256 (hex) of the token: `printf %s "$TOKEN" | sha256sum`.
+    #[schemars(extend("format" = "sha256"))]
+    pub sha256: String,
+}

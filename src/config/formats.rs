@@ -1,0 +1,172 @@
+//! What a text in a file may look like, beyond being text: the schema names a format, this says whether it holds.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::ids::{NodeName, PolicyName};
+use crate::model::matcher::Matcher;
+use crate::model::time::Period;
+
+/// Does `text` hold to the format that the schema names? Formats of numbers are not ours.
+pub fn check(schema: &Value, text: &str) -> Result<(), String> {
+    match schema["format"].as_str() {
+        Some("duration") => text.parse::<Period>().map(drop).map_err(|why| why.to_string()),
+        Some("matcher") => text.parse::<Matcher>().map(drop).map_err(|why| why.to_string()),
+        Some("size") => text.parse::<Bytes>().map(drop),
+        Some("url") => url(text),
+        Some("node-name") => word(text, "a node's name", &['-'], 63),
+        Some("policy-name") => word(text, "a policy's name", &['-', '_'], 63),
+        Some("label-name") => label(text),
+        Some("socket-address") => text
+            .parse::<SocketAddr>()
+            .map(drop)
+            .map_err(|_| format!("{text:?} is no address with a port; write for example 127.0.0.1:9690")),
+        Some("sha256") => sha256(text).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn url(text: &str) -> Result<(), String> {
+    let wrong = || format!("{text:?} is no URL; write for example https://192.0.2.11:8006");
+    let parsed: http::Uri = text.parse().map_err(|_| wrong())?;
+    let schemed = matches!(parsed.scheme_str(), Some("http" | "https"));
+    if !schemed || parsed.host().is_none_or(str::is_empty) {
+        return Err(wrong());
+    }
+    if parsed.authority().is_some_and(|a| a.as_str().contains('@')) {
+        return Err("a URL here carries no user or password; secrets belong in files".into());
+    }
+    Ok(())
+}
+
+fn word(text: &str, what: &str, also: &[char], max: usize) -> Result<(), String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || also.contains(&c);
+    if (1..=max).contains(&text.len()) && text.chars().all(fine) {
+        return Ok(());
+    }
+    Err(format!("{text:?} is not {what}; write letters, digits and {also:?}, at most {max} in all"))
+}
+
+fn label(text: &str) -> Result<(), String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !text.is_empty() && text.chars().all(fine) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(format!("{text:?} is no label name; write for example node or serial_number"))
+}
+
+/// A SHA-256 in hex, with or without colons between the bytes, in either case: 64 lower-case digits.
+pub fn sha256(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
+    if digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(digits);
+    }
+    Err(format!("{text:?} is no SHA-256; write its 64 hexadecimal digits, with or without colons"))
+}
+
+/// An amount of memory: `2GiB`, `256MiB`, `1048576`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+const SIZES: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        SIZES
+            .into_iter()
+            .find_map(|(unit, size)| text.strip_suffix(unit).map(|count| (count.trim(), size)))
+            .and_then(|(count, size)| count.parse::<u64>().ok()?.checked_mul(size))
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is no size; write for example 2GiB or 256MiB"))
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (unit, size) =
+            SIZES.into_iter().find(|(_, size)| self.0.is_multiple_of(*size)).unwrap_or(("", 1));
+        serializer.collect_str(&format_args!("{}{unit}", self.0 / size))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Gives a type that is written as text its format in the schema.
+macro_rules! text_format {
+    ($type:ty, $name:literal, $format:literal, $example:literal) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "format": $format, "examples": [$example]})
+            }
+        }
+    };
+}
+
+text_format!(Period, "Period", "duration", "10m");
+text_format!(Matcher, "Matcher", "matcher", r#"alarm_class="fan""#);
+text_format!(NodeName, "NodeName", "node-name", "pve1");
+text_format!(PolicyName, "PolicyName", "policy-name", "fan");
+text_format!(Bytes, "Bytes", "size", "2GiB");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_and_show() {
+        for (text, bytes) in [("2GiB", 2 << 30), ("256MiB", 256 << 20), ("7", 7), ("1 KiB", 1024)] {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)));
+        }
+        assert_eq!(serde_json::json!(Bytes(2 << 30)), "2GiB");
+        for wrong in ["", "GiB", "2GB", "-1", "99999999TiB"] {
+            assert!(wrong.parse::<Bytes>().is_err(), "{wrong} must be refused");
+        }
+    }
+
+    #[test]
+    fn each_format_says_what_to_write() {
+        for (format, good, bad) in [
+            ("duration", "1h30m", "90"),
+            ("matcher", r#"a="b""#, "a"),
+            ("url", "https://pve1.example.org:8006", "pve1:8006"),
+            ("node-name", "pve-1", "pve_1"),
+            ("label-name", "node", "9node"),
+            ("socket-address", "127.0.0.1:9690", "localhost"),
+        ] {
+            let schema = serde_json::json!({"format": format});
+            assert_eq!(check(&schema, good), Ok(()), "{format}");
+            let said = check(&schema, bad).expect_err(format);
+            assert!(said.contains("write"), "{said}");
+        }
+        let url = serde_json::json!({"format": "url"});
+        assert!(check(&url, "https://root:secret@pve1:8006").is_err_and(|why| why.contains("no user")));
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_people_copy_it() {
+        let plain = "ab".repeat(32);
+        let colons = vec!["AB"; 32].join(":");
+        assert_eq!(sha256(&colons), Ok(plain.clone()));
+        assert_eq!(sha256(&plain), Ok(plain));
+        assert!(sha256("ab:cd").is_err());
+    }
+}

@@ -1,0 +1,356 @@
+//! What `pitlane.yaml` means: the model's rules, and how the outside is reached.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::file::{CephVia, ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
+use super::formats;
+use super::mistakes::{Mistakes, Place};
+use super::policy;
+use super::reader::{Read, read};
+use super::{file, tree};
+use crate::model::access::KnownToken;
+use crate::model::ids::NodeName;
+use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::time::Period;
+
+/// A larger file is no configuration.
+const FILE_MAX: u64 = 4 << 20;
+
+/// Everything the service is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub rules: Rules,
+    pub state: PathBuf,
+    pub kill_file: PathBuf,
+    pub log: LogFormat,
+    pub proxmox: Option<ProxmoxSettings>,
+    pub hand: Option<file::HandFile>,
+    pub ceph: file::CephFile,
+    pub prometheus: Option<String>,
+    pub http: Http,
+}
+
+#[derive(Clone, Debug)]
+pub struct ProxmoxSettings {
+    pub endpoints: Vec<Endpoint>,
+    pub token: Secret,
+    pub ca_file: Option<PathBuf>,
+    /// Node → certificates it may show, SHA-256 in 64 lower-case digits.
+    pub fingerprints: std::collections::BTreeMap<NodeName, Vec<String>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: SocketAddr,
+    pub tls: Option<TlsFile>,
+    pub tokens: Vec<KnownToken>,
+    /// For the command line on the same machine.
+    pub tokens_file: Option<PathBuf>,
+}
+
+/// A secret, which never shows itself in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Reads the configuration and everything that it names: policies, tokens, secrets.
+///
+/// # Errors
+/// All mistakes of all files together.
+pub fn load(path: &Path) -> Result<Config, Mistakes> {
+    let mut mistakes = Mistakes::of(path.display().to_string());
+    let Some(text) = text_of(path, &mut mistakes, Place::START) else { return mistakes.or(None) };
+    let Some(read) = read::<ConfigFile>(&text, &mut mistakes) else { return mistakes.or(None) };
+    across(&read, &mut mistakes);
+    let base = path.parent().unwrap_or(Path::new("."));
+    // What other files say is told in the same run, whatever is wrong in this one.
+    let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
+    let token = token(&read, base, &mut mistakes);
+    let tokens_file = named("/http/tokens_file");
+    let place = read.root.at("http.tokens_file").place;
+    let tokens_text = tokens_file.as_ref().and_then(|file| text_of(file, &mut mistakes, place));
+    for (pointer, path) in [
+        ("/proxmox/ca_file", "proxmox.ca_file"),
+        ("/hand/key", "hand.key"),
+        ("/hand/known_hosts", "hand.known_hosts"),
+        ("/ceph/client/keyring", "ceph.client.keyring"),
+        ("/http/tls/cert", "http.tls.cert"),
+        ("/http/tls/key", "http.tls.key"),
+    ] {
+        if let Some(file) = named(pointer)
+            && let Err(why) = std::fs::File::open(&file)
+        {
+            mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
+        }
+    }
+    let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
+    let tokens = match (&tokens_file, tokens_text) {
+        (Some(file), Some(text)) => {
+            mistakes.turn_to(file.display().to_string());
+            read_tokens(&text, &mut mistakes)
+        }
+        _ => Vec::new(),
+    };
+    let config = read.value.map(|file| assemble(file, base, policies, token, tokens, tokens_file));
+    mistakes.or(config)
+}
+
+/// The file's text, or a mistake at the place that names it.
+fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
+    let read = || -> Result<String, String> {
+        if std::fs::metadata(path).map_err(|e| e.to_string())?.len() > FILE_MAX {
+            return Err("it is larger than 4 MiB".into());
+        }
+        std::fs::read_to_string(path).map_err(|e| e.to_string())
+    };
+    read().map_err(|why| mistakes.add(place, format!("cannot read {}: {why}", path.display()))).ok()
+}
+
+/// Rules across fields.
+fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
+    let json = &read.json;
+    let place = |path: &str| read.root.at(path).place;
+    let written = |pointer: &str| json.pointer(pointer).is_some();
+    if written("/proxmox") {
+        if written("/proxmox/token_file") == written("/proxmox/token_env") && !lost(read, "proxmox") {
+            let text = "proxmox needs its token from one place: write token_file or token_env, not both";
+            mistakes.add(place("proxmox"), text);
+        }
+        if written("/proxmox/ca_file") && written("/proxmox/fingerprints") {
+            let text = "write ca_file or fingerprints, not both: which one should count?";
+            mistakes.add(place("proxmox.fingerprints"), text);
+        }
+    }
+    if let (Some(pinned), Some(endpoints)) =
+        (json.pointer("/proxmox/fingerprints"), json.pointer("/proxmox/endpoints").and_then(|e| e.as_array()))
+    {
+        let names: Vec<&str> = endpoints.iter().filter_map(|e| e["node"].as_str()).collect();
+        let pinned = pinned.as_object();
+        for name in names.iter().filter(|name| pinned.is_none_or(|p| !p.contains_key(**name))) {
+            let text =
+                format!("no fingerprint for {name}, so it could not be trusted; add one, or take it out");
+            mistakes.add(place("proxmox.fingerprints"), text);
+        }
+        for name in pinned.into_iter().flat_map(|p| p.keys()).filter(|name| !names.contains(&name.as_str())) {
+            let text = format!("{name} is no endpoint; the endpoints are {}", names.join(", "));
+            mistakes.add(place(&format!("proxmox.fingerprints.{name}")), text);
+        }
+    }
+    for (list, key) in [("proxmox.endpoints", "node"), ("proxmox.endpoints", "url"), ("hand.members", "node")]
+    {
+        twice(read, list, key, mistakes);
+    }
+    let via_hand = json.pointer("/ceph/via").is_some_and(|via| via == "hand");
+    if via_hand && !written("/hand") {
+        mistakes.add(place("ceph.via"), "ceph.via is hand and there is no hand; add hand: {members: …}");
+    }
+    let no_ceph = json.pointer("/ceph/setup").is_some_and(|setup| setup == "none");
+    if no_ceph && written("/ceph/client") {
+        mistakes.add(place("ceph.client"), "ceph.setup is none; take the client out, or declare the setup");
+    }
+    let listen = read.get::<SocketAddr>("/http/listen");
+    if listen.is_some_and(|l| !l.ip().is_loopback()) && !written("/http/tls") {
+        let text = "beyond loopback tokens would travel in the clear; add http.tls: {cert: …, key: …}";
+        mistakes.add(place("http.listen"), text);
+    }
+    if let Some(apart) = read.get::<Period>("/limits/empty_apart")
+        && apart.0 < crate::model::proof::EMPTY_APART_MIN
+    {
+        let text =
+            "limits.empty_apart: two sightings closer together than 12s prove nothing; write 12s or more";
+        mistakes.add(place("limits.empty_apart"), text);
+    }
+    for path in ["limits.turn_busy", "limits.turn_quiet", "limits.step_for"] {
+        if read.get::<Period>(&format!("/{}", path.replace('.', "/"))).is_some_and(|p| p < Period::secs(1)) {
+            mistakes.add(place(path), format!("{path}: shorter than a second; write 1s or more"));
+        }
+    }
+}
+
+/// Was something in this section already told to be wrong? Then what is missing may just be misspelt.
+fn lost(read: &Read<ConfigFile>, section: &str) -> bool {
+    let tree::Kind::Map(entries) = &read.root.at(section).kind else { return true };
+    let known = read.json[section].as_object();
+    entries.iter().any(|entry| known.is_none_or(|k| !k.contains_key(&entry.key)))
+}
+
+/// Two entries of a list must not share this key.
+fn twice(read: &Read<ConfigFile>, list: &str, key: &str, mistakes: &mut Mistakes) {
+    let pointer = format!("/{}", list.replace('.', "/"));
+    let values: Vec<Option<&str>> = read
+        .json
+        .pointer(&pointer)
+        .and_then(|v| v.as_array())
+        .map(|items| items.iter().map(|item| item[key].as_str()).collect())
+        .unwrap_or_default();
+    for (i, value) in values.iter().enumerate() {
+        if value.is_some() && values[..i].contains(value) {
+            let place = read.root.at(&format!("{list}.{i}.{key}")).place;
+            mistakes.add(place, format!("{list}: {} is there twice; keep one", value.unwrap_or_default()));
+        }
+    }
+}
+
+/// The API token of Proxmox, from its file or the environment.
+fn token(read: &Read<ConfigFile>, base: &Path, mistakes: &mut Mistakes) -> Option<Secret> {
+    let proxmox = read.json.get("proxmox")?;
+    let (path, text) = if let Some(file) = proxmox["token_file"].as_str() {
+        let place = read.root.at("proxmox.token_file").place;
+        ("proxmox.token_file", text_of(&base.join(file), mistakes, place)?)
+    } else {
+        let name = proxmox["token_env"].as_str()?;
+        let Ok(text) = std::env::var(name) else {
+            let text = format!("proxmox.token_env: the environment has no {name}; set it, or use token_file");
+            mistakes.add(read.root.at("proxmox.token_env").place, text);
+            return None;
+        };
+        ("proxmox.token_env", text)
+    };
+    let text = text.trim();
+    let shaped = text.split_once('!').is_some_and(|(user, rest)| {
+        user.contains('@')
+            && rest.split_once('=').is_some_and(|(id, uuid)| !id.is_empty() && !uuid.is_empty())
+    });
+    if !shaped || text.contains(char::is_whitespace) {
+        let text =
+            format!("{path}: what it holds is no API token; it must be one line, USER@REALM!NAME=UUID");
+        mistakes.add(read.root.at(path).place, text);
+        return None;
+    }
+    Some(Secret(text.to_owned()))
+}
+
+/// Reads a tokens file.
+pub fn read_tokens(text: &str, mistakes: &mut Mistakes) -> Vec<KnownToken> {
+    let Some(read) = read::<TokensFile>(text, mistakes) else { return Vec::new() };
+    let mut known: Vec<KnownToken> = Vec::new();
+    for (i, entry) in read.value.into_iter().flat_map(|file| file.tokens).enumerate() {
+        let Some(sha256) = formats::sha256(&entry.sha256).ok().and_then(|digits| bytes_of(&digits)) else {
+            continue;
+        };
+        if known.iter().any(|k| k.sha256 == sha256) {
+            let place = read.root.at(&format!("tokens.{i}.sha256")).place;
+            mistakes.add(place, "this token is there twice; give each person a token of their own");
+        }
+        known.push(KnownToken { name: entry.name, role: entry.role, sha256 });
+    }
+    known
+}
+
+fn bytes_of(digits: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn assemble(
+    file: ConfigFile,
+    base: &Path,
+    policies: Vec<crate::model::rules::Policy>,
+    token: Option<Secret>,
+    tokens: Vec<KnownToken>,
+    tokens_file: Option<PathBuf>,
+) -> Config {
+    let (budgets, limits, packing) = (Budgets::default(), Limits::default(), Packing::default());
+    let (b, l, p) = (file.budgets, file.limits, file.packing);
+    let rules = Rules {
+        mode: file.mode,
+        policies,
+        mapping: Mapping {
+            node_labels: file
+                .mapping
+                .node_labels
+                .map_or_else(|| Mapping::default().node_labels, |all| all.into_iter().map(|l| l.0).collect()),
+            map: file.mapping.map,
+        },
+        ceph: file.ceph.setup,
+        hand: if file.hand.is_some() { HandSetup::Installed } else { HandSetup::Absent },
+        budgets: Budgets {
+            nodes_out_max: b.nodes_out_max.unwrap_or(budgets.nodes_out_max),
+            drains_per_day_max: b.drains_per_day_max.unwrap_or(budgets.drains_per_day_max),
+            nodes_alarming_max: b.nodes_alarming_max.unwrap_or(budgets.nodes_alarming_max),
+            domains: b.domains,
+        },
+        limits: Limits {
+            fresh_for: l.fresh_for.unwrap_or(limits.fresh_for),
+            empty_apart: l.empty_apart.unwrap_or(limits.empty_apart),
+            clean_for: l.clean_for.unwrap_or(limits.clean_for),
+            migration_max: l.migration_max.unwrap_or(limits.migration_max),
+            ha_stuck_after: l.ha_stuck_after.unwrap_or(limits.ha_stuck_after),
+            ha_return_within: l.ha_return_within.unwrap_or(limits.ha_return_within),
+            step_for: l.step_for.unwrap_or(limits.step_for),
+            proof_patience: l.proof_patience.unwrap_or(limits.proof_patience),
+            migration_tries_max: l.migration_tries_max.unwrap_or(limits.migration_tries_max),
+            turn_busy: l.turn_busy.unwrap_or(limits.turn_busy),
+            turn_quiet: l.turn_quiet.unwrap_or(limits.turn_quiet),
+            ceph_benign: l.ceph_benign.map_or(limits.ceph_benign, |codes| codes.into_iter().collect()),
+        },
+        packing: Packing {
+            cpu_overcommit: p.cpu_overcommit.unwrap_or(packing.cpu_overcommit),
+            node_reserve: p.node_reserve.map_or(packing.node_reserve, |b| b.0),
+            guest_overhead: p.guest_overhead.map_or(packing.guest_overhead, |b| b.0),
+            guest_overhead_percent: p.guest_overhead_percent.unwrap_or(packing.guest_overhead_percent),
+            slots_out: p.slots_out.unwrap_or(packing.slots_out),
+            slots_in: p.slots_in.unwrap_or(packing.slots_in),
+            n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
+        },
+    };
+    let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
+        endpoints: proxmox.endpoints,
+        token,
+        ca_file: proxmox.ca_file.map(|f| base.join(f)),
+        fingerprints: proxmox
+            .fingerprints
+            .into_iter()
+            .map(|(node, all)| (node, all.iter().filter_map(|f| formats::sha256(&f.0).ok()).collect()))
+            .collect(),
+    });
+    let hand = file.hand.map(|hand| file::HandFile {
+        key: base.join(hand.key),
+        known_hosts: base.join(hand.known_hosts),
+        ..hand
+    });
+    let ceph = file::CephFile {
+        client: file.ceph.client.map(|c| file::CephClient { keyring: base.join(c.keyring), ..c }),
+        ..file.ceph
+    };
+    Config {
+        rules,
+        state: base.join(file.state),
+        kill_file: base.join(file.kill_file),
+        log: file.log,
+        proxmox,
+        hand,
+        ceph,
+        prometheus: file.prometheus.map(|p| p.url),
+        http: Http {
+            // Checked by its format already; the default of the schema is what stays.
+            listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),
+            tls: file.http.tls.map(|t| TlsFile { cert: base.join(t.cert), key: base.join(t.key) }),
+            tokens,
+            tokens_file,
+        },
+    }
+}
+
+impl Config {
+    /// Does the root helper, not our own Ceph key, set and clear noout?
+    pub fn ceph_by_hand(&self) -> bool {
+        self.ceph.via == CephVia::Hand
+    }
+
+    pub fn has_ceph(&self) -> bool {
+        self.rules.ceph != CephSetup::None
+    }
+}
+
+#[cfg(test)]
+mod tests;

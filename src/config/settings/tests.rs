@@ -1,0 +1,161 @@
+//! What `pitlane.yaml` may get wrong, each with its place; and what a good one means.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::model::rules::Mode;
+
+const GOOD: &str = r#"mode: approve
+state: state
+proxmox:
+  endpoints:
+    - {node: pve1, url: "https://192.0.2.11:8006"}
+    - {node: pve2, url: "https://192.0.2.12:8006"}
+  token_file: token
+ceph:
+  setup: none
+http:
+  listen: 127.0.0.1:0
+  tokens_file: tokens.yaml
+budgets: {nodes_out_max: 2}
+packing: {node_reserve: 4GiB}
+"#;
+
+const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("pitlane.yaml");
+    std::fs::write(&path, text).expect("writable");
+    std::fs::write(dir.path().join("token"), "pitlane@pve!main=00000000-0000-0000-0000-000000000000\n")
+        .expect("writable");
+    let tokens = format!("tokens:\n  - {{name: alice, role: operate, sha256: {SHA}}}\n");
+    std::fs::write(dir.path().join("tokens.yaml"), tokens).expect("writable");
+    (dir, path)
+}
+
+fn mistakes_in(text: &str) -> String {
+    let (_dir, path) = written(text);
+    load(&path).expect_err("must be refused").to_string()
+}
+
+#[test]
+fn a_good_file_means_what_it_says() {
+    let (dir, path) = written(GOOD);
+    let config = load(&path).unwrap_or_else(|m| panic!("{m}"));
+    assert_eq!(config.rules.mode, Mode::Approve);
+    assert_eq!(config.state, dir.path().join("state"));
+    assert_eq!(config.rules.budgets.nodes_out_max, 2);
+    assert_eq!(config.rules.budgets.drains_per_day_max, Budgets::default().drains_per_day_max);
+    assert_eq!(config.rules.packing.node_reserve, 4 << 30);
+    assert_eq!(config.rules.hand, HandSetup::Absent);
+    assert_eq!(config.proxmox.as_ref().map(|p| p.endpoints.len()), Some(2));
+    assert_eq!(config.http.tokens[0].name, "alice");
+    assert_eq!(config.http.tokens[0].sha256[0], 0x9f);
+    assert!(!format!("{config:?}").contains("00000000-0000"), "a secret shows itself");
+}
+
+#[test]
+fn an_empty_file_observes() {
+    let (_dir, path) = written("");
+    let config = load(&path).unwrap_or_else(|m| panic!("{m}"));
+    assert_eq!(config.rules.mode, Mode::Observe);
+    assert_eq!(config.rules.limits, Limits::default());
+    assert_eq!(config.rules.packing, Packing::default());
+}
+
+#[test]
+fn every_mistake_has_its_place_and_its_remedy() {
+    let mut wrong = Vec::new();
+    for (from, to, expected) in [
+        (
+            "mode: approve",
+            "mode: aprove",
+            "pitlane.yaml:1:7: mode cannot be \"aprove\"; did you mean approve?",
+        ),
+        ("mode: approve", "mdoe: approve", "pitlane.yaml:1:1: mdoe is not known; did you mean mode?"),
+        ("state: state", "state: [a]", "2:8: state needs a text, found a list"),
+        (
+            "\"https://192.0.2.12:8006\"",
+            "pve2",
+            "6:25: proxmox.endpoints.1.url: \"pve2\" is no URL; write for example",
+        ),
+        ("node: pve2", "node: pve1", "6:14: proxmox.endpoints: pve1 is there twice; keep one"),
+        ("token_file: token", "token: abc", "7:3: proxmox.token: secrets do not stand in this file"),
+        ("token_file: token", "token_file: nowhere", "7:15: cannot read "),
+        (
+            "token_file: token",
+            "token_file: tokens.yaml",
+            "7:15: proxmox.token_file: what it holds is no API token",
+        ),
+        ("token_file: token", "token_env: PITLANE_NOT_SET", "the environment has no PITLANE_NOT_SET"),
+        ("  token_file: token\n", "", "4:3: proxmox needs its token from one place"),
+        (
+            "token_file: token",
+            "token_file: token\n  ca_file: nowhere.pem",
+            "8:12: proxmox.ca_file: cannot read ",
+        ),
+        (
+            "  token_file: token",
+            "  fingerprints: {pve1: [\"9f:86\"], pve2: []}\n  token_file: token",
+            "7:25: proxmox.fingerprints.pve1.0: \"9f:86\" is no SHA-256; write its 64 hexadecimal digits",
+        ),
+        (
+            "token_file: token",
+            "token_file: token\n  fingerprints: {pve1: []}",
+            "8:17: no fingerprint for pve2",
+        ),
+        ("setup: none", "setup: nome", "9:10: ceph.setup cannot be \"nome\"; did you mean none?"),
+        ("setup: none", "setup: none\n  via: hand", "10:8: ceph.via is hand and there is no hand"),
+        ("127.0.0.1:0", "0.0.0.0:9690", "11:11: beyond loopback tokens would travel in the clear"),
+        ("127.0.0.1:0", "localhost", "11:11: http.listen: \"localhost\" is no address with a port"),
+        (
+            "nodes_out_max: 2",
+            "nodes_out_max: 0",
+            "13:26: budgets.nodes_out_max: 0 is out of range; write 1 or more",
+        ),
+        (
+            "nodes_out_max: 2",
+            "nodes_out_max: 5000000000",
+            "budgets.nodes_out_max: 5000000000 is out of range",
+        ),
+        ("4GiB", "4GB", "14:25: packing.node_reserve: \"4GB\" is no size; write for example 2GiB"),
+        (
+            "4GiB}",
+            "4GiB}\nlimits: {empty_apart: 5s}",
+            "15:23: limits.empty_apart: two sightings closer together",
+        ),
+        ("4GiB}", "4GiB}\npolicies: nowhere", "nowhere:1:1: cannot read "),
+        ("4GiB}", "4GiB}\nmode: act", "15:1: mode is written twice, first in line 1; keep one"),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        let said = mistakes_in(&GOOD.replacen(from, to, 1));
+        if !said.contains(expected) {
+            wrong.push(format!("{to:?}\n  said      {said}\n  expected  {expected}"));
+        }
+        assert_eq!(said.lines().count(), 1, "one mistake, told once: {said}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn mistakes_of_all_files_come_in_one_run() {
+    let text = GOOD.replace("approve", "aprove").replace("4GiB", "4GB").replace("node: pve2", "node: pve1");
+    let (dir, path) = written(&format!("{text}policies: policies\n"));
+    std::fs::create_dir(dir.path().join("policies")).expect("writable");
+    std::fs::write(dir.path().join("policies/a.yaml"), "polcy: a\n").expect("writable");
+    std::fs::write(dir.path().join("tokens.yaml"), "tokens: [{name: bob, role: root, sha256: 12}]\n")
+        .expect("writable");
+    let said = load(&path).expect_err("must be refused").to_string();
+    for expected in
+        ["1:7: mode", "6:14: proxmox.endpoints", "14:25: packing", "a.yaml:1:1: polcy", "tokens.yaml:1:28"]
+    {
+        assert!(said.contains(expected), "{expected} is not in\n{said}");
+    }
+}
+
+#[test]
+fn a_missing_configuration_says_so() {
+    let said = load(Path::new("nowhere/pitlane.yaml")).expect_err("must be refused").to_string();
+    assert!(said.starts_with("nowhere/pitlane.yaml:1:1: cannot read "), "{said}");
+}

@@ -1,0 +1,156 @@
+//! What is held of the cluster itself: the manager's place, HA maintenance, noout. Taken in that order, given back
+//! in the other. What was set before we came is not ours, and stays.
+
+use std::time::Duration;
+
+use crate::decide::turn::Turn;
+use crate::model::note::Noted;
+use crate::model::owed::Debt;
+use crate::model::step::{Action, Switch};
+use crate::model::time::{after, age};
+use crate::model::wait::Wait;
+
+/// HA's manager writes its status every 10 s.
+const HA_SETTLES: Duration = Duration::from_secs(25);
+const CEPH_SETTLES: Duration = Duration::from_secs(5);
+
+fn debt(turn: &Turn, reason: &str) -> Debt {
+    let now = turn.view.now;
+    let time_box =
+        turn.view.policy(&turn.case).map_or(Duration::from_secs(4 * 3600), |p| p.respond.time_box.0);
+    Debt { since: now, reason: reason.to_owned(), alarm_at: after(now, time_box), seen: false }
+}
+
+/// The active Ceph manager leaves first: while it dies with the node, PG states stay "clean" for most of a minute.
+pub fn move_mgr(turn: &mut Turn) -> Result<(), Wait> {
+    if !turn.view.has_ceph() {
+        return Ok(());
+    }
+    let Some(mgr) = turn.view.ceph()?.active_mgr.clone() else { return Err(Wait::NoStandbyMgr) };
+    if mgr != turn.case.node.as_str() {
+        return Ok(());
+    }
+    let before = turn.steps.len();
+    turn.step("mgr", Action::FailMgr { mgr: mgr.clone() }, CEPH_SETTLES);
+    if turn.steps.len() > before {
+        turn.note(Noted::MgrFails { mgr: mgr.clone() });
+    }
+    Err(turn.failing("mgr").unwrap_or(Wait::MgrOnNode { mgr }))
+}
+
+/// HA keeps off the node. Nothing to do where HA manages nothing, or where a person holds it already.
+pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
+    let ha = turn.view.ha()?;
+    let node = turn.case.node.clone();
+    let wanted = match &turn.case.phase {
+        crate::model::case::Phase::Draining { clearance, .. } => clearance.plan().maintenance,
+        _ => turn.case.owed.maintenance.is_some(),
+    };
+    if !wanted {
+        return Ok(());
+    }
+    if turn.case.owed.maintenance.is_none() {
+        if ha.maintenance_requested(&node) {
+            if turn.case.wait.is_none() {
+                turn.note(Noted::MaintenanceFound { node: node.clone() });
+            }
+            return if ha.in_maintenance(&node) { Ok(()) } else { Err(Wait::MaintenancePending) };
+        }
+        turn.case.owed.maintenance = Some(debt(turn, "the node is being drained"));
+        turn.note(Noted::MaintenanceAsked { node: node.clone() });
+    }
+    if ha.maintenance_requested(&node) {
+        if let Some(debt) = &mut turn.case.owed.maintenance {
+            debt.seen = true;
+        }
+    } else if !ha.in_maintenance(&node) {
+        turn.step("maintenance-on", Action::Maintenance { node: node.clone(), to: Switch::On }, HA_SETTLES);
+    }
+    // A node that is switched off keeps its request; only a living one has to show that it is in effect.
+    if ha.in_maintenance(&node) || (ha.maintenance_requested(&node) && !turn.view.cluster()?.online(&node)) {
+        Ok(())
+    } else {
+        Err(turn.failing("maintenance-on").unwrap_or(Wait::MaintenancePending))
+    }
+}
+
+/// Ceph waits for the host's OSDs instead of copying.
+pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
+    let Some(host) = turn.view.host(&turn.case.node)?.cloned() else { return Ok(()) };
+    let set = turn.view.ceph()?.has_noout(&host);
+    match &mut turn.case.owed.noout {
+        Some((_, debt)) if set => {
+            debt.seen = true;
+            return Ok(());
+        }
+        None if set => {
+            if turn.case.wait.is_none() {
+                turn.note(Noted::NooutFound { host });
+            }
+            return Ok(());
+        }
+        Some(_) => {}
+        None => {
+            turn.case.owed.noout =
+                Some((host.clone(), debt(turn, "the node's OSDs will be down for the work")));
+            turn.note(Noted::NooutAsked { host: host.clone() });
+        }
+    }
+    turn.step("noout-on", Action::Noout { host: host.clone(), to: Switch::On }, CEPH_SETTLES);
+    Err(turn.failing("noout-on").unwrap_or(Wait::NooutPending { host }))
+}
+
+/// Clears our noout, and forgets the debt when it is seen to be gone.
+pub fn give_noout_back(turn: &mut Turn) -> Result<(), Wait> {
+    let Some((host, debt)) = turn.case.owed.noout.clone() else { return Ok(()) };
+    if !turn.view.ceph()?.has_noout(&host) {
+        if may_still_come(turn, &debt, "noout-on") {
+            return Err(Wait::NooutStillSet { host });
+        }
+        turn.case.owed.noout = None;
+        turn.note(Noted::NooutGone { host });
+        return Ok(());
+    }
+    let before = turn.steps.len();
+    turn.step("noout-off", Action::Noout { host: host.clone(), to: Switch::Off }, CEPH_SETTLES);
+    if turn.steps.len() > before && !already_tried(turn, "noout-off") {
+        turn.note(Noted::NooutReturned { host: host.clone() });
+    }
+    Err(turn.failing("noout-off").unwrap_or(Wait::NooutStillSet { host }))
+}
+
+/// Ends our HA maintenance, and forgets the debt when it is seen to be over.
+pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
+    let Some(debt) = turn.case.owed.maintenance.clone() else { return Ok(()) };
+    let node = turn.case.node.clone();
+    let ha = turn.view.ha()?;
+    if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
+        if may_still_come(turn, &debt, "maintenance-on") {
+            return Err(Wait::MaintenanceStillOn);
+        }
+        turn.case.owed.maintenance = None;
+        turn.note(Noted::MaintenanceGone { node });
+        return Ok(());
+    }
+    if ha.maintenance_requested(&node) {
+        let before = turn.steps.len();
+        turn.step("maintenance-off", Action::Maintenance { node: node.clone(), to: Switch::Off }, HA_SETTLES);
+        if turn.steps.len() > before && !already_tried(turn, "maintenance-off") {
+            turn.note(Noted::MaintenanceReturned { node });
+        }
+    }
+    Err(turn.failing("maintenance-off").unwrap_or(Wait::MaintenanceStillOn))
+}
+
+/// Never seen, and asked for a moment ago: the command of a process that died may still take effect. A debt is
+/// forgotten only when that can no longer happen.
+fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
+    let id = crate::model::step::StepId::new(turn.case.id, subject);
+    let asked = turn.view.state.ledger.get(&id).map_or(debt.since, |attempt| attempt.at.max(debt.since));
+    !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
+}
+
+/// A repeated effect is told once.
+fn already_tried(turn: &Turn, subject: &str) -> bool {
+    turn.view.state.ledger.contains_key(&crate::model::step::StepId::new(turn.case.id, subject))
+}

@@ -1,0 +1,276 @@
+//! Guests go home: HA's by themselves first, the rest by us. One that cannot go home is told, and fails nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{due_after_failures, moving, settled};
+use crate::decide::faults::whole_seconds;
+use crate::decide::placement::{Room, rooms};
+use crate::decide::plan::need;
+use crate::decide::turn::Turn;
+use crate::model::ids::{GuestId, NodeName};
+use crate::model::note::Noted;
+use crate::model::observed::{Guest, GuestKind, Power};
+use crate::model::owed::{GuestDebt, Whereabouts};
+use crate::model::plan::How;
+use crate::model::step::{Action, StepId};
+use crate::model::time::age;
+use crate::model::wait::Wait;
+
+const MOVE_SETTLES: Duration = Duration::from_secs(15);
+const START_SETTLES: Duration = Duration::from_secs(30);
+
+/// Brings every owed guest home. `Ok`: all are, or it is told why not.
+pub fn home(turn: &mut Turn) -> Result<(), Wait> {
+    let owed: Vec<(GuestId, GuestDebt)> =
+        turn.case.owed.away().map(|(id, debt)| (id, debt.clone())).collect();
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let node = turn.case.node.clone();
+    let cluster = turn.view.cluster()?;
+    // The node under the case is no target in `rooms`; here it is the only one.
+    let (mut rooms, closed) = rooms(&NodeName::from(""), turn.view)?;
+    let mut busy = Busy::count(turn, &owed);
+    let mut blind: Option<Wait> = None;
+    for (id, debt) in owed {
+        let Some(guest) = cluster.guests.get(&id) else {
+            stays(turn, id, &debt, None, "it no longer exists");
+            continue;
+        };
+        let done = if guest.node == node {
+            at_home(turn, id, guest, &debt)
+        } else if !known_to_be_there(&debt, &guest.node) {
+            // Its new node is read in full from the next look on.
+            set(turn, id, Whereabouts::Away { node: guest.node.clone() });
+            Ok(())
+        } else if debt.ha && guest.ha {
+            ha_home(turn, id, guest, &debt)
+        } else {
+            our_home(turn, id, guest, &debt, &mut rooms, &closed, &mut busy)
+        };
+        // One that cannot be seen holds up no other.
+        blind = blind.or(done.err());
+    }
+    let away: Vec<GuestId> = turn.case.owed.away().map(|(id, _)| id).collect();
+    match blind {
+        Some(wait) => Err(wait),
+        None if away.is_empty() => Ok(()),
+        None => Err(Wait::GuestsNotHome { guests: away }),
+    }
+}
+
+fn known_to_be_there(debt: &GuestDebt, node: &NodeName) -> bool {
+    match &debt.at {
+        Whereabouts::Away { node: at } | Whereabouts::Returning { from: at, .. } => at == node,
+        _ => false,
+    }
+}
+
+/// Moves under way, for the slots.
+struct Busy {
+    from: BTreeMap<NodeName, u32>,
+    into_home: u32,
+}
+
+impl Busy {
+    fn count(turn: &Turn, owed: &[(GuestId, GuestDebt)]) -> Self {
+        let mut busy = Self { from: BTreeMap::new(), into_home: 0 };
+        for (id, _) in owed.iter().filter(|(_, d)| matches!(d.at, Whereabouts::Returning { .. }) && !d.ha) {
+            busy.into_home += 1;
+            if let Some(guest) = turn.view.cluster().ok().and_then(|c| c.guests.get(id)) {
+                *busy.from.entry(guest.node.clone()).or_default() += 1;
+            }
+        }
+        busy
+    }
+}
+
+/// On its node again: also as it was?
+fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Result<(), Wait> {
+    if !settled(guest) || may_still_leave(turn, id)? {
+        return Ok(());
+    }
+    let detail = turn.view.guest(id)?;
+    let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
+    if debt.was == Power::Running && power != Power::Running {
+        // HA starts its own.
+        if !debt.ha {
+            start(turn, id, guest, debt);
+        }
+        return Ok(());
+    }
+    let took = match debt.at {
+        Whereabouts::Returning { since, .. } => Some(age(turn.view.now, since)),
+        Whereabouts::Aboard => None,
+        _ => Some(Duration::ZERO),
+    };
+    if let Some(took) = took {
+        turn.note(Noted::Home { guest: id, name: debt.name.clone(), took: whole_seconds(took) });
+    }
+    set(turn, id, Whereabouts::Home);
+    Ok(())
+}
+
+/// A move away that an abort overtook: its task runs, HA has it in hand, or it was asked for a moment ago.
+fn may_still_leave(turn: &Turn, id: GuestId) -> Result<bool, Wait> {
+    let asked = turn.view.state.ledger.get(&StepId::new(turn.case.id, &format!("away-{id}")));
+    let just_asked = asked.is_some_and(|attempt| age(turn.view.now, attempt.at) < MOVE_SETTLES);
+    let runs = moving(id, &turn.case.node, turn.case.phase.since(), turn.view)?.running.is_some();
+    let service = turn.view.ha()?.services.get(&id);
+    let ha_moves = service.is_some_and(|s| {
+        s.target.is_some() || s.command || matches!(s.state.as_str(), "migrate" | "relocate")
+    });
+    Ok(just_asked || runs || ha_moves)
+}
+
+/// HA brings its guests home when maintenance ends. Those that it forgets are asked for after a while.
+fn ha_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Result<(), Wait> {
+    let now = turn.view.now;
+    let Whereabouts::Returning { since, .. } = debt.at else {
+        turn.note(Noted::HaBringsHome { guest: id, name: debt.name.clone() });
+        set(turn, id, Whereabouts::Returning { from: guest.node.clone(), since: now });
+        return Ok(());
+    };
+    let moving_now = turn
+        .view
+        .ha()?
+        .services
+        .get(&id)
+        .is_some_and(|s| s.target.is_some() || s.command || s.state != "started");
+    if moving_now || !settled(guest) || age(now, since) < turn.view.rules.limits.ha_return_within.0 {
+        return Ok(());
+    }
+    let tries = turn
+        .view
+        .state
+        .ledger
+        .get(&StepId::new(turn.case.id, &format!("home-{id}")))
+        .map_or(0, |attempt| attempt.tries);
+    if tries >= turn.view.rules.limits.migration_tries_max {
+        stays(turn, id, debt, Some(guest.node.clone()), "HA does not bring it home");
+        return Ok(());
+    }
+    ask(turn, id, guest, debt, How::Live, turn.view.rules.limits.ha_return_within.0);
+    Ok(())
+}
+
+/// A guest that is ours to move.
+fn our_home(
+    turn: &mut Turn,
+    id: GuestId,
+    guest: &Guest,
+    debt: &GuestDebt,
+    rooms: &mut BTreeMap<NodeName, Room>,
+    closed: &BTreeMap<NodeName, String>,
+    busy: &mut Busy,
+) -> Result<(), Wait> {
+    let node = turn.case.node.clone();
+    let begun = match debt.at {
+        Whereabouts::Returning { since, .. } => Some(since),
+        _ => None,
+    };
+    let since = begun.unwrap_or(turn.case.phase.since());
+    // Migrations are listed by the node they run on: the guest's, which is read because it is owed.
+    let moving = moving(id, &guest.node, turn.case.phase.since(), turn.view)?;
+    if let Some(task) = moving.running {
+        let spell = age(turn.view.now, task.started);
+        if spell > turn.view.rules.limits.migration_max.0 {
+            let cancel = Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
+            turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
+            turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
+        }
+        return Ok(());
+    }
+    if begun.is_some() {
+        let failed = moving.last_failure.filter(|(at, _)| *at >= since);
+        if failed.is_none() && age(turn.view.now, since) < MOVE_SETTLES {
+            return Ok(());
+        }
+        if let Some((_, error)) = failed {
+            turn.note(Noted::MoveFailed { guest: id, error: error.to_owned() });
+        }
+        set(turn, id, Whereabouts::Away { node: guest.node.clone() });
+    }
+    if moving.failed >= turn.view.rules.limits.migration_tries_max {
+        let error = moving.last_failure.map_or_else(String::new, |(_, error)| error.to_owned());
+        stays(turn, id, debt, Some(guest.node.clone()), &error);
+        return Ok(());
+    }
+    if !settled(guest) || !due_after_failures(turn, &moving) {
+        return Ok(());
+    }
+    let detail = turn.view.guest(id)?;
+    let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
+    let how = match (power, guest.kind) {
+        (Power::Stopped, _) => How::Offline,
+        (_, GuestKind::Lxc) => How::Restart,
+        _ if detail.local_disks.is_empty() => How::Live,
+        _ => How::LiveWithDisks,
+    };
+    let need = need(id, guest, detail, how, turn.view);
+    let refusal = match rooms.get(&node) {
+        Some(room) => room.refuses(&node, &need),
+        None => Some(closed.get(&node).cloned().unwrap_or_else(|| "its home is not there".to_owned())),
+    };
+    if let Some(why) = refusal {
+        stays(turn, id, debt, Some(guest.node.clone()), &why);
+        return Ok(());
+    }
+    let packing = &turn.view.rules.packing;
+    let out = busy.from.get(&guest.node).copied().unwrap_or(0);
+    if busy.into_home >= packing.slots_in || out >= packing.slots_out {
+        return Ok(());
+    }
+    if ask(turn, id, guest, debt, how, MOVE_SETTLES) {
+        busy.into_home += 1;
+        *busy.from.entry(guest.node.clone()).or_default() += 1;
+        if let Some(room) = rooms.get_mut(&node) {
+            room.promise(&need);
+        }
+    }
+    Ok(())
+}
+
+/// Plans the migration home. `true` if it is begun now.
+fn ask(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt, how: How, settle: Duration) -> bool {
+    let action = Action::Migrate {
+        guest: id,
+        name: guest.name.clone(),
+        kind: guest.kind,
+        from: guest.node.clone(),
+        to: turn.case.node.clone(),
+        how,
+    };
+    let before = turn.steps.len();
+    turn.step(&format!("home-{id}"), action, settle);
+    if turn.steps.len() == before {
+        return false;
+    }
+    turn.note(Noted::GoesHome { guest: id, name: debt.name.clone(), how });
+    let since = turn.view.now;
+    set(turn, id, Whereabouts::Returning { from: guest.node.clone(), since });
+    true
+}
+
+fn start(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
+    let action = Action::Start { guest: id, kind: guest.kind, on: guest.node.clone() };
+    let before = turn.steps.len();
+    turn.step(&format!("start-{id}"), action, START_SETTLES);
+    if turn.steps.len() > before {
+        turn.note(Noted::StartedAgain { guest: id, name: debt.name.clone() });
+        let since = turn.view.now;
+        set(turn, id, Whereabouts::Returning { from: guest.node.clone(), since });
+    }
+}
+
+fn stays(turn: &mut Turn, id: GuestId, debt: &GuestDebt, node: Option<NodeName>, why: &str) {
+    turn.note(Noted::StaysAway { guest: id, name: debt.name.clone(), why: why.to_owned() });
+    set(turn, id, Whereabouts::Stays { node, why: why.to_owned() });
+}
+
+fn set(turn: &mut Turn, id: GuestId, at: Whereabouts) {
+    if let Some(debt) = turn.case.owed.guests.get_mut(&id) {
+        debt.at = at;
+    }
+}

@@ -1,0 +1,104 @@
+//! The technician's work order: opened once, reopened when the proof fails, closed at the end. Said, not set: every
+//! call carries the step's id, so saying it twice is saying it once.
+
+use std::time::Duration;
+
+use crate::decide::turn::Turn;
+use crate::model::case::Origin;
+use crate::model::note::Noted;
+use crate::model::owed::WorkOrderDebt;
+use crate::model::step::{Action, Outcome, WorkOrder};
+use crate::model::wait::Wait;
+
+/// Done once is done for good.
+const NEVER_AGAIN: Duration = Duration::MAX;
+
+/// Opens the work order, or reopens it for this round.
+pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
+    if turn.case.owed.work_order.is_none() {
+        turn.case.owed.work_order = Some(WorkOrderDebt { since: turn.view.now, round: 1, ticket: None });
+        let title = order(turn)?.title;
+        turn.note(Noted::WorkOrderAsked { title });
+    }
+    if turn.said("work-order").is_none() {
+        let order = order(turn)?;
+        turn.step("work-order", Action::OpenWorkOrder { order }, NEVER_AGAIN);
+        return Err(turn.failing("work-order").unwrap_or(Wait::WorkOrderPending));
+    }
+    let said = turn.said("work-order").cloned();
+    if let (Some(debt), Some(Outcome::Done { ticket: Some(ticket) })) = (&mut turn.case.owed.work_order, said)
+        && debt.ticket.is_none()
+    {
+        debt.ticket = Some(ticket.clone());
+        turn.note(Noted::WorkOrderWritten { ticket });
+    }
+    if !reopened(turn) {
+        let (subject, round) = reopening(turn);
+        let text = turn
+            .case
+            .wait
+            .as_ref()
+            .map_or_else(|| "It is not proved.".to_owned(), |wait| format!("Not done yet: {wait}."));
+        turn.step(&subject, Action::ReopenWorkOrder { round, text }, NEVER_AGAIN);
+        return Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending));
+    }
+    Ok(())
+}
+
+/// The ticket system shows this round, so what it says of the work is about this round.
+pub fn work_order_ready(turn: &Turn) -> bool {
+    turn.said("work-order").is_some() && reopened(turn)
+}
+
+fn reopening(turn: &Turn) -> (String, u32) {
+    let round = turn.case.owed.work_order.as_ref().map_or(1, |debt| debt.round);
+    (format!("work-order/reopen-{round}"), round)
+}
+
+fn reopened(turn: &Turn) -> bool {
+    let (subject, round) = reopening(turn);
+    round <= 1 || turn.said(&subject).is_some()
+}
+
+/// Closes it, and forgets the debt when that is known to have happened.
+pub fn close_work_order(turn: &mut Turn, text: &str) -> Result<(), Wait> {
+    if turn.case.owed.work_order.is_none() {
+        return Ok(());
+    }
+    if turn.said("work-order/close").is_some() {
+        turn.case.owed.work_order = None;
+        turn.note(Noted::WorkOrderClosed);
+        return Ok(());
+    }
+    turn.step("work-order/close", Action::CloseWorkOrder { text: text.to_owned() }, NEVER_AGAIN);
+    Err(turn.failing("work-order/close").unwrap_or(Wait::WorkOrderPending))
+}
+
+fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
+    let policy = turn.view.policy(&turn.case)?;
+    let case = &turn.case;
+    let parts: Vec<&str> =
+        case.faults.iter().map(|fault| fault.component.as_str()).filter(|c| !c.is_empty()).collect();
+    let component = if parts.is_empty() { policy.class.clone() } else { parts.join(", ") };
+    let fill =
+        |text: &str| text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &component);
+    let why = match &case.origin {
+        Origin::Alarm { .. } => crate::model::wait_text::list(&case.faults),
+        Origin::Person { by, reason, .. } => format!("asked for by {by}: {reason}"),
+    };
+    // Never the word "safe": whether the machine may be switched off is only true at the moment it is asked.
+    let body = format!(
+        "{why}\n\nThe guests have left {node}. Before you switch it off, ask: pitlane show {case}\n\
+         When you are done: pitlane done {case}\n\n\
+         If pitlane is gone, this gives everything back:\n{shell}",
+        node = case.node,
+        case = case.id,
+        shell = crate::model::give_back::shell(&case.node, &case.owed).join("\n"),
+    );
+    Ok(WorkOrder {
+        node: case.node.clone(),
+        title: fill(&policy.work_order.title),
+        body,
+        checklist: policy.work_order.checklist.iter().map(|line| fill(line)).collect(),
+    })
+}

@@ -1,0 +1,97 @@
+//! From alerts to faults, and from faults to belief. Faults are not stored: they follow from the episodes, the
+//! members and the policies, so there is nothing to keep in step.
+
+use std::collections::BTreeMap;
+
+use crate::model::alert::Episode;
+use crate::model::fault::{Fault, FaultKey, Misfit, Unplaced};
+use crate::model::ids::PolicyName;
+use crate::model::matcher::Labels;
+use crate::model::note::Noted;
+use crate::model::observed::{Observed, Opinion};
+use crate::model::rules::{Policy, Rules};
+use crate::model::state::Past;
+use crate::model::time::{Period, Time, age};
+
+use super::resolve;
+
+/// What is broken, and which alerts we could not place.
+pub fn derive(
+    seen: &Observed,
+    members: &Opinion,
+    rules: &Rules,
+    past: &[Past],
+) -> (Vec<Fault>, Vec<Unplaced>) {
+    let mut faults: BTreeMap<FaultKey, (PolicyName, Vec<Episode>)> = BTreeMap::new();
+    let mut unplaced = Vec::new();
+    for episode in &seen.episodes {
+        match place(&episode.labels, members, rules) {
+            Ok((key, policy)) if !dealt_with(&key, episode, past) => {
+                faults
+                    .entry(key)
+                    .or_insert_with(|| (policy.name.clone(), Vec::new()))
+                    .1
+                    .push(episode.clone());
+            }
+            Ok(_) => {}
+            Err(why) if episode.fires() => {
+                unplaced.push(Unplaced { fingerprint: episode.fingerprint.clone(), why });
+            }
+            Err(_) => {}
+        }
+    }
+    let faults = faults.into_iter().map(|(key, (policy, mut episodes))| {
+        episodes.sort_by_key(|episode| episode.starts_at);
+        Fault { key, policy, episodes }
+    });
+    (faults.collect(), unplaced)
+}
+
+/// Which fault an alert with these labels is a witness of.
+///
+/// # Errors
+/// No policy wants it, or it names no single member.
+pub fn place<'a>(
+    labels: &Labels,
+    members: &Opinion,
+    rules: &'a Rules,
+) -> Result<(FaultKey, &'a Policy), Misfit> {
+    let policy = rules.policies.iter().find(|policy| policy.wants(labels)).ok_or(Misfit::NoPolicy)?;
+    let node = resolve::node(labels, &rules.mapping, members)?;
+    let component =
+        policy.component_labels.iter().find_map(|label| labels.get(label)).cloned().unwrap_or_default();
+    Ok((FaultKey { node, class: policy.class.clone(), component }, policy))
+}
+
+/// An episode that a closed case knew of belongs to that case: it opens no new one, even if it still fires after an abort.
+fn dealt_with(key: &FaultKey, episode: &Episode, past: &[Past]) -> bool {
+    past.iter().any(|case| case.faults.contains(key) && episode.received_at <= case.closed_at)
+}
+
+/// Why a fault is believed, if it is: steady long enough, or failed often enough. Coming and going counts.
+pub fn believed(fault: &Fault, policy: &Policy, now: Time) -> Option<Noted> {
+    let confirm = &policy.confirm;
+    if let Some(since) = fault.firing_since(now)
+        && age(now, since) >= confirm.steady_for.0
+    {
+        return Some(Noted::Steady { fault: fault.key.clone(), spell: whole_seconds(age(now, since)) });
+    }
+    let episodes = episodes_in_window(fault, policy, now);
+    (episodes >= confirm.or_episodes).then(|| Noted::Flapping {
+        fault: fault.key.clone(),
+        episodes,
+        within: confirm.within,
+    })
+}
+
+/// Failures within the policy's window, as far as Alertmanager showed them.
+pub fn episodes_in_window(fault: &Fault, policy: &Policy, now: Time) -> u32 {
+    let window = jiff::SignedDuration::try_from(policy.confirm.within.0).unwrap_or(jiff::SignedDuration::MAX);
+    let since = now.saturating_sub(window).unwrap_or(Time::MIN);
+    u32::try_from(fault.episodes_since(since)).unwrap_or(u32::MAX)
+}
+
+/// For telling: nobody wants to read milliseconds.
+pub fn whole_seconds(span: std::time::Duration) -> Period {
+    Period::secs(span.as_secs())
+}

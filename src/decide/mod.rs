@@ -1,0 +1,204 @@
+//! The verbs, all pure: what to do next follows from what is remembered, what is seen and what the rules say.
+//!
+//! [`decide`] is called once a turn. It never fails and never acts: what it cannot see it waits for, and what it wants
+//! done it returns as steps, together with the debts and the journal that belong to them.
+
+mod effects;
+mod emptiness;
+mod faults;
+mod ha;
+mod phases;
+mod placement;
+mod plan;
+mod preflight;
+mod requests;
+mod resolve;
+mod turn;
+mod view;
+mod way;
+mod wish;
+
+use std::collections::BTreeMap;
+
+use crate::model::case::{Case, Origin, Phase};
+use crate::model::fault::{Fault, FaultKey};
+use crate::model::ids::{CaseId, NodeName, PolicyName};
+use crate::model::note::Noted;
+use crate::model::observed::Observed;
+use crate::model::plan::Plan;
+use crate::model::rules::{Response, Rules};
+use crate::model::state::{Decision, State};
+use crate::model::time::{Period, age};
+use crate::model::verdict::Verdict;
+use crate::model::wait::Wait;
+
+pub use faults::place as place_alert;
+pub use wish::wish;
+
+use turn::Turn;
+use view::View;
+
+/// Phases that one case may pass in one turn: a bound, so that no mistake loops for ever.
+const PHASES_A_TURN_MAX: usize = 4;
+
+/// What to do next, from everything that is known now.
+pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
+    let view = View::new(state, seen, rules);
+    let mut out = Decision { pace: rules.limits.turn_quiet, ..Decision::default() };
+    let mut next_case = state.next_case;
+    let mut turns: Vec<Turn> = state.cases.iter().map(|case| Turn::new(&view, case.clone())).collect();
+
+    for request in &state.requests {
+        requests::apply(request, &mut turns, &mut next_case, &view, &mut out);
+    }
+    open_cases(&mut turns, &mut next_case, &view);
+
+    // A pause asked for in this turn holds from this turn on.
+    let paused = match &out.pause {
+        Some(Some(pause)) => Some(pause.by.to_string()),
+        Some(None) if !seen.kill_file => None,
+        _ => view.paused(),
+    };
+    for turn in &mut turns {
+        match &paused {
+            Some(by) => turn.waits(Wait::Paused { by: by.clone() }),
+            None => advance(turn),
+        }
+    }
+    show(&turns, &view, &mut out);
+    for turn in turns {
+        collect(turn, state, &mut out);
+    }
+    out.pace = pace(&out, state, rules);
+    out
+}
+
+/// May this node leave now, yes or no, and why; and what would be done.
+///
+/// # Errors
+/// There is no policy to judge it by.
+pub fn judge(
+    node: &NodeName,
+    state: &State,
+    seen: &Observed,
+    rules: &Rules,
+) -> Result<(Verdict, Result<Plan, Wait>), Wait> {
+    let view = View::new(state, seen, rules);
+    let case = state.cases.iter().find(|case| &case.node == node);
+    let name = case.map_or_else(|| PolicyName::from("manual"), |case| case.policy.clone());
+    let policy = rules.policy(&name).ok_or(Wait::PolicyGone { policy: name })?;
+    let (verdict, planned) = preflight::judge(node, case, policy, &view);
+    Ok((verdict, planned.map(|planned| planned.plan)))
+}
+
+/// Faults of nodes without a case open one; faults of nodes with a case join it.
+fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View<'a>) {
+    let Ok(faults) = view.faults() else { return };
+    for fault in faults {
+        let wanted = view.rules.policy(&fault.policy).is_some_and(|p| p.respond.action == Response::Drain);
+        if !wanted {
+            continue;
+        }
+        match turns.iter_mut().find(|turn| turn.case.node == fault.key.node) {
+            Some(turn) => join(turn, fault),
+            None => {
+                let id = CaseId(*next_case);
+                *next_case += 1;
+                let origin = Origin::Alarm { fault: fault.key.clone() };
+                let phase = Phase::Confirming { since: view.now };
+                let case = requests::new_case(id, &fault.key.node, fault.policy.clone(), origin, phase, view);
+                let mut turn = Turn::new(view, case);
+                turn.case.faults.insert(fault.key.clone());
+                let (node, key): (NodeName, FaultKey) = (fault.key.node.clone(), fault.key.clone());
+                turn.note(Noted::AlarmOpened { node, fault: key });
+                turns.push(turn);
+            }
+        }
+    }
+}
+
+fn join(turn: &mut Turn, fault: &Fault) {
+    if turn.case.faults.insert(fault.key.clone()) {
+        turn.note(Noted::FaultJoined { fault: fault.key.clone() });
+    }
+}
+
+/// Lets the case go as far as it can in this turn.
+fn advance(turn: &mut Turn) {
+    for _ in 0..PHASES_A_TURN_MAX {
+        match phases::turn(turn) {
+            Err(wait) => {
+                turn.waits(wait);
+                break;
+            }
+            Ok(phase) => {
+                turn.case.phase = phase;
+                turn.case.wait = None;
+                if !turn.case.open() {
+                    break;
+                }
+            }
+        }
+    }
+    overrun(turn);
+}
+
+/// The time box is told once when it is over.
+fn overrun(turn: &mut Turn) {
+    let Ok(policy) = turn.view.policy(&turn.case) else { return };
+    let out_since =
+        turn.case.owed.guests.values().next().and(turn.case.owed.noout.as_ref().map(|(_, d)| d.since));
+    let since = out_since.or(turn.case.owed.maintenance.as_ref().map(|debt| debt.since));
+    let over = since.is_some_and(|since| age(turn.view.now, since) > policy.respond.time_box.0);
+    if over && !turn.case.overran {
+        turn.case.overran = true;
+        turn.note(Noted::Overrun { time_box: policy.respond.time_box });
+    }
+}
+
+/// Puts what changed into the decision; a case that is as it was is no change.
+fn collect(turn: Turn, state: &State, out: &mut Decision) {
+    let Turn { case, notes, steps, .. } = turn;
+    let before: Option<&Case> = state.cases.iter().find(|old| old.id == case.id);
+    if before != Some(&case) {
+        out.cases.push(case);
+    }
+    out.notes.extend(notes);
+    out.steps.extend(steps);
+}
+
+fn show(turns: &[Turn], view: &View, out: &mut Decision) {
+    out.show.faults = view.faults().map(<[Fault]>::to_vec).unwrap_or_default();
+    out.show.unplaced = view.unplaced.clone();
+    let mut safe = BTreeMap::new();
+    for turn in turns {
+        let case = &turn.case;
+        if matches!(case.phase, Phase::HandedOver { .. }) {
+            safe.insert(case.id, phases::safe_to_power_off(case, view).map_err(|wait| wait.to_string()));
+        }
+        if matches!(case.phase, Phase::Preparing { .. })
+            && let Ok(policy) = view.policy(case)
+        {
+            let (verdict, _) = preflight::judge(&case.node, Some(case), policy, view);
+            out.show.verdicts.insert(case.node.clone(), verdict);
+        }
+    }
+    out.show.safe_to_power_off = safe;
+}
+
+/// Cases that stay open after this turn.
+fn turns_open(out: &Decision, state: &State) -> usize {
+    let changed = |id: CaseId| out.cases.iter().find(|case| case.id == id);
+    let old = state.cases.iter().filter(|case| changed(case.id).is_none_or(Case::open)).count();
+    old + out.cases.iter().filter(|case| case.revision == 0 && case.open()).count()
+}
+
+/// At once when the world is about to change or a new phase needs a deeper look; else by the clock.
+fn pace(out: &Decision, state: &State, rules: &Rules) -> Period {
+    if turns_open(out, state) == 0 {
+        return rules.limits.turn_quiet;
+    }
+    let fresh_phase =
+        out.cases.iter().any(|case| case.open() && case.wait.as_ref().is_none_or(Wait::wants_a_deeper_look));
+    if fresh_phase { Period::secs(0) } else { rules.limits.turn_busy }
+}

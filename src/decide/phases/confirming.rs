@@ -1,0 +1,70 @@
+//! Is it true? Nothing is touched. Steady long enough or failing often enough is believed; quiet *and* seen to be
+//! good is a false alarm. Quiet alone is nothing: a BMC that hangs is quiet, too.
+
+use crate::decide::faults::{believed, episodes_in_window};
+use crate::decide::turn::Turn;
+use crate::model::case::{Ending, Phase};
+use crate::model::note::Noted;
+use crate::model::time::age;
+use crate::model::wait::Wait;
+
+pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    match believe(turn)? {
+        Some(phase) => Ok(phase),
+        None => Err(unconfirmed(turn)?),
+    }
+}
+
+fn believe(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
+    let policy = turn.view.policy(&turn.case)?;
+    let now = turn.view.now;
+    for key in turn.case.faults.clone() {
+        if let Some(note) = turn.view.fault(&key)?.and_then(|fault| believed(fault, policy, now)) {
+            turn.note(note);
+            return Ok(Some(Phase::Preparing { since: now, approval: None, shown: None }));
+        }
+    }
+    false_alarm(turn)
+}
+
+/// Quiet for long enough, and every sensor reads good.
+pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
+    let policy = turn.view.policy(&turn.case)?;
+    let now = turn.view.now;
+    let mut readings = Vec::new();
+    for key in &turn.case.faults {
+        if let Some(fault) = turn.view.fault(key)? {
+            match fault.quiet_since() {
+                Some(since) if age(now, since) >= policy.confirm.clears_after.0 => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+    for key in &turn.case.faults {
+        if policy.sensor.is_none() {
+            return Err(Wait::QuietButUnproved { why: format!("policy {} names no sensor", policy.name) });
+        }
+        match turn.view.sensor(key) {
+            Ok(reading) if reading.good => readings.push(reading.text.clone()),
+            Ok(reading) => return Err(Wait::QuietButUnproved { why: reading.text.clone() }),
+            Err(wait) => return Err(Wait::QuietButUnproved { why: wait.to_string() }),
+        }
+    }
+    turn.note(Noted::FalseAlarm { reading: readings.join(", ") });
+    Ok(Some(Phase::GivingBack { since: now, why: Ending::FalseAlarm, clean_since: None, handover: None }))
+}
+
+fn unconfirmed(turn: &Turn) -> Result<Wait, Wait> {
+    let policy = turn.view.policy(&turn.case)?;
+    let mut episodes = 0;
+    for key in &turn.case.faults {
+        if let Some(fault) = turn.view.fault(key)? {
+            episodes = episodes.max(episodes_in_window(fault, policy, turn.view.now));
+        }
+    }
+    Ok(Wait::Unconfirmed {
+        episodes,
+        needed: policy.confirm.or_episodes,
+        steady_for: policy.confirm.steady_for,
+    })
+}

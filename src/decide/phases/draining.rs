@@ -1,0 +1,82 @@
+//! The node leaves: manager moved off, HA maintenance on, noout held, guests away; then seen empty twice.
+
+use super::second_failure;
+use crate::decide::effects::{away, hold_maintenance, hold_noout, move_mgr, owe_all};
+use crate::decide::emptiness;
+use crate::decide::turn::Turn;
+use crate::model::case::{Handover, Phase};
+use crate::model::note::Noted;
+use crate::model::proof::{Drained, EmptyRead};
+use crate::model::time::age;
+use crate::model::wait::Wait;
+
+pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    let next = drain(turn);
+    if let (Phase::Draining { empty, .. }, Err(wait)) = (&mut turn.case.phase, &next)
+        && !matches!(wait, Wait::SecondLook { .. })
+    {
+        // Anything but "empty, look again" ends the first sighting: it has to be empty all the time.
+        *empty = None;
+    }
+    next
+}
+
+fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
+    if let Some(died) = died(turn)? {
+        return Ok(died);
+    }
+    if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
+        let known = turn.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
+        if let (Wait::SecondFailure { what }, false) = (&wait, known) {
+            turn.note(Noted::SecondFailure { what: what.clone() });
+        }
+        return Err(wait);
+    }
+    owe_all(turn)?;
+    move_mgr(turn)?;
+    hold_maintenance(turn)?;
+    hold_noout(turn)?;
+    away(turn)?;
+    let second = emptiness::look(&turn.case.node, turn.view)?;
+    let first = sighting(turn, &second)?;
+    let proof = Drained::of(first, second).ok_or(Wait::SecondLook { since: turn.view.now })?;
+    let node = turn.case.node.clone();
+    turn.note(Noted::Empty { node: node.clone() });
+    turn.note(Noted::HandedOver { node });
+    Ok(Phase::HandedOver {
+        since: turn.view.now,
+        handover: Handover::Drained { proof },
+        claim: None,
+        cancelled: None,
+    })
+}
+
+/// The first sighting, if it is old enough; else remembers this one as the first.
+fn sighting(turn: &mut Turn, now: &EmptyRead) -> Result<EmptyRead, Wait> {
+    let apart = turn.view.rules.limits.empty_apart.0;
+    let Phase::Draining { empty, .. } = &mut turn.case.phase else { return Ok(now.clone()) };
+    match empty {
+        Some(first) if age(now.at, first.at) >= apart => Ok(first.clone()),
+        Some(first) => Err(Wait::SecondLook { since: first.at }),
+        None => {
+            *empty = Some(now.clone());
+            Err(Wait::SecondLook { since: now.at })
+        }
+    }
+}
+
+/// Offline with guests aboard, and two members say so: there is nothing to migrate any more.
+fn died(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
+    let node = turn.case.node.clone();
+    let cluster = turn.view.cluster()?;
+    let second = turn.view.second(&node)?;
+    if cluster.online(&node) || second.is_some_and(|member| member.online(&node)) {
+        return Ok(None);
+    }
+    let aboard = emptiness::aboard(cluster, &node);
+    if aboard.is_empty() {
+        return Ok(None);
+    }
+    turn.note(Noted::Died { node, aboard: aboard.len() });
+    Ok(Some(Phase::Stranded { since: turn.view.now }))
+}

@@ -1,0 +1,124 @@
+//! Everything goes back: noout when the OSDs are up and clean, then HA maintenance, then the guests, then the work
+//! order. The one way back; success, abort and false alarm all walk it.
+
+use crate::decide::effects::{close_work_order, give_maintenance_back, give_noout_back, home};
+use crate::decide::turn::Turn;
+use crate::model::case::{Ending, Phase};
+use crate::model::note::Noted;
+use crate::model::owed::Whereabouts;
+use crate::model::proof::Settled;
+use crate::model::time::age;
+use crate::model::wait::Wait;
+use crate::model::wait_text::list;
+
+pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    if turn.case.owed.nothing() {
+        return close(turn);
+    }
+    if let Some(phase) = relapse(turn)? {
+        return Ok(phase);
+    }
+    let Phase::GivingBack { why, .. } = &turn.case.phase else { return Err(Wait::Technician) };
+    let why = why.clone();
+    if let Ending::Retired { .. } = why {
+        forget_homes(turn);
+        give_noout_back(turn)?;
+    } else {
+        let node = turn.case.node.clone();
+        if !turn.view.cluster()?.online(&node) {
+            return Err(Wait::NodeNotBack);
+        }
+        if turn.case.owed.noout.is_some() {
+            if !turn.case.heal {
+                clean(turn)?;
+            }
+            give_noout_back(turn)?;
+        }
+    }
+    give_maintenance_back(turn)?;
+    home(turn)?;
+    close_work_order(turn, &format!("Closed: {why}."))?;
+    close(turn)
+}
+
+/// The node's fault shows again on the way back: no guest returns to it, it goes back to the technician.
+fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
+    let Phase::GivingBack { why: Ending::Returned, handover: Some(_), .. } = &turn.case.phase else {
+        return Ok(None);
+    };
+    let node = turn.case.node.clone();
+    let Some(fault) =
+        turn.view.faults()?.iter().find(|f| f.key.node == node && f.fires()).map(|f| f.key.clone())
+    else {
+        return Ok(None);
+    };
+    // Guests that are home already are part of a drain again, so it has to be judged anew.
+    let aboard = !super::super::emptiness::aboard(turn.view.cluster()?, &node).is_empty();
+    turn.note(Noted::ReturnStopped { fault: fault.clone() });
+    if aboard {
+        for debt in turn.case.owed.guests.values_mut().filter(|debt| debt.at == Whereabouts::Home) {
+            debt.at = Whereabouts::Aboard;
+        }
+        return Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }));
+    }
+    let why = Wait::Unproved {
+        check: crate::model::rules::ProofCheck::AlertsClear,
+        why: format!("{fault} fires again"),
+    };
+    Ok(super::proving::back_to_the_technician(turn, &why))
+}
+
+/// All OSDs of the host up and in, every PG clean, and that for some seconds: in the first one after a return
+/// everything looks clean, because nothing has peered yet.
+fn clean(turn: &mut Turn) -> Result<(), Wait> {
+    let now = turn.view.now;
+    let checked = (|| {
+        let ceph = turn.view.ceph()?;
+        if let Some(host) = turn.view.host(&turn.case.node)? {
+            let down: Vec<_> =
+                ceph.osds_of(host).filter(|(_, o)| !(o.up && o.r#in)).map(|(id, _)| *id).collect();
+            if !down.is_empty() {
+                return Err(Wait::OsdsDown { osds: down });
+            }
+        }
+        let unclean = ceph.unclean_pgs();
+        if unclean.is_empty() {
+            return Ok(());
+        }
+        Err(Wait::PgsUnclean { states: list(unclean.iter().map(|(state, n)| format!("{n} {state}"))) })
+    })();
+    let Phase::GivingBack { clean_since, .. } = &mut turn.case.phase else { return Ok(()) };
+    match (checked, *clean_since) {
+        (Err(wait), _) => {
+            *clean_since = None;
+            Err(wait)
+        }
+        (Ok(()), Some(since)) if age(now, since) >= turn.view.rules.limits.clean_for.0 => Ok(()),
+        (Ok(()), since) => {
+            *clean_since = Some(since.unwrap_or(now));
+            let (host, _) = turn.case.owed.noout.clone().ok_or(Wait::MaintenanceStillOn)?;
+            Err(Wait::NooutStillSet { host })
+        }
+    }
+}
+
+/// The node does not come back, so nobody goes home.
+fn forget_homes(turn: &mut Turn) {
+    let away: Vec<_> = turn.case.owed.away().map(|(id, debt)| (id, debt.name.clone())).collect();
+    for (id, name) in away {
+        let why = "its node is retired".to_owned();
+        turn.note(Noted::StaysAway { guest: id, name, why: why.clone() });
+        if let Some(debt) = turn.case.owed.guests.get_mut(&id) {
+            debt.at = Whereabouts::Stays { node: None, why };
+        }
+    }
+}
+
+fn close(turn: &mut Turn) -> Result<Phase, Wait> {
+    let Some(paid) = Settled::of(&turn.case.owed) else { return Err(Wait::WorkOrderPending) };
+    let Phase::GivingBack { why, .. } = &turn.case.phase else { return Err(Wait::WorkOrderPending) };
+    let ending = why.clone();
+    let took = crate::decide::faults::whole_seconds(age(turn.view.now, turn.case.opened_at));
+    turn.note(Noted::Closed { ending: ending.clone(), took });
+    Ok(Phase::Closed { at: turn.view.now, ending, paid })
+}

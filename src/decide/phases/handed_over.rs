@@ -1,0 +1,101 @@
+//! It is the technician's. Everything stays held; the work order is open; "done" is a claim that starts the proof.
+
+use super::second_failure;
+use crate::decide::effects::{hold_maintenance, hold_noout, open_work_order, work_order_ready};
+use crate::decide::emptiness;
+use crate::decide::turn::Turn;
+use crate::decide::view::View;
+use crate::model::case::{Case, Claim, Handover, Phase};
+use crate::model::ids::Person;
+use crate::model::note::Noted;
+use crate::model::observed::WorkOrderStatus;
+use crate::model::time::Time;
+use crate::model::wait::Wait;
+
+pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    let drained = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::Drained { .. }, .. });
+    let held = if drained { hold(turn) } else { Ok(()) };
+    open_work_order(turn)?;
+    held?;
+    if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
+        let known = turn.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
+        if let (Wait::SecondFailure { what }, false) = (&wait, known) {
+            turn.note(Noted::SecondFailure { what: what.clone() });
+        }
+        return Err(wait);
+    }
+    let claim = claim(turn)?;
+    let node = turn.case.node.clone();
+    if !turn.view.cluster()?.online(&node) {
+        return Err(Wait::NodeNotBack);
+    }
+    let Phase::HandedOver { handover, cancelled, .. } = &turn.case.phase else {
+        return Err(Wait::Technician);
+    };
+    let (handover, cancelled) = (handover.clone(), cancelled.clone());
+    turn.note(Noted::NodeBack { node });
+    Ok(Phase::Proving { since: turn.view.now, handover, claim, good_since: None, cancelled })
+}
+
+/// What is ours stays held, also if somebody clears it. A person's wish to heal goes before noout.
+fn hold(turn: &mut Turn) -> Result<(), Wait> {
+    if turn.case.owed.maintenance.is_some() {
+        hold_maintenance(turn)?;
+    }
+    if turn.case.heal {
+        return crate::decide::effects::give_noout_back(turn);
+    }
+    if turn.case.owed.noout.is_some() {
+        hold_noout(turn)?;
+    }
+    Ok(())
+}
+
+/// The technician's word: by request, or in the ticket system.
+fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
+    let ready = work_order_ready(turn);
+    let now = turn.view.now;
+    let shown =
+        turn.view.seen.work_orders.get(&turn.case.id).and_then(|seen| seen.any_age()).map(|w| w.status);
+    let Phase::HandedOver { claim, cancelled, .. } = &mut turn.case.phase else {
+        return Err(Wait::Technician);
+    };
+    if let Some(claim) = claim {
+        return Ok(claim.clone());
+    }
+    if cancelled.is_some() {
+        return Err(Wait::HandsOff);
+    }
+    if ready && shown == Some(WorkOrderStatus::Done) {
+        let by = Person::from("the ticket system");
+        let new = Claim { by: by.clone(), at: now, note: String::new() };
+        *claim = Some(new.clone());
+        turn.note(Noted::ClaimedDone { by, note: String::new() });
+        return Ok(new);
+    }
+    Err(Wait::Technician)
+}
+
+/// May the machine be switched off at this very moment? Never stored; worth 15 seconds.
+///
+/// # Errors
+/// Why not.
+pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
+    emptiness::look(&case.node, view)?;
+    if let Some(wait) = second_failure::look(case, view)? {
+        return Err(wait);
+    }
+    // Once it is off there is nothing left to ask Ceph about this host.
+    if let Some(host) = view.host(&case.node)?
+        && view.cluster()?.online(&case.node)
+    {
+        let stop = view.ok_to_stop(host)?;
+        if !stop.ok {
+            return Err(Wait::NotOkToStop { host: host.clone(), bad_pgs: stop.bad_pgs });
+        }
+        if !view.ceph()?.has_noout(host) {
+            return Err(Wait::NooutPending { host: host.clone() });
+        }
+    }
+    Ok(view.now)
+}

@@ -1,0 +1,83 @@
+//! It is true. May the node leave, and does somebody agree? An approval is bound to the plan's hash and dies when
+//! the world changes what the plan says.
+
+use super::confirming::false_alarm;
+use crate::decide::preflight::judge;
+use crate::decide::turn::Turn;
+use crate::model::case::{Approval, Origin, Phase};
+use crate::model::note::Noted;
+use crate::model::plan::Plan;
+use crate::model::proof::Clearance;
+use crate::model::rules::Mode;
+use crate::model::verdict::Verdict;
+use crate::model::wait::Wait;
+
+pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    if matches!(turn.case.origin, Origin::Alarm { .. })
+        && turn.case.owed.nothing()
+        && let Ok(Some(phase)) = false_alarm(turn)
+    {
+        return Ok(phase);
+    }
+    let policy = turn.view.policy(&turn.case)?;
+    let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
+    if !verdict.clear() {
+        return Err(Wait::Verdict { reasons: verdict.reasons().cloned().collect() });
+    }
+    let plan = planned?.plan;
+    let hash = plan.hash();
+    show(turn, &plan);
+
+    let approval = approval(turn, &plan);
+    let mode = turn.view.rules.mode_of(policy);
+    let by_itself = mode == Mode::Act && matches!(turn.case.origin, Origin::Alarm { .. });
+    match (mode, approval) {
+        (Mode::Observe, _) => Err(Wait::ObserveOnly),
+        (_, None) if !by_itself => Err(Wait::Approval { hash }),
+        (_, approval) => begin(turn, &verdict, plan, approval),
+    }
+}
+
+/// Journals the plan when it is a new one.
+fn show(turn: &mut Turn, plan: &Plan) {
+    let hash = plan.hash();
+    let Phase::Preparing { shown, .. } = &mut turn.case.phase else { return };
+    if shown.as_ref() == Some(&hash) {
+        return;
+    }
+    *shown = Some(hash.clone());
+    let (moves, ha) = (plan.moves.len(), plan.ha.len());
+    turn.note(Noted::Planned { moves, ha, stays: plan.stays.len(), hash });
+    for wait in &plan.warnings {
+        turn.note(Noted::Warned { wait: wait.clone() });
+    }
+    let observe =
+        turn.view.policy(&turn.case).is_ok_and(|policy| turn.view.rules.mode_of(policy) == Mode::Observe);
+    if observe {
+        turn.note(Noted::WouldDrain { moves, ha });
+    }
+}
+
+/// The approval of this very plan. One of another plan is void, and said to be.
+fn approval(turn: &mut Turn, plan: &Plan) -> Option<Approval> {
+    let now = turn.view.now;
+    if let Origin::Person { by, yes: true, .. } = &turn.case.origin {
+        return Some(Approval { by: by.clone(), at: now, hash: plan.hash() });
+    }
+    let Phase::Preparing { approval, .. } = &mut turn.case.phase else { return None };
+    let given = approval.clone()?;
+    if given.hash == plan.hash() {
+        return Some(given);
+    }
+    *approval = None;
+    turn.note(Noted::ApprovalVoid { hash: given.hash });
+    None
+}
+
+fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approval>) -> Result<Phase, Wait> {
+    let hash = plan.hash();
+    let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;
+    let node = turn.case.node.clone();
+    turn.note(Noted::DrainBegins { node });
+    Ok(Phase::Draining { since: turn.view.now, clearance, empty: None })
+}

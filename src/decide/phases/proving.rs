@@ -1,0 +1,189 @@
+//! "Done" is a claim; here it is held against the world. Everything stays as it is until all checks were good for the
+//! whole soak. The absence of alarms is necessary and never enough.
+
+use std::time::Duration;
+
+use crate::decide::effects::{hold_maintenance, hold_noout};
+use crate::decide::turn::Turn;
+use crate::model::case::{Ending, Phase};
+use crate::model::note::Noted;
+use crate::model::rules::{Policy, ProofCheck};
+use crate::model::time::{Time, after, age};
+use crate::model::wait::Wait;
+use crate::model::wait_text::list;
+
+/// After a cancellation nothing was repaired, so nothing is soaked but the machine's own return.
+const SOAK_CANCELLED_MAX: Duration = Duration::from_secs(300);
+/// A clock further off than this upsets corosync and Ceph's monitors.
+const CLOCK_OFF_MAX_SECS: i64 = 5;
+/// Services without which a member is none.
+const SERVICES: [&str; 5] = ["corosync", "pve-cluster", "pvedaemon", "pveproxy", "pvestatd"];
+
+pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    let node = turn.case.node.clone();
+    if !turn.view.cluster()?.online(&node) {
+        return broken(turn, Wait::NodeNotBack);
+    }
+    if turn.case.owed.maintenance.is_some() {
+        hold_maintenance(turn)?;
+    }
+    if turn.case.owed.noout.is_some() && !turn.case.heal {
+        hold_noout(turn)?;
+    }
+    let policy = turn.view.policy(&turn.case)?;
+    let Phase::Proving { cancelled, good_since, .. } = &turn.case.phase else {
+        return Err(Wait::NodeNotBack);
+    };
+    let (cancelled, good_since) = (cancelled.clone(), *good_since);
+    for check in &policy.prove.checks {
+        let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
+        if cancelled.is_some() && about_the_part {
+            continue;
+        }
+        if let Err(why) = passes(*check, turn, policy) {
+            return not_good(turn, *check, why);
+        }
+    }
+    let soak = match &cancelled {
+        Some(_) => policy.prove.soak.0.min(SOAK_CANCELLED_MAX),
+        None => policy.prove.soak.0,
+    };
+    let period = crate::model::time::Period(soak);
+    let Some(since) = good_since else {
+        turn.note(Noted::ProofBegins { soak: period });
+        remember(turn, Some(turn.view.now));
+        return Err(Wait::Soaking { until: after(turn.view.now, soak) });
+    };
+    if age(turn.view.now, since) < soak {
+        return Err(Wait::Soaking { until: after(since, soak) });
+    }
+    turn.note(Noted::Proved { soak: period });
+    let why = match cancelled {
+        Some(c) => Ending::Aborted { by: c.by, reason: c.reason },
+        None => Ending::Returned,
+    };
+    Ok(give_back(turn, why))
+}
+
+fn give_back(turn: &mut Turn, why: Ending) -> Phase {
+    let handover = match &turn.case.phase {
+        Phase::Proving { handover, .. } => Some(handover.clone()),
+        _ => None,
+    };
+    turn.note(Noted::ReturnBegins { why: why.clone() });
+    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover }
+}
+
+fn remember(turn: &mut Turn, since: Option<Time>) {
+    if let Phase::Proving { good_since, .. } = &mut turn.case.phase {
+        *good_since = since;
+    }
+}
+
+/// The soak starts anew.
+fn broken(turn: &mut Turn, wait: Wait) -> Result<Phase, Wait> {
+    remember(turn, None);
+    Err(wait)
+}
+
+/// A part that is seen to be bad after it was good, or that never becomes good, goes back to the technician.
+fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, Wait> {
+    let now = turn.view.now;
+    let Phase::Proving { good_since, claim, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
+    let relapsed = good_since.is_some() && why.seen_bad;
+    let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0 && why.seen_bad;
+    let wait = Wait::Unproved { check, why: why.text.clone() };
+    if !(relapsed || patience_over) {
+        return broken(turn, wait);
+    }
+    turn.note(Noted::ProofBroken { check, why: why.text.clone() });
+    back_to_the_technician(turn, &wait).ok_or(wait)
+}
+
+/// Reopens the work order in a new round.
+pub(super) fn back_to_the_technician(turn: &mut Turn, why: &Wait) -> Option<Phase> {
+    let handover = match &turn.case.phase {
+        Phase::Proving { handover, .. } => handover.clone(),
+        Phase::GivingBack { handover: Some(handover), .. } => handover.clone(),
+        _ => return None,
+    };
+    if let Some(order) = &mut turn.case.owed.work_order {
+        order.round += 1;
+        let round = order.round;
+        turn.note(Noted::WorkOrderReopened { round, why: why.to_string() });
+    }
+    Some(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled: None })
+}
+
+/// Why a check does not pass; `seen_bad`: it was read and is bad, as opposed to not being readable yet.
+struct Unproved {
+    text: String,
+    seen_bad: bool,
+}
+
+impl From<Wait> for Unproved {
+    fn from(wait: Wait) -> Self {
+        Self { text: wait.to_string(), seen_bad: false }
+    }
+}
+
+fn bad(text: String) -> Unproved {
+    Unproved { text, seen_bad: true }
+}
+
+fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unproved> {
+    let (view, case) = (turn.view, &turn.case);
+    match check {
+        ProofCheck::AlertsClear => {
+            if let Some(fault) = view.faults()?.iter().find(|f| f.key.node == case.node && f.fires()) {
+                return Err(bad(format!("{} still fires", fault.key)));
+            }
+        }
+        ProofCheck::SensorsOk => {
+            for key in &case.faults {
+                if policy.sensor.is_none() {
+                    return Err(bad(format!("policy {} names no sensor", policy.name)));
+                }
+                let reading = view.sensor(key)?;
+                if !reading.good {
+                    return Err(bad(format!("{key}: {}", reading.text)));
+                }
+            }
+        }
+        ProofCheck::NodeServices => {
+            let services = &view.node(&case.node)?.services;
+            let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();
+            if !down.is_empty() {
+                return Err(Unproved { text: format!("{} not running", list(down)), seen_bad: false });
+            }
+        }
+        ProofCheck::TimeSync => {
+            let ahead = view.node(&case.node)?.clock_ahead;
+            if ahead.abs() > CLOCK_OFF_MAX_SECS {
+                return Err(bad(format!("the node's clock is {ahead} s ahead of ours")));
+            }
+        }
+        ProofCheck::OsdsUp => osds_up(turn)?,
+        ProofCheck::PgsClean => {
+            if view.has_ceph() {
+                let unclean = view.ceph()?.unclean_pgs();
+                if !unclean.is_empty() {
+                    let text = list(unclean.iter().map(|(state, n)| format!("{n} {state}")));
+                    return Err(Unproved { text, seen_bad: false });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn osds_up(turn: &Turn) -> Result<(), Unproved> {
+    let Some(host) = turn.view.host(&turn.case.node)? else { return Ok(()) };
+    let down: Vec<_> =
+        turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();
+    if down.is_empty() {
+        Ok(())
+    } else {
+        Err(Unproved { text: format!("OSDs {} are not up and in", list(down)), seen_bad: false })
+    }
+}

@@ -1,0 +1,36 @@
+//! The node died with guests aboard. There is nothing to migrate, and nothing new is taken: noout on a dead node keeps
+//! Ceph from healing. HA and people bring the guests back; then it is the technician's.
+
+use crate::decide::effects::{give_noout_back, open_work_order};
+use crate::decide::emptiness;
+use crate::decide::turn::Turn;
+use crate::model::case::{Handover, Phase};
+use crate::model::note::Noted;
+use crate::model::wait::Wait;
+
+pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    let node = turn.case.node.clone();
+    let cluster = turn.view.cluster()?;
+    let order = open_work_order(turn);
+    if turn.case.heal {
+        give_noout_back(turn)?;
+    }
+    if cluster.online(&node) {
+        // It came back by itself, and it is still sick. Judged anew; what is held stays held meanwhile.
+        turn.note(Noted::NodeBack { node });
+        return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
+    }
+    order?;
+    let aboard = emptiness::aboard(cluster, &node);
+    if aboard.is_empty() {
+        turn.note(Noted::HandedOver { node });
+        let died = turn.case.phase.since();
+        return Ok(Phase::HandedOver {
+            since: turn.view.now,
+            handover: Handover::Died { at: died },
+            claim: None,
+            cancelled: None,
+        });
+    }
+    Err(Wait::StrandedGuests { guests: aboard.into_iter().collect() })
+}

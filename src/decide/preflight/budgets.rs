@@ -1,0 +1,86 @@
+//! How much is out already, whoever caused it? Counted on what is seen. Budgets stop starting, never giving back.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Found, Question};
+use crate::model::ids::NodeName;
+use crate::model::observed::HaNodeState;
+use crate::model::time::{Time, age};
+use crate::model::verdict::{Check, CheckName};
+use crate::model::wait::Wait;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) fn check(q: &Question) -> Check {
+    q.answer(CheckName::Budgets, &q.view.seen.pve.first, find(q))
+}
+
+fn find(q: &Question) -> Result<Found, Wait> {
+    let budgets = &q.view.rules.budgets;
+    let out = out(q)?;
+    let today = drains_today(q);
+    let alarming = alarming(q)?;
+    let mut found = Found::new(format!(
+        "{} nodes out, {today} drains in 24 hours, {} nodes alarming",
+        out.len(),
+        alarming.len()
+    ));
+    if u32::try_from(out.len()).unwrap_or(u32::MAX) >= budgets.nodes_out_max {
+        found.block(Wait::NodesOut { out: out.iter().cloned().collect(), max: budgets.nodes_out_max });
+    }
+    if let Some(domain) = budgets.domains.get(q.node)
+        && let Some(same) = out.iter().find(|node| budgets.domains.get(*node) == Some(domain))
+    {
+        found.block(Wait::DomainOut { domain: domain.clone(), out: same.clone() });
+    }
+    if today >= budgets.drains_per_day_max {
+        found.block(Wait::DrainsToday { count: today, max: budgets.drains_per_day_max });
+    }
+    if u32::try_from(alarming.len()).unwrap_or(u32::MAX) > budgets.nodes_alarming_max {
+        found.block(Wait::ManyAlarm { nodes: alarming, max: budgets.nodes_alarming_max });
+    }
+    Ok(found)
+}
+
+/// Other nodes that are offline, fenced, in maintenance, flagged noout, with OSDs down, or held by a case of ours.
+fn out(q: &Question) -> Result<BTreeSet<NodeName>, Wait> {
+    let view = q.view;
+    let mut out: BTreeSet<NodeName> = view.held_by_others(q.node).into_iter().cloned().collect();
+    out.extend(view.cluster()?.nodes.iter().filter(|(_, row)| !row.online).map(|(name, _)| name.clone()));
+    let ha = view.ha()?;
+    let away = |state: HaNodeState| !matches!(state, HaNodeState::Online | HaNodeState::Unknown);
+    out.extend(
+        ha.nodes
+            .iter()
+            .filter(|(_, n)| n.maintenance_requested || away(n.state))
+            .map(|(name, _)| name.clone()),
+    );
+    if view.has_ceph() {
+        let ceph = view.ceph()?;
+        let sick = |host: &crate::model::ids::HostName| {
+            ceph.host_flags.get(host).is_some_and(|flags| !flags.is_empty())
+                || ceph.osds_of(host).any(|(_, osd)| !osd.up)
+        };
+        out.extend(ceph.hosts.iter().filter(|(_, host)| sick(host)).map(|(name, _)| name.clone()));
+    }
+    out.remove(q.node);
+    Ok(out)
+}
+
+fn drains_today(q: &Question) -> u32 {
+    let recent = |at: Time| age(q.view.now, at) < DAY;
+    let closed = q.view.state.past.iter().filter_map(|past| past.drained_at).filter(|at| recent(*at)).count();
+    let open = q
+        .view
+        .state
+        .cases
+        .iter()
+        .filter(|c| Some(c.id) != q.case.map(|c| c.id) && c.holds_the_node())
+        .count();
+    u32::try_from(closed + open).unwrap_or(u32::MAX)
+}
+
+fn alarming(q: &Question) -> Result<BTreeSet<NodeName>, Wait> {
+    Ok(q.view.faults()?.iter().filter(|fault| fault.fires()).map(|fault| fault.key.node.clone()).collect())
+}

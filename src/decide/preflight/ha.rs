@@ -1,0 +1,82 @@
+//! Is HA awake, can pitlane tell it to stay off the node, and does it have a place for each of its guests?
+
+use super::{Found, Question};
+use crate::model::observed::HaNodeState;
+use crate::model::rules::HandSetup;
+use crate::model::time::age;
+use crate::model::verdict::{Check, CheckName};
+use crate::model::wait::{Source, Wait};
+
+/// Proxmox itself calls a manager with an older timestamp dead.
+const DEAD_AFTER_SECS: u64 = 30;
+
+pub(super) fn check(q: &Question) -> Check {
+    if q.view.ha().is_ok_and(|ha| !ha.in_use()) {
+        return q.not_applicable(CheckName::Ha, "HA manages no guest");
+    }
+    q.answer(CheckName::Ha, &q.view.seen.pve.ha, find(q))
+}
+
+fn find(q: &Question) -> Result<Found, Wait> {
+    let ha = q.view.ha()?;
+    let mut found = Found::new(format!("{} guests managed", ha.services.len()));
+    if !ha.armed {
+        found.block(Wait::HaDisarmed);
+    }
+    let dead = |at: Option<crate::model::time::Time>| {
+        at.is_none_or(|at| age(q.view.now, at).as_secs() > DEAD_AFTER_SECS)
+    };
+    if dead(ha.crm_at) {
+        found.block(Wait::HaDead { who: "HA's manager (CRM)".to_owned() });
+    }
+    for (node, state) in ha.nodes.iter().filter(|(_, n)| n.state == HaNodeState::Online && dead(n.lrm_at)) {
+        // A node that never ran an HA guest has a sleeping LRM without a timestamp; that is no fault.
+        if state.lrm_at.is_some() {
+            found.block(Wait::HaDead { who: format!("HA's worker (LRM) of {node}") });
+        }
+    }
+    match q.view.rules.hand {
+        HandSetup::Absent => {
+            found.block(Wait::NoHand {
+                what: "keep HA from filling the node again (HA maintenance)".to_owned(),
+            });
+        }
+        HandSetup::Installed => {
+            let hand = q.view.fresh(Source::Hand, &q.view.seen.hand)?;
+            if !hand.quorate {
+                found.block(Wait::NoQuorum { member: hand.member.clone() });
+            }
+        }
+    }
+    for (rule, text) in &q.view.ha_rules()?.broken {
+        found.warn(Wait::HaRuleBroken { rule: rule.clone(), text: text.clone() });
+    }
+    Ok(found)
+}
+
+/// Every HA guest on the node has somewhere to go, found before the drain: HA itself would say nothing and do nothing.
+pub(super) fn candidates(q: &Question) -> Check {
+    let name = CheckName::HaCandidates;
+    match q.view.ha() {
+        Ok(ha) if !ha.services.values().any(|service| &service.node == q.node) => {
+            q.not_applicable(name, "no HA guest on the node")
+        }
+        _ => q.answer(name, &q.view.seen.pve.ha_rules, find_candidates(q)),
+    }
+}
+
+fn find_candidates(q: &Question) -> Result<Found, Wait> {
+    let planned = q.planned()?;
+    let mut found = Found::new(format!("{} HA guests, each with a place", planned.plan.ha.len()));
+    for stuck in &planned.stuck {
+        if matches!(stuck, Wait::HaNoCandidate { .. }) {
+            found.block(stuck.clone());
+        }
+    }
+    for (guest, service) in q.view.ha()?.services.iter().filter(|(_, s)| &s.node == q.node) {
+        if matches!(service.state.as_str(), "error" | "fence" | "recovery") {
+            found.block(Wait::HaGuestInError { guest: *guest, state: service.state.clone() });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,29 @@
+//! May our token see and do what the drain needs? Missing rights make lists shorter in silence, and a short list
+//! looks like an empty node.
+
+use super::{Found, Question};
+use crate::model::verdict::{Check, CheckName};
+use crate::model::wait::{Source, Wait};
+
+/// Privilege and path, as Proxmox names them. Guests are checked at `/vms`, where the role is given.
+const NEEDED: [(&str, &str); 4] =
+    [("Sys.Audit", "/"), ("Sys.Audit", "/nodes"), ("VM.Audit", "/vms"), ("VM.Migrate", "/vms")];
+
+pub(super) fn check(q: &Question) -> Check {
+    q.answer(CheckName::Privileges, &q.view.seen.pve.privileges, find(q))
+}
+
+fn find(q: &Question) -> Result<Found, Wait> {
+    let privileges = q.view.fresh(Source::Privileges, &q.view.seen.pve.privileges)?;
+    let mut needed = NEEDED.to_vec();
+    if q.planned().is_ok_and(|p| !p.plan.stops.is_empty()) {
+        needed.push(("VM.PowerMgmt", "/vms"));
+    }
+    let mut found = Found::new(format!("{} of the token's rights looked at", needed.len()));
+    for (privilege, path) in needed {
+        if !privileges.allows(privilege, path) {
+            found.block(Wait::MissingPrivilege { privilege: privilege.to_owned(), path: path.to_owned() });
+        }
+    }
+    Ok(found)
+}

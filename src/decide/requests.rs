@@ -1,0 +1,228 @@
+//! What people asked for. Every request is answered: done, or refused with what to do instead.
+
+use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Origin, Phase};
+use crate::model::ids::{CaseId, NodeName, PolicyName};
+use crate::model::note::{Note, Noted};
+use crate::model::owed::Owed;
+use crate::model::request::{Ask, Reply, Request};
+use crate::model::state::{Decision, Pause};
+
+use super::turn::Turn;
+use super::view::View;
+
+/// The policy of drains that a person asks for.
+const MANUAL: &str = "manual";
+
+/// Applies one request to the cases at hand.
+pub(super) fn apply<'a>(
+    request: &Request,
+    turns: &mut Vec<Turn<'a>>,
+    next_case: &mut u64,
+    view: &'a View<'a>,
+    out: &mut Decision,
+) {
+    let reply = match &request.ask {
+        Ask::Drain { node, reason, yes } => drain(request, node, reason, *yes, turns, next_case, view),
+        Ask::Pause { reason } => {
+            let pause = Pause { by: request.by.clone(), at: request.at, reason: reason.clone() };
+            out.pause = Some(Some(pause));
+            out.notes.push(about_us(view, Noted::Paused { by: request.by.clone(), reason: reason.clone() }));
+            Ok(None)
+        }
+        Ask::Resume => {
+            out.pause = Some(None);
+            out.notes.push(about_us(view, Noted::Resumed { by: request.by.clone() }));
+            Ok(None)
+        }
+        Ask::Approve { case, .. }
+        | Ask::Abort { case, .. }
+        | Ask::Done { case, .. }
+        | Ask::Note { case, .. }
+        | Ask::Retire { case, .. }
+        | Ask::Heal { case } => match turns.iter_mut().find(|turn| turn.case.id == *case) {
+            Some(turn) => on_case(request, turn).map(|()| Some(*case)),
+            None => Err(format!("there is no open case {case}; pitlane cases lists them")),
+        },
+    };
+    let reply = match reply {
+        Ok(case) => Reply::Accepted { case },
+        Err(why) => {
+            let known = match &request.ask {
+                Ask::Approve { case, .. } | Ask::Abort { case, .. } | Ask::Done { case, .. } => Some(*case),
+                _ => None,
+            };
+            let case = known.filter(|id| turns.iter().any(|turn| turn.case.id == *id));
+            let what = Noted::Refused { by: request.by.clone(), why: why.clone() };
+            out.notes.push(Note { at: view.now, case, what });
+            Reply::Refused { why }
+        }
+    };
+    out.replies.insert(request.id.clone(), reply);
+}
+
+fn about_us(view: &View, what: Noted) -> Note {
+    Note { at: view.now, case: None, what }
+}
+
+fn drain<'a>(
+    request: &Request,
+    node: &NodeName,
+    reason: &str,
+    yes: bool,
+    turns: &mut Vec<Turn<'a>>,
+    next_case: &mut u64,
+    view: &'a View<'a>,
+) -> Result<Option<CaseId>, String> {
+    let cluster = view.cluster().map_err(|wait| format!("{wait}; try again when the cluster can be seen"))?;
+    if !cluster.nodes.contains_key(node) {
+        let members = crate::model::wait_text::list(cluster.nodes.keys());
+        return Err(format!("{node} is not a member of the cluster; members are {members}"));
+    }
+    let origin = Origin::Person { by: request.by.clone(), reason: reason.to_owned(), yes };
+    let opened =
+        Noted::PersonOpened { node: node.clone(), by: request.by.clone(), reason: reason.to_owned() };
+    let preparing = Phase::Preparing { since: view.now, approval: None, shown: None };
+    if let Some(turn) = turns.iter_mut().find(|turn| &turn.case.node == node) {
+        let id = turn.case.id;
+        return match turn.case.phase {
+            Phase::Confirming { .. } | Phase::Preparing { .. } => {
+                // The alarm's case goes on as the person's; its faults stay with it.
+                turn.case.origin = origin;
+                if matches!(turn.case.phase, Phase::Confirming { .. }) {
+                    turn.case.phase = preparing;
+                }
+                turn.note(opened);
+                Ok(Some(id))
+            }
+            _ => Err(format!("case {id} has {node} already; pitlane show {id} tells how far it is")),
+        };
+    }
+    let policy = PolicyName::from(MANUAL);
+    if view.rules.policy(&policy).is_none() {
+        return Err("there is no policy manual; put policies/manual.yaml back".to_owned());
+    }
+    let id = CaseId(*next_case);
+    *next_case += 1;
+    let mut turn = Turn::new(view, new_case(id, node, policy, origin, preparing, view));
+    turn.note(opened);
+    turns.push(turn);
+    Ok(Some(id))
+}
+
+fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
+    let (by, at) = (request.by.clone(), request.at);
+    let id = turn.case.id;
+    match &request.ask {
+        Ask::Approve { hash, .. } => approve(turn, Approval { by, at, hash: hash.clone() }),
+        Ask::Abort { reason, .. } => abort(turn, Cancelled { by, at, reason: reason.clone() }),
+        Ask::Done { note, hands_off, .. } => match &mut turn.case.phase {
+            Phase::HandedOver { claim, cancelled, .. } if *hands_off == cancelled.is_some() => {
+                *claim = Some(Claim { by: by.clone(), at, note: note.clone() });
+                turn.note(Noted::ClaimedDone { by, note: note.clone() });
+                Ok(())
+            }
+            Phase::HandedOver { cancelled: Some(_), .. } => Err(format!(
+                "case {id} was called off; pitlane done {id} --hands-off says that nobody works on it"
+            )),
+            Phase::HandedOver { .. } => {
+                Err(format!("case {id} was not called off; pitlane done {id} without --hands-off"))
+            }
+            phase => Err(format!("case {id} is {}; there is nothing with a technician", phase.name())),
+        },
+        Ask::Note { text, .. } => {
+            turn.note(Noted::Remark { by, text: text.clone() });
+            Ok(())
+        }
+        Ask::Retire { reason, .. } => match turn.case.phase {
+            Phase::HandedOver { .. } | Phase::Stranded { .. } | Phase::Proving { .. } => {
+                let why = Ending::Retired { by, reason: reason.clone() };
+                turn.note(Noted::ReturnBegins { why: why.clone() });
+                turn.case.phase =
+                    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover: None };
+                Ok(())
+            }
+            _ => Err(format!(
+                "case {id} is {}; only a node that is out can be retired",
+                turn.case.phase.name()
+            )),
+        },
+        Ask::Heal { .. } if turn.case.owed.noout.is_some() => {
+            turn.case.heal = true;
+            Ok(())
+        }
+        Ask::Heal { .. } => Err(format!("case {id} holds no noout; Ceph is free to heal")),
+        Ask::Drain { .. } | Ask::Pause { .. } | Ask::Resume => Ok(()),
+    }
+}
+
+fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
+    let id = turn.case.id;
+    match &mut turn.case.phase {
+        Phase::Preparing { approval, shown: Some(shown), .. } => {
+            if !shown.0.starts_with(&given.hash.0) || given.hash.0.len() < 8 {
+                return Err(format!(
+                    "the plan of case {id} is now {}; read it and approve that one",
+                    shown.short()
+                ));
+            }
+            let hash = shown.clone();
+            *approval = Some(Approval { hash: hash.clone(), ..given.clone() });
+            turn.note(Noted::Approved { by: given.by, hash });
+            Ok(())
+        }
+        Phase::Preparing { .. } => {
+            Err(format!("case {id} has no plan to approve yet; pitlane show {id} says why"))
+        }
+        phase => Err(format!("case {id} is {}; there is nothing to approve", phase.name())),
+    }
+}
+
+/// Before the hand-over everything goes straight back. After it, guests wait until nobody works on the machine.
+fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
+    let id = turn.case.id;
+    let ending = Ending::Aborted { by: cancel.by.clone(), reason: cancel.reason.clone() };
+    match &mut turn.case.phase {
+        Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Draining { .. } => {
+            turn.note(Noted::ReturnBegins { why: ending.clone() });
+            turn.case.phase =
+                Phase::GivingBack { since: turn.view.now, why: ending, clean_since: None, handover: None };
+            Ok(())
+        }
+        Phase::HandedOver { cancelled, .. } | Phase::Proving { cancelled, .. } => {
+            *cancelled = Some(cancel.clone());
+            turn.note(Noted::Cancelled { by: cancel.by, reason: cancel.reason });
+            Ok(())
+        }
+        Phase::Stranded { .. } => {
+            Err(format!("the node of case {id} died; pitlane retire {id}, or bring it back"))
+        }
+        Phase::GivingBack { .. } | Phase::Closed { .. } => {
+            Err(format!("case {id} is giving everything back already"))
+        }
+    }
+}
+
+/// A case as it begins.
+pub(super) fn new_case(
+    id: CaseId,
+    node: &NodeName,
+    policy: PolicyName,
+    origin: Origin,
+    phase: Phase,
+    view: &View,
+) -> Case {
+    Case {
+        id,
+        node: node.clone(),
+        policy,
+        origin,
+        opened_at: view.now,
+        faults: Default::default(),
+        phase,
+        owed: Owed::default(),
+        wait: None,
+        overran: false,
+        heal: false,
+        revision: 0,
+    }
+}

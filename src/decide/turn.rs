@@ -1,0 +1,87 @@
+//! One case in one turn: what changes, what is noted, what is to be done. The pen with which phases write.
+
+use std::time::Duration;
+
+use crate::model::case::Case;
+use crate::model::note::{Note, Noted};
+use crate::model::step::{Action, Outcome, Step, StepId};
+use crate::model::time::{after, age};
+use crate::model::wait::Wait;
+
+use super::view::View;
+
+/// A failed effect is tried again after this, doubled each time …
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+/// … up to this.
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+pub(super) struct Turn<'a> {
+    pub view: &'a View<'a>,
+    pub case: Case,
+    pub notes: Vec<Note>,
+    pub steps: Vec<Step>,
+}
+
+impl<'a> Turn<'a> {
+    pub fn new(view: &'a View<'a>, case: Case) -> Self {
+        Self { view, case, notes: Vec::new(), steps: Vec::new() }
+    }
+
+    pub fn note(&mut self, what: Noted) {
+        self.notes.push(Note { at: self.view.now, case: Some(self.case.id), what });
+    }
+
+    /// Plans a step, unless it was done or tried a moment ago. `settle`: how long its effect takes to show.
+    pub fn step(&mut self, subject: &str, action: Action, settle: Duration) {
+        let id = StepId::new(self.case.id, subject);
+        if self.due(&id, settle) {
+            let not_after = after(self.view.now, self.view.rules.limits.step_for.0);
+            self.steps.push(Step { id, case: self.case.id, node: self.case.node.clone(), action, not_after });
+        }
+    }
+
+    fn due(&self, id: &StepId, settle: Duration) -> bool {
+        let Some(last) = self.view.state.ledger.get(id) else { return true };
+        let passed = age(self.view.now, last.at);
+        match &last.outcome {
+            // Whether it happened is not known. Both ways it may be done again: look first, then repeat.
+            Outcome::Owed | Outcome::Expired => true,
+            Outcome::Done { .. } => passed >= settle,
+            Outcome::Failed { .. } => {
+                passed
+                    >= RETRY_FIRST
+                        .saturating_mul(2_u32.saturating_pow(last.tries.saturating_sub(1)))
+                        .min(RETRY_MAX)
+            }
+        }
+    }
+
+    /// What became of a step that is said once. `None`: not yet known to have happened.
+    pub fn said(&self, subject: &str) -> Option<&'a Outcome> {
+        let attempt = self.view.state.ledger.get(&StepId::new(self.case.id, subject))?;
+        matches!(attempt.outcome, Outcome::Done { .. }).then_some(&attempt.outcome)
+    }
+
+    /// The last try of a step failed: its words, for the status line.
+    pub fn failing(&self, subject: &str) -> Option<Wait> {
+        let attempt = self.view.state.ledger.get(&StepId::new(self.case.id, subject))?;
+        match &attempt.outcome {
+            Outcome::Failed { trouble } => {
+                Some(Wait::EffectFails { effect: subject.to_owned(), error: trouble.to_string() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Remembers what stands in the way; journals it when it is a new thing.
+    pub fn waits(&mut self, wait: Wait) {
+        let known = self.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
+        if !known && !wait.quiet() {
+            self.note(Noted::Waits { wait: wait.clone() });
+        }
+        // The words may hold readings; keep the first ones while the subject is the same, or each turn would be a commit.
+        if !known {
+            self.case.wait = Some(wait);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What a decision may look at: the state, one look, the rules, and the instant that the look ended.
+//!
+//! Every accessor refuses what is unknown, stale or told by a member without quorum; whoever asks gets a [`Wait`].
+
+use std::collections::BTreeSet;
+
+use crate::model::case::Case;
+use crate::model::fault::{Fault, FaultKey, Unplaced};
+use crate::model::ids::{GuestId, HostName, NodeName};
+use crate::model::observed::{
+    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
+};
+use crate::model::rules::{CephSetup, Policy, Rules};
+use crate::model::seen::{Blind, Seen};
+use crate::model::state::State;
+use crate::model::time::Time;
+use crate::model::wait::{Source, Wait};
+
+use super::faults;
+
+/// The world as one decision sees it.
+pub struct View<'a> {
+    pub state: &'a State,
+    pub seen: &'a Observed,
+    pub rules: &'a Rules,
+    pub now: Time,
+    /// What is broken. Unknown while the members are: an alert names a node only if somebody can say who is a member.
+    faults: Result<Vec<Fault>, Wait>,
+    pub unplaced: Vec<Unplaced>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(state: &'a State, seen: &'a Observed, rules: &'a Rules) -> Self {
+        let mut view =
+            Self { state, seen, rules, now: seen.at, faults: Ok(Vec::new()), unplaced: Vec::new() };
+        match view.cluster() {
+            Ok(opinion) => {
+                let (faults, unplaced) = faults::derive(seen, opinion, rules, &state.past);
+                view.faults = Ok(faults);
+                view.unplaced = unplaced;
+            }
+            Err(wait) => view.faults = Err(wait),
+        }
+        view
+    }
+
+    pub fn fresh<T>(&self, source: Source, seen: &'a Seen<T>) -> Result<&'a T, Wait> {
+        seen.fresh(self.now, self.rules.limits.fresh_for.0).map_err(|why| Wait::CannotSee { source, why })
+    }
+
+    /// What the first member says. Only with quorum: without it a member answers old data.
+    pub fn cluster(&self) -> Result<&'a Opinion, Wait> {
+        quorate(self.fresh(Source::Cluster, &self.seen.pve.first)?)
+    }
+
+    /// What a second member says; `None` where fewer than two members beside `without` are online.
+    pub fn second(&self, without: &NodeName) -> Result<Option<&'a Opinion>, Wait> {
+        let others =
+            self.cluster()?.nodes.iter().filter(|(name, row)| row.online && *name != without).count();
+        if others < 2 {
+            return Ok(None);
+        }
+        quorate(self.fresh(Source::SecondMember, &self.seen.pve.second)?).map(Some)
+    }
+
+    pub fn ha(&self) -> Result<&'a HaView, Wait> {
+        self.fresh(Source::Ha, &self.seen.pve.ha)
+    }
+
+    pub fn ha_rules(&self) -> Result<&'a HaRules, Wait> {
+        self.fresh(Source::HaRules, &self.seen.pve.ha_rules)
+    }
+
+    pub fn node(&self, node: &NodeName) -> Result<&'a NodeDetail, Wait> {
+        match self.seen.pve.nodes.get(node) {
+            Some(seen) => self.fresh(Source::Node, seen),
+            None => Err(not_asked(Source::Node)),
+        }
+    }
+
+    pub fn guest(&self, guest: GuestId) -> Result<&'a GuestDetail, Wait> {
+        match self.seen.pve.guests.get(&guest) {
+            Some(seen) => self.fresh(Source::Guest, seen),
+            None => Err(not_asked(Source::Guest)),
+        }
+    }
+
+    pub fn has_ceph(&self) -> bool {
+        self.rules.ceph == CephSetup::Hyperconverged
+    }
+
+    /// What Ceph shows, if its monitors have quorum: without it everything it shows may be old.
+    pub fn ceph(&self) -> Result<&'a CephView, Wait> {
+        let ceph = self.fresh(Source::Ceph, &self.seen.ceph)?;
+        if ceph.quorate() {
+            Ok(ceph)
+        } else {
+            Err(Wait::CephNoQuorum { have: ceph.quorum.len(), monitors: ceph.monitors.len() })
+        }
+    }
+
+    /// The node's CRUSH host; `None` for a node that carries no OSD, or without Ceph.
+    pub fn host(&self, node: &NodeName) -> Result<Option<&'a HostName>, Wait> {
+        if !self.has_ceph() {
+            return Ok(None);
+        }
+        Ok(self.ceph()?.hosts.get(node))
+    }
+
+    pub fn ok_to_stop(&self, host: &HostName) -> Result<&'a OkToStop, Wait> {
+        match self.seen.ok_to_stop.get(host) {
+            Some(seen) => self.fresh(Source::OkToStop, seen),
+            None => Err(not_asked(Source::OkToStop)),
+        }
+    }
+
+    pub fn sensor(&self, fault: &FaultKey) -> Result<&'a Reading, Wait> {
+        match self.seen.sensors.get(fault) {
+            Some(seen) => self.fresh(Source::Sensor, seen),
+            None => Err(not_asked(Source::Sensor)),
+        }
+    }
+
+    pub fn faults(&self) -> Result<&[Fault], Wait> {
+        self.faults.as_deref().map_err(Wait::clone)
+    }
+
+    pub fn fault(&self, key: &FaultKey) -> Result<Option<&Fault>, Wait> {
+        Ok(self.faults()?.iter().find(|fault| &fault.key == key))
+    }
+
+    pub fn policy(&self, case: &Case) -> Result<&'a Policy, Wait> {
+        self.rules.policy(&case.policy).ok_or_else(|| Wait::PolicyGone { policy: case.policy.clone() })
+    }
+
+    /// Nodes that are out or going out because of another case of ours.
+    pub fn held_by_others(&self, node: &NodeName) -> BTreeSet<&'a NodeName> {
+        self.state.cases.iter().filter(|c| &c.node != node && c.holds_the_node()).map(|c| &c.node).collect()
+    }
+
+    /// Who pulled the kill switch, if it is pulled.
+    pub fn paused(&self) -> Option<String> {
+        if self.seen.kill_file {
+            return Some("the kill file".to_owned());
+        }
+        self.state.paused.as_ref().map(|pause| pause.by.to_string())
+    }
+}
+
+fn quorate(opinion: &Opinion) -> Result<&Opinion, Wait> {
+    if opinion.quorate { Ok(opinion) } else { Err(Wait::NoQuorum { member: opinion.member.clone() }) }
+}
+
+fn not_asked(source: Source) -> Wait {
+    Wait::CannotSee { source, why: Blind::NotAsked }
+}

@@ -1,0 +1,33 @@
+//! What the next look must bring: cheap readings always, the deep ones only for nodes with a case.
+
+use crate::model::case::Phase;
+use crate::model::observed::Wish;
+use crate::model::owed::Whereabouts;
+use crate::model::state::State;
+
+/// From what is remembered alone: the look has not happened yet.
+pub fn wish(state: &State) -> Wish {
+    let mut wish = Wish::default();
+    for case in &state.cases {
+        if matches!(case.phase, Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Proving { .. }) {
+            wish.faults.extend(case.faults.iter().cloned());
+        }
+        if !matches!(case.phase, Phase::Confirming { .. } | Phase::Closed { .. }) {
+            wish.nodes.insert(case.node.clone());
+            wish.avoid.insert(case.node.clone());
+        }
+        if case.owed.work_order.is_some() {
+            wish.work_orders.insert(case.id);
+        }
+        for (id, debt) in case.owed.away() {
+            wish.guests.insert(id);
+            // Going home, a guest's migration runs on the node where it is now.
+            if let Phase::GivingBack { .. } = &case.phase
+                && let Whereabouts::Away { node } | Whereabouts::Returning { from: node, .. } = &debt.at
+            {
+                wish.nodes.insert(node.clone());
+            }
+        }
+    }
+    wish
+}

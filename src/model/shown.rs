@@ -1,0 +1,247 @@
+//! What the faces show: the last turn as it was, and the answers of the operators' API.
+//!
+//! Never an input to a decision. Everything here is a copy, and says when it was true.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::case::{Case, PhaseName};
+use super::fault::{Fault, Unplaced};
+use super::give_back;
+use super::ids::{CaseId, NodeName, RequestId};
+use super::note::Note;
+use super::observed::Observed;
+use super::owed::Owed;
+use super::plan::Plan;
+use super::request::Reply;
+use super::rules::{Mode, Rules};
+use super::state::{Pause, Show, State};
+use super::time::{Period, Time, age};
+use super::verdict::Verdict;
+
+/// A judgement older than this is not shown as "safe to power off".
+pub const SAFE_FOR: Duration = Duration::from_secs(15);
+
+/// A turn that wants to be followed at once still has to look; readiness allows each turn at least this.
+const PACE_MIN: Duration = Duration::from_secs(10);
+
+/// What the last turn knew, saw and judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    pub state: State,
+    pub observed: Observed,
+    pub show: Show,
+    /// When the turn ended.
+    pub turn_at: Time,
+    /// When the next one is due at the latest.
+    pub pace: Period,
+}
+
+impl Shown {
+    /// Before the first turn: nothing is known, and nobody is ready.
+    pub fn nothing() -> Self {
+        Self {
+            state: State::default(),
+            observed: Observed::nothing(Time::MIN),
+            show: Show::default(),
+            turn_at: Time::MIN,
+            pace: Period::secs(0),
+        }
+    }
+
+    /// A turn ended within three times its pace: the loop lives.
+    pub fn ready(&self, now: Time) -> bool {
+        age(now, self.turn_at) <= self.pace.0.max(PACE_MIN) * 3
+    }
+
+    /// May this case's machine be switched off, by a judgement that is fresh now? `Err`: no, and why.
+    ///
+    /// # Errors
+    /// The last judgement's reason, or that there is no fresh one.
+    pub fn safe_to_power_off(&self, case: CaseId, now: Time) -> Result<Time, String> {
+        match self.show.safe_to_power_off.get(&case) {
+            Some(Ok(at)) if age(now, *at) <= SAFE_FOR && *at <= now => Ok(*at),
+            Some(Ok(at)) => Err(format!("the last judgement is {} old", Period(age(now, *at)))),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("not judged: the node is not handed over".to_owned()),
+        }
+    }
+}
+
+/// A node judged on request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    pub verdict: Verdict,
+    /// What pitlane would do; `None` where no plan can be made.
+    pub plan: Option<Plan>,
+}
+
+/// `GET /api/v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub mode: Mode,
+    pub ready: bool,
+    /// `None` before the first turn.
+    pub turn_at: Option<Time>,
+    pub pace: Period,
+    pub paused: Option<Pause>,
+    pub kill_file: bool,
+    pub cases: Vec<CaseLine>,
+    pub faults: Vec<Fault>,
+    pub unplaced: Vec<Unplaced>,
+}
+
+/// A case in one line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseLine {
+    pub id: CaseId,
+    pub node: NodeName,
+    pub phase: PhaseName,
+    pub since: Time,
+    pub opened_at: Time,
+    /// What it waits for, or how it ended.
+    pub text: String,
+}
+
+impl From<&Case> for CaseLine {
+    fn from(case: &Case) -> Self {
+        let text = match (&case.phase, &case.wait) {
+            (super::case::Phase::Closed { ending, .. }, _) => ending.to_string(),
+            (_, Some(wait)) => wait.to_string(),
+            (_, None) => String::new(),
+        };
+        Self {
+            id: case.id,
+            node: case.node.clone(),
+            phase: case.phase.name(),
+            since: case.phase.since(),
+            opened_at: case.opened_at,
+            text,
+        }
+    }
+}
+
+/// `GET /api/v1/cases/ID`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseView {
+    pub case: Case,
+    pub story: Vec<StoryLine>,
+    /// Judged within the last 15 s; `Err`: no, and why.
+    pub safe_to_power_off: Result<Time, String>,
+    /// Guests of the plan that were seen to have left, and how many there are; while it drains.
+    pub progress: Option<Progress>,
+}
+
+/// How far a drain or a return is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: usize,
+    pub all: usize,
+}
+
+impl Progress {
+    /// Guests that have left while the node drains, guests that are home while everything goes back.
+    pub fn of(case: &Case) -> Option<Self> {
+        use super::owed::Whereabouts;
+        let done: fn(&Whereabouts) -> bool = match case.phase.name() {
+            PhaseName::Draining => |at| !matches!(at, Whereabouts::Aboard | Whereabouts::Leaving { .. }),
+            PhaseName::GivingBack => |at| matches!(at, Whereabouts::Home | Whereabouts::Stays { .. }),
+            _ => return None,
+        };
+        let guests = &case.owed.guests;
+        Some(Self { done: guests.values().filter(|debt| done(&debt.at)).count(), all: guests.len() })
+    }
+}
+
+/// One line of the journal, with its words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoryLine {
+    /// The journal's sequence number.
+    pub seq: u64,
+    pub at: Time,
+    pub text: String,
+    pub note: Note,
+}
+
+impl From<(u64, Note)> for StoryLine {
+    fn from((seq, note): (u64, Note)) -> Self {
+        Self { seq, at: note.at, text: note.what.to_string(), note }
+    }
+}
+
+/// `202 Accepted`: the request is stored; the next turn answers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub request: RequestId,
+}
+
+/// `GET /api/v1/requests/ID`. `reply` is `None` while nobody has decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    pub request: RequestId,
+    pub reply: Option<Reply>,
+}
+
+/// What one case owes, and the plain shell that gives it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OwedView {
+    pub case: CaseId,
+    pub node: NodeName,
+    pub owed: Owed,
+    pub shell: Vec<String>,
+}
+
+impl OwedView {
+    /// `None`: it owes nothing.
+    pub fn of(case: &Case) -> Option<Self> {
+        (!case.owed.nothing()).then(|| Self {
+            case: case.id,
+            node: case.node.clone(),
+            owed: case.owed.clone(),
+            shell: give_back::shell(&case.node, &case.owed),
+        })
+    }
+}
+
+/// A turn to be decided again: `GET /api/v1/observed`, and the file of `pitlane explain`. It is a bug report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    pub state: State,
+    pub observed: Observed,
+    pub rules: Rules,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::after;
+
+    fn noon() -> Time {
+        "2026-01-01T12:00:00Z".parse().expect("a valid instant")
+    }
+
+    #[test]
+    fn safe_is_said_only_of_a_fresh_judgement() {
+        let mut shown = Shown::nothing();
+        let case = CaseId(1);
+        assert!(shown.safe_to_power_off(case, noon()).is_err(), "never judged");
+        shown.show.safe_to_power_off.insert(case, Ok(noon()));
+        assert_eq!(shown.safe_to_power_off(case, after(noon(), SAFE_FOR)), Ok(noon()));
+        let late = after(noon(), SAFE_FOR + Duration::from_secs(1));
+        assert_eq!(shown.safe_to_power_off(case, late), Err("the last judgement is 16s old".into()));
+        let before = noon() - jiff::SignedDuration::from_secs(5);
+        assert!(shown.safe_to_power_off(case, before).is_err(), "a judgement still to come is none");
+    }
+
+    #[test]
+    fn ready_means_that_the_loop_turns() {
+        let mut shown = Shown::nothing();
+        assert!(!shown.ready(noon()), "before the first turn");
+        shown.turn_at = noon();
+        shown.pace = Period::secs(60);
+        assert!(shown.ready(after(noon(), Duration::from_secs(180))));
+        assert!(!shown.ready(after(noon(), Duration::from_secs(181))));
+    }
+}

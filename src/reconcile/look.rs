@@ -1,0 +1,176 @@
+//! One look at everything, all sources at once, a deadline each. A source that fails is a blind spot, not an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::model::ids::{HostName, NodeName};
+use crate::model::observed::{Observed, OkToStop, PveView, Wish};
+use crate::model::rules::{CephSetup, HandSetup, Rules};
+use crate::model::seen::{Seen, Trouble};
+use crate::model::state::State;
+use crate::model::time::Time;
+use crate::model::wait::Source;
+
+use super::World;
+
+/// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
+const SOURCE_MAX: Duration = Duration::from_secs(11);
+/// Episodes that ended longer ago than the longest window of any policy do not matter; this is at least that.
+const EPISODES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Looks.
+///
+/// # Errors
+/// Our own store cannot be read; nothing else is an error.
+pub async fn look(world: &World, rules: &Rules, wish: &Wish, state: &State) -> Result<Observed, Trouble> {
+    let since = ago(world.clock.now(), EPISODES_KEPT);
+    let (episodes, pve, ceph, hand, sensors, work_orders, kill_file) = tokio::join!(
+        world.store.episodes(since),
+        pve(world, wish),
+        ceph(world, rules, wish),
+        hand(world, rules, wish),
+        sensors(world, rules, wish, state),
+        work_orders(world, wish),
+        kill_file(world),
+    );
+    let (ceph, ok_to_stop) = ceph;
+    let observed = Observed {
+        at: world.clock.now(),
+        episodes: episodes?,
+        pve,
+        ceph,
+        ok_to_stop,
+        hand,
+        sensors,
+        work_orders,
+        kill_file,
+    };
+    count(world, &observed);
+    Ok(observed)
+}
+
+async fn pve(world: &World, wish: &Wish) -> PveView {
+    match tokio::time::timeout(SOURCE_MAX, world.pve.look(&wish.nodes, &wish.guests, &wish.avoid)).await {
+        Ok(view) => view,
+        Err(_) => PveView { first: too_slow("Proxmox"), ha: too_slow("Proxmox"), ..PveView::default() },
+    }
+}
+
+async fn ceph(
+    world: &World,
+    rules: &Rules,
+    wish: &Wish,
+) -> (Seen<crate::model::observed::CephView>, BTreeMap<HostName, Seen<OkToStop>>) {
+    let (Some(ceph), CephSetup::Hyperconverged) = (&world.ceph, rules.ceph) else {
+        let why = "no Ceph client is configured; write ceph: with its key, or ceph: none".to_owned();
+        return (Trouble::NotConfigured(why).into(), BTreeMap::new());
+    };
+    let both = async {
+        let view = ceph.look().await;
+        let mut stop = BTreeMap::new();
+        if let Some(view_now) = view.any_age() {
+            let hosts: BTreeSet<&HostName> =
+                wish.avoid.iter().filter_map(|node| view_now.hosts.get(node)).collect();
+            for host in hosts {
+                stop.insert(host.clone(), ceph.ok_to_stop(host, view_now).await);
+            }
+        }
+        (view, stop)
+    };
+    match tokio::time::timeout(SOURCE_MAX, both).await {
+        Ok(seen) => seen,
+        Err(_) => (too_slow("Ceph"), BTreeMap::new()),
+    }
+}
+
+async fn hand(world: &World, rules: &Rules, wish: &Wish) -> Seen<crate::model::observed::HandView> {
+    match (&world.hand, rules.hand) {
+        (Some(_), HandSetup::Installed) if wish.nodes.is_empty() => Seen::NotAsked,
+        (Some(hand), HandSetup::Installed) => {
+            match tokio::time::timeout(SOURCE_MAX, hand.show(&wish.avoid)).await {
+                Ok(seen) => seen,
+                Err(_) => too_slow("the root helper"),
+            }
+        }
+        _ => Trouble::NotConfigured("no root helper is configured".to_owned()).into(),
+    }
+}
+
+async fn sensors(
+    world: &World,
+    rules: &Rules,
+    wish: &Wish,
+    state: &State,
+) -> BTreeMap<crate::model::fault::FaultKey, Seen<crate::model::observed::Reading>> {
+    let Some(sensors) = &world.sensors else { return BTreeMap::new() };
+    let query = |node: &NodeName| {
+        let case = state.cases.iter().find(|case| &case.node == node)?;
+        rules.policy(&case.policy)?.sensor.as_ref()
+    };
+    let reads = wish.faults.iter().filter_map(|fault| query(&fault.node).map(|query| (fault, query)));
+    let answers = reads.map(|(fault, query)| async move {
+        let seen = match tokio::time::timeout(SOURCE_MAX, sensors.read(fault, query)).await {
+            Ok(seen) => seen,
+            Err(_) => too_slow("the sensor"),
+        };
+        (fault.clone(), seen)
+    });
+    join_all(answers).await.into_iter().collect()
+}
+
+async fn work_orders(
+    world: &World,
+    wish: &Wish,
+) -> BTreeMap<crate::model::ids::CaseId, Seen<crate::model::observed::WorkOrderView>> {
+    let answers = wish.work_orders.iter().map(|case| async move {
+        let seen = match tokio::time::timeout(SOURCE_MAX, world.tickets.look(*case)).await {
+            Ok(seen) => seen,
+            Err(_) => too_slow("the ticket system"),
+        };
+        (*case, seen)
+    });
+    join_all(answers).await.into_iter().collect()
+}
+
+/// If it cannot be told whether the file is there, it is: the kill switch fails towards stopping.
+async fn kill_file(world: &World) -> bool {
+    match &world.kill_file {
+        None => false,
+        Some(path) => tokio::fs::try_exists(path).await.unwrap_or(true),
+    }
+}
+
+fn too_slow<T>(who: &str) -> Seen<T> {
+    Trouble::TooSlow(format!("{who} did not answer within {} s", SOURCE_MAX.as_secs())).into()
+}
+
+fn ago(now: Time, span: Duration) -> Time {
+    jiff::SignedDuration::try_from(span)
+        .ok()
+        .and_then(|span| now.saturating_sub(span).ok())
+        .unwrap_or(Time::MIN)
+}
+
+fn count(world: &World, observed: &Observed) {
+    let looks: [(Source, Option<Result<(), &Trouble>>); 4] = [
+        (Source::Cluster, outcome(&observed.pve.first)),
+        (Source::Ha, outcome(&observed.pve.ha)),
+        (Source::Ceph, outcome(&observed.ceph)),
+        (Source::Hand, outcome(&observed.hand)),
+    ];
+    for (source, seen) in looks {
+        if let Some(seen) = seen {
+            world.meter.look(source, seen);
+        }
+    }
+}
+
+fn outcome<T>(seen: &Seen<T>) -> Option<Result<(), &Trouble>> {
+    match seen {
+        Seen::Known { .. } => Some(Ok(())),
+        Seen::Unknown { why } => Some(Err(why)),
+        Seen::NotAsked => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! The other ports: the helper, Ceph, sensors, work orders.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+
+use crate::model::fault::FaultKey;
+use crate::model::ids::{CaseId, HostName, NodeName, TicketRef};
+use crate::model::observed::{CephView, HandView, OkToStop, Reading, WorkOrderView};
+use crate::model::rules::SensorQuery;
+use crate::model::seen::{Seen, Trouble};
+use crate::model::step::{StepId, Switch, WorkOrder};
+use crate::ports::{Ceph, Hand, Sensors, Tickets};
+use crate::sim::World;
+use crate::sim::world::board::Telling;
+use crate::sim::world::{Actor, Call};
+
+use super::Doors;
+
+/// What the script calls itself.
+const HAND_VERSION: &str = "1";
+
+/// A member whose helper answers; one with quorum if there is any.
+fn helper(world: &World, avoid: impl Fn(&NodeName) -> bool) -> Result<NodeName, Trouble> {
+    if world.hand.is_empty() {
+        return Err(Trouble::NotConfigured("the root helper is not installed".into()));
+    }
+    let answering = || world.hand.iter().filter(|n| !avoid(n) && world.hand_on(n).is_ok());
+    answering()
+        .find(|n| world.quorate(n))
+        .or_else(|| answering().next())
+        .cloned()
+        .ok_or_else(|| Trouble::Unreachable("no member's helper answers".into()))
+}
+
+#[async_trait]
+impl Hand for Doors {
+    async fn show(&self, avoid: &BTreeSet<NodeName>) -> Seen<HandView> {
+        let shown = self.ask(Call::HandShow, |world| {
+            let member = helper(world, |n| avoid.contains(n))?;
+            let quorate = world.quorate(&member);
+            Ok((HandView { member, version: HAND_VERSION.into(), quorate }, world.now))
+        });
+        seen(shown)
+    }
+
+    async fn maintenance(&self, node: &NodeName, to: Switch) -> Result<(), Trouble> {
+        self.act(Call::HandMaintenance, |world| {
+            let via = helper(world, |n| n == node)?;
+            world.hand_maintenance(Actor::Pitlane, &via, node, to)
+        })
+    }
+
+    async fn noout(&self, host: &HostName, to: Switch, avoid: &NodeName) -> Result<(), Trouble> {
+        self.act(Call::HandNoout, |world| {
+            let via = helper(world, |n| n == avoid)?;
+            world.hand_noout(Actor::Pitlane, &via, host, to)
+        })
+    }
+
+    async fn fail_mgr(&self, mgr: &str, avoid: &NodeName) -> Result<(), Trouble> {
+        self.act(Call::HandFailMgr, |world| {
+            let via = helper(world, |n| n == avoid)?;
+            world.hand_fail_mgr(Actor::Pitlane, &via, mgr)
+        })
+    }
+}
+
+#[async_trait]
+impl Ceph for Doors {
+    async fn look(&self) -> Seen<CephView> {
+        seen(self.ask(Call::CephLook, |world| Ok((world.see_ceph()?, world.now))))
+    }
+
+    async fn ok_to_stop(&self, host: &HostName, view: &CephView) -> Seen<OkToStop> {
+        seen(self.ask(Call::OkToStop, |world| {
+            let asked: BTreeSet<_> = view.osds_of(host).map(|(id, _)| *id).collect();
+            if asked.is_empty() {
+                return Err(Trouble::Refused(format!("the tree has no OSDs under {host}")));
+            }
+            Ok((world.ask_ok_to_stop(&asked)?, world.now))
+        }))
+    }
+
+    async fn noout(&self, host: &HostName, to: Switch) -> Result<(), Trouble> {
+        self.act(Call::CephNoout, |world| world.set_noout(Actor::Pitlane, host, to))
+    }
+
+    async fn fail_mgr(&self, mgr: &str) -> Result<(), Trouble> {
+        self.act(Call::CephFailMgr, |world| world.fail_mgr(Actor::Pitlane, mgr))
+    }
+}
+
+#[async_trait]
+impl Sensors for Doors {
+    async fn read(&self, fault: &FaultKey, _query: &SensorQuery) -> Seen<Reading> {
+        self.ask(Call::SensorRead, |world| Ok(world.read_sensor(fault))).unwrap_or_else(Seen::from)
+    }
+}
+
+#[async_trait]
+impl Tickets for Doors {
+    async fn open(&self, key: &StepId, case: CaseId, order: &WorkOrder) -> Result<TicketRef, Trouble> {
+        self.act(Call::TicketOpen, |world| Ok(world.open_order(key, case, order)))
+    }
+
+    async fn reopen(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble> {
+        self.act(Call::TicketTell, |world| world.tell_order(key, case, Telling::Reopen, text))
+    }
+
+    async fn comment(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble> {
+        self.act(Call::TicketTell, |world| world.tell_order(key, case, Telling::Comment, text))
+    }
+
+    async fn close(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble> {
+        self.act(Call::TicketTell, |world| world.tell_order(key, case, Telling::Close, text))
+    }
+
+    async fn look(&self, case: CaseId) -> Seen<WorkOrderView> {
+        seen(self.ask(Call::TicketLook, |world| Ok((world.see_order(case)?, world.now))))
+    }
+}
+
+fn seen<T>(answer: Result<(T, crate::model::time::Time), Trouble>) -> Seen<T> {
+    match answer {
+        Ok((value, at)) => Seen::known(value, at),
+        Err(why) => why.into(),
+    }
+}

@@ -1,0 +1,314 @@
+//! What pitlane says of itself: log lines to stderr, and numbers for Prometheus.
+//!
+//! Neither is parsed to make the other, and neither is the journal. Metric labels come from enums; the one free label
+//! is `node` of `pitlane_node_maintenance`, so that operators can inhibit their own alerts by it. No token, address or
+//! body is ever logged: whoever logs a request names its kind and its id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::model::case::PhaseName;
+use crate::model::fault::Misfit;
+use crate::model::seen::{Seen, Trouble};
+use crate::model::shown::Shown;
+use crate::model::step::{Action, Outcome};
+use crate::model::wait::Source;
+use crate::ports::Ingested;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    Text,
+    Json,
+}
+
+/// Starts logging to stderr. The level comes from `PITLANE_LOG` (`info` if not set, `debug`, `pitlane=trace`, …).
+/// A second call changes nothing.
+pub fn start(lines: Lines) {
+    let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error here means that somebody logs already (tests do); that is what was wanted.
+    let _ = match lines {
+        Lines::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        Lines::Json => builder.json().try_init(),
+    };
+}
+
+/// What became of a delivery of alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Stored,
+    /// Not understood; kept for people.
+    Poison,
+    /// Not kept: whoever sent it has to send it again.
+    Refused,
+}
+
+/// The numbers. Made once; the loop fills them, `/metrics` shows them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    turns: IntCounter,
+    turn_seconds: Histogram,
+    last_turn: Gauge,
+    looks: IntCounterVec,
+    steps: IntCounterVec,
+    cases: IntGaugeVec,
+    waits: IntGaugeVec,
+    owed: IntGaugeVec,
+    overdue: IntGauge,
+    unplaced: IntGaugeVec,
+    deliveries: IntCounterVec,
+    episodes: IntCounterVec,
+    maintenance: IntGaugeVec,
+    paused: IntGauge,
+}
+
+/// Why a metric cannot be made: two of one name, which is a mistake in this file.
+type Made<T> = Result<T, prometheus::Error>;
+
+impl Metrics {
+    /// # Errors
+    /// Never in a program whose tests pass: names are fixed and differ.
+    pub fn new() -> Made<Self> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| -> Made<IntCounter> {
+            let metric = IntCounter::new(name, help)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| -> Made<IntCounterVec> {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let gauge = |name: &str, help: &str| -> Made<IntGauge> {
+            let metric = IntGauge::new(name, help)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| -> Made<IntGaugeVec> {
+            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let turn_seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "pitlane_turn_seconds",
+                "How long a turn took, from the look to the last step.",
+            )
+            .buckets(vec![0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0]),
+        )?;
+        registry.register(Box::new(turn_seconds.clone()))?;
+        let last_turn = Gauge::new(
+            "pitlane_last_turn_timestamp_seconds",
+            "When the last turn ended, seconds since 1970.",
+        )?;
+        registry.register(Box::new(last_turn.clone()))?;
+        let metrics = Self {
+            turns: counter("pitlane_turns_total", "Turns of the loop.")?,
+            turn_seconds,
+            last_turn,
+            looks: counters(
+                "pitlane_looks_total",
+                "Looks at each source by outcome.",
+                &["source", "outcome"],
+            )?,
+            steps: counters("pitlane_steps_total", "Steps taken by outcome.", &["action", "outcome"])?,
+            cases: gauges("pitlane_cases", "Open cases in each phase.", &["phase"])?,
+            waits: gauges("pitlane_waits", "Open cases that wait for this.", &["wait"])?,
+            owed: gauges("pitlane_owed", "What is taken from the cluster and not given back.", &["what"])?,
+            overdue: gauge("pitlane_owed_overdue", "Flags held for longer than was promised.")?,
+            unplaced: gauges("pitlane_unplaced_alerts", "Alerts that lead to no fault.", &["why"])?,
+            deliveries: counters(
+                "pitlane_deliveries_total",
+                "Deliveries of alerts by outcome.",
+                &["outcome"],
+            )?,
+            episodes: counters("pitlane_episodes_total", "Told episodes of alerts.", &["outcome"])?,
+            maintenance: gauges(
+                "pitlane_node_maintenance",
+                "1 while pitlane has this node out; inhibit your own alerts by it.",
+                &["node"],
+            )?,
+            paused: gauge("pitlane_paused", "1 while the kill switch is pulled.")?,
+            registry,
+        };
+        for phase in PhaseName::ALL.iter().filter(|phase| **phase != PhaseName::Closed) {
+            metrics.cases.with_label_values(&[&phase.to_string()]).set(0);
+        }
+        Ok(metrics)
+    }
+
+    /// All of it in Prometheus' text format.
+    pub fn text(&self) -> String {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// For those who only show the numbers.
+    pub fn registry(&self) -> Registry {
+        self.registry.clone()
+    }
+
+    /// A turn has ended. Also sets every gauge from what it knew.
+    pub fn turn(&self, took: Duration, shown: &Shown) {
+        self.turns.inc();
+        self.turn_seconds.observe(took.as_secs_f64());
+        self.last_turn.set(shown.turn_at.as_millisecond() as f64 / 1000.0);
+        self.show(shown);
+    }
+
+    fn show(&self, shown: &Shown) {
+        let mut phases: BTreeMap<PhaseName, i64> = BTreeMap::new();
+        let mut waits: BTreeMap<String, i64> = BTreeMap::new();
+        let mut owed = [("maintenance", 0), ("noout", 0), ("guest", 0), ("work_order", 0)];
+        let mut overdue = 0;
+        let mut out = BTreeSet::new();
+        for case in &shown.state.cases {
+            *phases.entry(case.phase.name()).or_default() += 1;
+            if let Some(wait) = &case.wait {
+                *waits.entry(wait.name()).or_default() += 1;
+            }
+            owed[0].1 += i64::from(case.owed.maintenance.is_some());
+            owed[1].1 += i64::from(case.owed.noout.is_some());
+            owed[2].1 += case.owed.away().count() as i64;
+            owed[3].1 += i64::from(case.owed.work_order.is_some());
+            let held = case.owed.maintenance.iter().chain(case.owed.noout.iter().map(|(_, debt)| debt));
+            overdue += held.filter(|debt| debt.alarm_at <= shown.turn_at).count() as i64;
+            if case.holds_the_node() {
+                out.insert(case.node.as_str());
+            }
+        }
+        for phase in PhaseName::ALL.iter().filter(|phase| **phase != PhaseName::Closed) {
+            let count = phases.get(phase).copied().unwrap_or(0);
+            self.cases.with_label_values(&[&phase.to_string()]).set(count);
+        }
+        refill(&self.waits, waits.iter().map(|(wait, n)| (wait.as_str(), *n)));
+        refill(&self.owed, owed);
+        self.overdue.set(overdue);
+        let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0)];
+        for alert in &shown.show.unplaced {
+            unplaced[match alert.why {
+                Misfit::NoPolicy => 0,
+                Misfit::NoNode => 1,
+                Misfit::Conflict { .. } => 2,
+            }]
+            .1 += 1;
+        }
+        refill(&self.unplaced, unplaced);
+        refill(&self.maintenance, out.into_iter().map(|node| (node, 1)));
+        self.paused.set(i64::from(shown.state.paused.is_some() || shown.observed.kill_file));
+    }
+
+    /// One source was looked at.
+    pub fn look(&self, source: Source, outcome: Result<(), &Trouble>) {
+        self.looks
+            .with_label_values(&[word(&source).as_str(), outcome.err().map_or("ok", Trouble::kind)])
+            .inc();
+    }
+
+    /// The same for a reading; one that nobody asked for is not counted.
+    pub fn saw<T>(&self, source: Source, seen: &Seen<T>) {
+        match seen {
+            Seen::Known { .. } => self.look(source, Ok(())),
+            Seen::Unknown { why } => self.look(source, Err(why)),
+            Seen::NotAsked => {}
+        }
+    }
+
+    pub fn step(&self, action: &Action, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Owed => "owed",
+            Outcome::Done { .. } => "done",
+            Outcome::Failed { trouble } => trouble.kind(),
+            Outcome::Expired => "expired",
+        };
+        self.steps.with_label_values(&[action.name(), outcome]).inc();
+    }
+
+    pub fn delivery(&self, outcome: Delivery) {
+        let outcome = match outcome {
+            Delivery::Stored => "stored",
+            Delivery::Poison => "poison",
+            Delivery::Refused => "refused",
+        };
+        self.deliveries.with_label_values(&[outcome]).inc();
+    }
+
+    pub fn ingested(&self, told: &Ingested) {
+        for (outcome, n) in [("new", told.new), ("resolved", told.resolved), ("known", told.known)] {
+            self.episodes.with_label_values(&[outcome]).inc_by(n as u64);
+        }
+    }
+}
+
+/// Sets a gauge's series to exactly these.
+fn refill<'a>(gauge: &IntGaugeVec, values: impl IntoIterator<Item = (&'a str, i64)>) {
+    gauge.reset();
+    for (label, value) in values {
+        gauge.with_label_values(&[label]).set(value);
+    }
+}
+
+/// A unit variant's own word.
+fn word(source: &Source) -> String {
+    serde_json::to_value(source).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::case::{Case, Origin, Phase};
+    use crate::model::ids::CaseId;
+    use crate::model::owed::{Debt, Owed};
+    use crate::model::time::Time;
+    use crate::model::wait::Wait;
+
+    #[test]
+    fn a_turn_fills_every_gauge_and_forgets_what_is_gone() {
+        let noon: Time = "2026-01-01T12:00:00Z".parse().expect("a valid instant");
+        let metrics = Metrics::new().expect("names differ");
+        let debt = Debt { since: noon, reason: String::new(), alarm_at: noon, seen: true };
+        let mut shown = Shown::nothing();
+        shown.turn_at = noon;
+        shown.state.cases = vec![Case {
+            id: CaseId(1),
+            node: "pve2".into(),
+            policy: "manual".into(),
+            origin: Origin::Person { by: "alice".into(), reason: String::new(), yes: false },
+            opened_at: noon,
+            faults: BTreeSet::new(),
+            phase: Phase::Stranded { since: noon },
+            owed: Owed { maintenance: Some(debt), ..Owed::default() },
+            wait: Some(Wait::Technician),
+            overran: false,
+            heal: false,
+            revision: 1,
+        }];
+        metrics.turn(Duration::from_millis(20), &shown);
+        metrics.look(Source::OkToStop, Err(&Trouble::TooSlow("after 5 s".into())));
+        let text = metrics.text();
+        for line in [
+            "pitlane_turns_total 1",
+            "pitlane_cases{phase=\"stranded\"} 1",
+            "pitlane_cases{phase=\"draining\"} 0",
+            "pitlane_waits{wait=\"technician\"} 1",
+            "pitlane_owed{what=\"maintenance\"} 1",
+            "pitlane_owed_overdue 1",
+            "pitlane_node_maintenance{node=\"pve2\"} 1",
+            "pitlane_looks_total{outcome=\"too_slow\",source=\"ok-to-stop\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+        shown.state.cases.clear();
+        metrics.turn(Duration::from_millis(20), &shown);
+        let text = metrics.text();
+        assert!(!text.contains("node=\"pve2\"") && text.contains("pitlane_owed_overdue 0"), "{text}");
+    }
+}
