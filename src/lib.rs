@@ -4,12 +4,9 @@
 //! from outside, [`adapters`] bring it, [`reconcile`] is the loop; [`sim`] is a cluster in memory; [`web`] and [`cli`]
 //! are faces. See `docs/ARCHITECTURE.md`.
 
-<<<<<<< HEAD
 pub mod adapters;
-=======
 pub mod config;
 pub mod decide;
->>>>>>> sim
 pub mod model;
 pub mod ports;
 pub mod reconcile;

@@ -21,7 +21,7 @@ fn nodes<const N: usize>(names: [&str; N]) -> BTreeSet<NodeName> {
 
 async fn look<const N: usize>(script: Script, deep: [&str; N]) -> (Arc<Script>, PveView) {
     let script = Arc::new(script);
-    let view = proxmox(&script).look(&nodes(deep), &BTreeSet::new()).await;
+    let view = proxmox(&script).look(&nodes(deep), &BTreeSet::new(), &nodes(deep)).await;
     (script, view)
 }
 
@@ -99,12 +99,31 @@ async fn a_member_without_quorum_is_passed_over() {
     assert!(matches!(why(&view.ha), Trouble::Refused(text) if text.contains("no quorum")));
 }
 
+/// Behind one address for all, a request would go through the node that is serviced without anybody noticing.
+#[tokio::test]
+async fn an_address_that_another_member_answers_is_not_used() {
+    let script = healthy().via("pve1", "GET /cluster/status", recorded("get-cluster-status-3nodes-via-pve2"));
+    let (_, view) = look(script, []).await;
+    assert_eq!(view.first.any_age().map(|o| o.member.as_str()), Some("pve2"));
+    let (_, view) = look(
+        healthy()
+            .on("GET /cluster/status", recorded("get-cluster-status-3nodes-via-pve2"))
+            .via("pve2", "GET /cluster/status", recorded("get-cluster-status-3nodes"))
+            .via("pve3", "GET /cluster/status", recorded("get-cluster-status-3nodes")),
+        [],
+    )
+    .await;
+    assert!(
+        matches!(why(&view.first), Trouble::NotConfigured(text) if text.contains("pve1 is answered by pve2"))
+    );
+}
+
 #[tokio::test]
 async fn a_dead_entry_is_skipped_and_asked_last_for_a_while() {
     let script = Arc::new(healthy().via("pve1", "GET *", Reply::NoConnection));
     let pve = proxmox(&script);
     for _ in 0..2 {
-        let view = pve.look(&BTreeSet::new(), &BTreeSet::new()).await;
+        let view = pve.look(&BTreeSet::new(), &BTreeSet::new(), &BTreeSet::new()).await;
         assert_eq!(view.first.any_age().map(|o| o.member.as_str()), Some("pve2"));
     }
     let tried = script.asked().iter().filter(|line| line.starts_with("pve1: ")).count();
@@ -173,6 +192,25 @@ async fn the_groups_of_proxmox_8_become_rules() {
         ("started", false)
     );
     assert!(rules.resources[&GuestId(200)].failback);
+}
+
+#[tokio::test]
+async fn a_guest_on_its_way_home_is_read_wherever_it_is() {
+    let guests = [GuestId(103), GuestId(4242)].into();
+    let current = recorded("get-qemu-status-current-locked");
+    let script = Arc::new(healthy().on("GET /nodes/pve1/qemu/103/status/current", current));
+    let view = proxmox(&script).look(&BTreeSet::new(), &guests, &BTreeSet::new()).await;
+    let live = view.guests[&GuestId(103)].any_age().and_then(|guest| guest.live.clone());
+    assert_eq!(live.and_then(|live| live.lock).as_deref(), Some("backup"));
+    assert!(matches!(why(&view.guests[&GuestId(4242)]), Trouble::Refused(text) if text.contains("4242")));
+}
+
+#[tokio::test]
+async fn a_locked_guest_is_read_from_its_configuration_alone() {
+    let script = healthy().on("GET /nodes/pve1/qemu/103/migrate", Reply::Error(500, "VM is locked (backup)"));
+    let (_, view) = look(script, ["pve1"]).await;
+    let guest = view.guests[&GuestId(103)].any_age().expect("seen");
+    assert!(guest.local_disks.contains_key("local:103/vm-103-disk-0.qcow2") && guest.refused.is_empty());
 }
 
 fn order() -> Migration {

@@ -97,8 +97,13 @@ fn endpoint(member: &Member) -> Endpoint {
 
 #[async_trait]
 impl Pve for Proxmox {
-    async fn look(&self, nodes: &BTreeSet<NodeName>, guests: &BTreeSet<GuestId>) -> PveView {
-        super::look::look(self, nodes, guests).await
+    async fn look(
+        &self,
+        nodes: &BTreeSet<NodeName>,
+        guests: &BTreeSet<GuestId>,
+        avoid: &BTreeSet<NodeName>,
+    ) -> PveView {
+        super::look::look(self, nodes, guests, avoid).await
     }
 
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {

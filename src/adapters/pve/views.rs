@@ -3,7 +3,7 @@
 //! Where an answer does not say something that decisions rest on (who has quorum, where a guest is), the whole view fails:
 //! nothing here fills a gap with a guess.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::wire::{self, Flag, Int, Stat};
 use crate::model::ids::{GuestId, NodeName};
@@ -238,9 +238,18 @@ pub fn votes(members: &[wire::ClusterMember], qdevice: &wire::Qdevice) -> Votes 
     Votes { nodes, qdevice: u32::from(qdevice.connected()) }
 }
 
+/// Proxmox leaves out a path on which nothing is granted. Then the path above seems to speak for it, even where it was
+/// told not to propagate; so the branches that matter are always named.
 pub fn privileges(permissions: &wire::Permissions) -> Privileges {
-    let of = |privileges: &wire::Table<Flag>| privileges.keys().cloned().collect();
-    Privileges { granted: permissions.0.iter().map(|(path, held)| (path.clone(), of(held))).collect() }
+    let of = |held: &wire::Table<Flag>| held.keys().cloned().collect::<BTreeSet<String>>();
+    let mut granted: BTreeMap<_, _> =
+        permissions.0.iter().map(|(path, held)| (path.clone(), of(held))).collect();
+    let at_root = granted.get("/").cloned().unwrap_or_default();
+    for branch in ["/nodes", "/vms", "/storage"] {
+        let inherited = at_root.iter().filter(|privilege| permissions.allows(branch, privilege)).cloned();
+        granted.entry(branch.to_owned()).or_insert_with(|| inherited.collect());
+    }
+    Privileges { granted }
 }
 
 /// `vm:101`, `ct:200`.
@@ -276,4 +285,35 @@ fn small(stat: Option<Stat>) -> u32 {
 
 fn seconds(int: Option<Int>) -> u64 {
     int.map_or(0, |n| u64::try_from(n.0).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_propagate_is_not_granted_below() {
+        let read = |json: &str| privileges(&serde_json::from_str(json).expect("permissions"));
+        let kept = read(r#"{"/":{"Sys.Audit":0,"VM.Audit":1}}"#);
+        assert!(kept.allows("Sys.Audit", "/") && !kept.allows("Sys.Audit", "/nodes"));
+        assert!(kept.allows("VM.Audit", "/vms"));
+        let one_guest = read(r#"{"/vms/100":{"VM.Audit":1}}"#);
+        assert!(one_guest.allows("VM.Audit", "/vms/100") && !one_guest.allows("VM.Audit", "/vms"));
+    }
+
+    #[test]
+    fn a_rule_with_errors_does_not_hold_and_is_told() {
+        let rules: Vec<wire::HaRule> = serde_json::from_str(
+            r#"[{"rule":"a","type":"resource-affinity","affinity":"negative","resources":"vm:1,vm:2",
+                 "errors":{"resources":["shares two","or more"]}},
+                {"rule":"b","type":"node-affinity","resources":"vm:1","nodes":"n1:2,n2","strict":1},
+                {"rule":"c","type":"resource-affinity","affinity":"positive","resources":"vm:1,vm:2","disable":1}]"#,
+        )
+        .expect("rules");
+        let options =
+            serde_json::from_str(r#"{"crs":{"ha":"dynamic","ha-auto-rebalance":1}}"#).expect("options");
+        let rules = ha_rules(&[], &rules, &[], &options);
+        assert_eq!(rules.broken["a"], "shares two; or more");
+        assert!(rules.guests.is_empty() && rules.nodes.len() == 1 && rules.auto_rebalance);
+    }
 }
