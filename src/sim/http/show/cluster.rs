@@ -1,14 +1,11 @@
 //! The cluster as a whole: its members, its resources, its options.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::object;
 use crate::model::ids::{GuestId, NodeName};
-use crate::model::observed::{GuestKind, Storage};
+use crate::model::observed::GuestKind;
 use crate::model::time::age;
-use crate::sim::World;
 use crate::sim::http::answer::Answer;
 use crate::sim::http::call::{Call, Said};
 use crate::sim::world::guest::Listed;
@@ -91,17 +88,12 @@ impl Call<'_> {
     /// What both node lists say. Offline nodes keep their size for five minutes, and never their use.
     fn node_row(&self, name: &NodeName, node: &Node) -> Value {
         let world = &*self.world;
-        let expired = |since| age(world.now, since).as_secs() >= ROWS_EXPIRE_SECS;
         let online = world.seen_online(self.at, name);
-        let status = match (online, node.silent_since) {
-            (true, Some(since)) if expired(since) => "unknown",
-            (true, _) => "online",
+        let known = !self.silent(name, node);
+        let status = match (online, known) {
+            (true, true) => "online",
+            (true, false) => "unknown",
             (false, _) => "offline",
-        };
-        let known = match status {
-            "online" => true,
-            "offline" => !expired(if node.powered() { node.cut_since } else { node.since }),
-            _ => false,
         };
         let sized = (known && self.sees_node(name)).then_some(());
         let used = sized.filter(|()| online);
@@ -119,6 +111,21 @@ impl Call<'_> {
             ("disk", used.map(|()| json!(ROOT_DISK / 8))),
             ("uptime", used.map(|()| json!(node.uptime(world.now)))),
         ])
+    }
+
+    /// Nothing was heard of the node for so long that its last words are forgotten.
+    pub fn silent(&self, name: &NodeName, node: &Node) -> bool {
+        let world = &*self.world;
+        let since = if world.seen_online(self.at, name) {
+            node.silent_since
+        } else if !node.powered() {
+            Some(node.since)
+        } else {
+            // One of the two is cut off: the one that asks, or the one that is asked about.
+            let asking = world.nodes.get(self.at).filter(|asking| !asking.joined());
+            Some(asking.unwrap_or(node).cut_since)
+        };
+        since.is_some_and(|since| age(world.now, since).as_secs() >= ROWS_EXPIRE_SECS)
     }
 
     /// Bytes in use on a node.
@@ -200,30 +207,6 @@ impl Call<'_> {
         ])
     }
 
-    fn storage_resources(&self) -> Vec<Value> {
-        let mut rows = Vec::new();
-        for name in self.world.nodes.keys() {
-            let seen =
-                storages_of(self.world, name).into_iter().filter(|(storage, _)| self.sees_storage(storage));
-            for (storage, has) in seen {
-                let size = has.free.map(|free| free * 2);
-                rows.push(object([
-                    ("id", Some(json!(format!("storage/{name}/{storage}")))),
-                    ("type", Some(json!("storage"))),
-                    ("storage", Some(json!(storage))),
-                    ("node", Some(json!(name))),
-                    ("status", Some(json!("available"))),
-                    ("shared", Some(json!(u8::from(has.shared)))),
-                    ("plugintype", Some(json!(plugin(has.shared)))),
-                    ("content", Some(json!(CONTENT))),
-                    ("maxdisk", size.map(|size| json!(size))),
-                    ("disk", has.free.map(|free| json!(free))),
-                ]));
-            }
-        }
-        rows
-    }
-
     /// The zone that every node has.
     fn networks(&self) -> Vec<Value> {
         let seen =
@@ -236,60 +219,6 @@ impl Call<'_> {
         };
         seen.map(row).collect()
     }
-
-    /// `/storage`: the configuration.
-    pub fn storages(&self) -> Said {
-        let wanted = self.params.text("type");
-        let nodes = self.world.nodes.keys();
-        let mut on: BTreeMap<String, (Storage, Vec<&str>)> = BTreeMap::new();
-        for (name, (storage, has)) in
-            nodes.flat_map(|name| storages_of(self.world, name).into_iter().map(move |found| (name, found)))
-        {
-            on.entry(storage).or_insert((has, Vec::new())).1.push(name.as_str());
-        }
-        let rows = on.iter().filter(|(storage, (has, _))| {
-            self.sees_storage(storage) && wanted.as_deref().is_none_or(|wanted| wanted == plugin(has.shared))
-        });
-        let rows = rows.map(|(storage, (has, on))| {
-            object([
-                ("storage", Some(json!(storage))),
-                ("type", Some(json!(plugin(has.shared)))),
-                ("content", Some(json!(CONTENT))),
-                ("digest", Some(json!(super::digest("storage.cfg")))),
-                ("shared", has.shared.then(|| json!(1))),
-                ("nodes", (on.len() < self.world.nodes.len()).then(|| json!(on.join(",")))),
-            ])
-        });
-        Ok(Answer::data(rows.collect::<Vec<_>>()))
-    }
-
-    /// `/nodes/N/storage`.
-    pub fn node_storages(&self) -> Said {
-        let wanted = self.params.text("storage");
-        let stored = self.params.text("content");
-        let mut rows = Vec::new();
-        for (storage, has) in storages_of(self.world, self.at) {
-            if !self.sees_storage(&storage)
-                || wanted.as_deref().is_some_and(|wanted| wanted != storage)
-                || stored.as_deref().is_some_and(|kind| !CONTENT.split(',').any(|one| one == kind))
-            {
-                continue;
-            }
-            rows.push(object([
-                ("storage", Some(json!(storage))),
-                ("type", Some(json!(plugin(has.shared)))),
-                ("content", Some(json!(CONTENT))),
-                ("active", Some(json!(1))),
-                ("enabled", Some(json!(1))),
-                ("shared", Some(json!(u8::from(has.shared)))),
-                ("total", has.free.map(|free| json!(free * 2))),
-                ("used", has.free.map(|free| json!(free))),
-                ("avail", has.free.map(|free| json!(free))),
-                ("used_fraction", has.free.map(|_| json!(0.5))),
-            ]));
-        }
-        Ok(Answer::data(rows))
-    }
 }
 
 /// The build that the recordings are from.
@@ -300,23 +229,4 @@ pub(super) fn kind_word(kind: GuestKind) -> &'static str {
         GuestKind::Qemu => "qemu",
         GuestKind::Lxc => "lxc",
     }
-}
-
-/// Shared storage is Ceph's, the rest is the node's own.
-fn plugin(shared: bool) -> &'static str {
-    if shared { "rbd" } else { "lvmthin" }
-}
-
-/// The world has storage for guests only.
-const CONTENT: &str = "images,rootdir";
-
-/// Storages of a node: its own, and those that only some nodes have and that a guest lies on.
-pub(super) fn storages_of(world: &World, name: &NodeName) -> BTreeMap<String, Storage> {
-    let mut found = world.nodes.get(name).map(|node| node.storages.clone()).unwrap_or_default();
-    for (storage, on) in world.guests.values().filter_map(|guest| guest.storage_on.as_ref()) {
-        if on.contains(name) {
-            found.entry(storage.clone()).or_insert(Storage { shared: true, free: None });
-        }
-    }
-    found
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::cluster::{GUEST_DISK, kind_word, storages_of};
+use super::cluster::{GUEST_DISK, kind_word};
+use super::storage::storages_of;
 use super::{digest, object};
 use crate::model::ids::GuestId;
 use crate::model::observed::GuestKind;

@@ -7,6 +7,7 @@ mod guest;
 mod ha;
 mod node;
 mod order;
+mod storage;
 mod task;
 
 pub(super) use ha::manager_status;
