@@ -63,8 +63,9 @@ pub fn tell(script: &Script) -> Result<String, String> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let mut teller = Teller::new(script, Scythe::idle())?;
     runtime.block_on(async {
-        teller.run(&script.until).await?;
-        teller.history().await
+        let ran = teller.run(&script.until).await;
+        let history = teller.history().await?;
+        ran.map(|()| history.clone()).map_err(|why| format!("{why}\n{history}"))
     })
 }
 

@@ -90,8 +90,7 @@ impl World {
     }
 
     fn accept_move(&mut self, guest: GuestId, target: &NodeName) -> Option<String> {
-        let online =
-            self.ha.nodes.get(target).is_some_and(|m| m.state == HaNodeState::Online);
+        let online = self.ha.nodes.get(target).is_some_and(|m| m.state == HaNodeState::Online);
         if !online {
             return Some(format!("crm command error - node not online: migrate {guest} {target}"));
         }
@@ -205,6 +204,8 @@ impl World {
                 let from = service.maintenance_node.clone().or(Some(service.node.clone()));
                 self.ha.choose(guest).map(|target| leave(target, from))
             }
+            // Asked into maintenance and not there yet: the next round moves it, and remembers where it came from.
+            HaNodeState::Online if self.ha.nodes.get(&service.node).is_some_and(|m| m.requested) => None,
             HaNodeState::Online => {
                 let candidates = self.ha.candidates(guest);
                 if let Some(back) = &service.maintenance_node {
