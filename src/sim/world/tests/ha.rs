@@ -1,6 +1,6 @@
 use super::*;
-use crate::sim::world::ha::{Service, ServiceState};
 use crate::model::observed::{Affinity, HaNodeState, LrmMode};
+use crate::sim::world::ha::{Service, ServiceState};
 
 fn cluster() -> World {
     World::builder(3).vm(101, "pve1").vm(102, "pve1").vm(103, "pve2").ha(&[101, 103]).build()
