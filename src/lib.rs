@@ -4,6 +4,7 @@
 //! from outside, [`adapters`] bring it, [`reconcile`] is the loop; [`sim`] is a cluster in memory; [`web`] and [`cli`]
 //! are faces. See `docs/ARCHITECTURE.md`.
 
+pub mod adapters;
 pub mod config;
 pub mod decide;
 pub mod model;

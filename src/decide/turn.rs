@@ -76,7 +76,7 @@ impl<'a> Turn<'a> {
     /// Remembers what stands in the way; journals it when it is a new thing.
     pub fn waits(&mut self, wait: Wait) {
         let known = self.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
-        if !known && !wait.quiet() {
+        if !known && !wait.quiet() && !wait.wants_a_deeper_look() {
             self.note(Noted::Waits { wait: wait.clone() });
         }
         // The words may hold readings; keep the first ones while the subject is the same, or each turn would be a commit.

@@ -1,5 +1,6 @@
 //! "May this node leave now, yes or no, and why": the answer, check by check.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -19,12 +20,14 @@ pub struct Verdict {
 impl Verdict {
     /// Nothing blocks and nothing is unknown.
     pub fn clear(&self) -> bool {
-        !self.checks.is_empty() && self.reasons().next().is_none()
+        !self.checks.is_empty() && self.reasons().is_empty()
     }
 
-    /// Why not.
-    pub fn reasons(&self) -> impl Iterator<Item = &Wait> {
-        self.checks.iter().filter(|c| c.answer.stops()).flat_map(|c| &c.reasons)
+    /// Why not, each thing once: several checks may stumble over one blind spot.
+    pub fn reasons(&self) -> Vec<Wait> {
+        let mut told = BTreeSet::new();
+        let all = self.checks.iter().filter(|c| c.answer.stops()).flat_map(|c| &c.reasons);
+        all.filter(|wait| told.insert(wait.subject())).cloned().collect()
     }
 
     pub fn warnings(&self) -> impl Iterator<Item = &Wait> {

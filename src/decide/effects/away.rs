@@ -302,7 +302,12 @@ pub(super) fn follow_those_gone(turn: &mut Turn) -> Result<(), Wait> {
             Whereabouts::Leaving { since, .. } if arrived(turn, id, guest) => {
                 Some(age(turn.view.now, *since))
             }
-            Whereabouts::Aboard if arrived(turn, id, guest) => Some(Duration::ZERO),
+            // HA was faster than our look; it was asked when maintenance was.
+            Whereabouts::Aboard if arrived(turn, id, guest) => {
+                let asked =
+                    turn.case.owed.maintenance.as_ref().map_or(turn.case.phase.since(), |debt| debt.since);
+                Some(age(turn.view.now, asked))
+            }
             _ => None,
         };
         if let Some(took) = arrived {

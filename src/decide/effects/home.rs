@@ -30,7 +30,7 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
     let node = turn.case.node.clone();
     let cluster = turn.view.cluster()?;
     // The node under the case is no target in `rooms`; here it is the only one.
-    let (mut rooms, closed) = rooms(&NodeName::from(""), turn.view)?;
+    let (mut rooms, _) = rooms(&NodeName::from(""), turn.view)?;
     let mut busy = Busy::count(turn, &owed);
     let mut blind: Option<Wait> = None;
     for (id, debt) in owed {
@@ -47,7 +47,7 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         } else if debt.ha && guest.ha {
             ha_home(turn, id, guest, &debt)
         } else {
-            our_home(turn, id, guest, &debt, &mut rooms, &closed, &mut busy)
+            our_home(turn, id, guest, &debt, &mut rooms, &mut busy)
         };
         // One that cannot be seen holds up no other.
         blind = blind.or(done.err());
@@ -162,7 +162,6 @@ fn our_home(
     guest: &Guest,
     debt: &GuestDebt,
     rooms: &mut BTreeMap<NodeName, Room>,
-    closed: &BTreeMap<NodeName, String>,
     busy: &mut Busy,
 ) -> Result<(), Wait> {
     let node = turn.case.node.clone();
@@ -211,7 +210,12 @@ fn our_home(
     let need = need(id, guest, detail, how, turn.view);
     let refusal = match rooms.get(&node) {
         Some(room) => room.refuses(&node, &need),
-        None => Some(closed.get(&node).cloned().unwrap_or_else(|| "its home is not there".to_owned())),
+        // A person keeps the node in maintenance: it is not ours to fill.
+        None if turn.view.ha()?.maintenance_requested(&node) => {
+            Some("a person keeps its node in HA maintenance".to_owned())
+        }
+        // HA shows the node as online half a minute after maintenance ends.
+        None => return Ok(()),
     };
     if let Some(why) = refusal {
         stays(turn, id, debt, Some(guest.node.clone()), &why);

@@ -22,7 +22,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let policy = turn.view.policy(&turn.case)?;
     let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
     if !verdict.clear() {
-        return Err(Wait::Verdict { reasons: verdict.reasons().cloned().collect() });
+        return Err(Wait::Verdict { reasons: verdict.reasons() });
     }
     let plan = planned?.plan;
     let hash = plan.hash();

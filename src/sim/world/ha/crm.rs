@@ -207,6 +207,8 @@ impl World {
                 let from = service.maintenance_node.clone().or(Some(service.node.clone()));
                 self.ha.choose(guest).map(|target| leave(target, from))
             }
+            // Asked into maintenance and not there yet: the next round moves it, and remembers where it came from.
+            HaNodeState::Online if self.ha.nodes.get(&service.node).is_some_and(|m| m.requested) => None,
             HaNodeState::Online => {
                 let candidates = self.ha.candidates(guest);
                 if let Some(back) = &service.maintenance_node {

@@ -39,7 +39,7 @@ pub struct Ha {
     /// The master's own log: what callers never get to see.
     pub log: Vec<String>,
     /// Who asked for maintenance first. The cluster does not know this.
-    pub(crate) maintenance_by: BTreeMap<NodeName, (Actor, Time)>,
+    pub maintenance_by: BTreeMap<NodeName, (Actor, Time)>,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) next_crm: Time,
     pub(crate) next_lrm: Time,

@@ -1,0 +1,3 @@
+//! The outside systems, one folder each; none knows another.
+
+pub mod pve;

@@ -1,0 +1,136 @@
+//! The port for Proxmox: one cluster, looked at and acted on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use super::{
+    client::{Client, Limits},
+    endpoint::Endpoint,
+    error::PveError,
+    https::{ConnectionLimits, Https},
+    request::ApiToken,
+    tls::Trust,
+    transport::HttpTransport,
+};
+use crate::model::ids::{GuestId, NodeName, Upid};
+use crate::model::observed::{GuestKind, PveView};
+use crate::model::seen::Trouble;
+use crate::ports::{Clock, Migration, Pve};
+
+/// A member of the cluster that may be asked.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub node: NodeName,
+    /// `https://10.0.0.11:8006`
+    pub url: String,
+    pub trust: Trust,
+}
+
+/// How one cluster is reached.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// In the order in which they are asked. One alone leaves no second opinion, and no way in while it is serviced.
+    pub members: Vec<Member>,
+    pub token: ApiToken,
+    pub limits: Limits,
+    pub connection: ConnectionLimits,
+    /// For one look, everything together: what has not come by then is unknown.
+    pub look_within: Duration,
+}
+
+impl Settings {
+    /// With the usual limits. The look ends well before the 15 s that a verdict may take and a reading may be old.
+    pub fn new(members: Vec<Member>, token: ApiToken) -> Settings {
+        Settings {
+            members,
+            token,
+            limits: Limits::default(),
+            connection: ConnectionLimits::default(),
+            look_within: Duration::from_secs(12),
+        }
+    }
+}
+
+/// One Proxmox cluster.
+pub struct Proxmox {
+    pub(super) client: Client,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) token_id: String,
+    pub(super) look_within: Duration,
+    /// Node → its clock minus ours in seconds, as last seen: tasks are dated by the node's clock.
+    pub(super) clocks_ahead: Mutex<BTreeMap<NodeName, i64>>,
+}
+
+impl Proxmox {
+    /// Over HTTPS. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`PveError::Setup`] when a trust cannot be loaded.
+    pub fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Proxmox, PveError> {
+        let with_trust = settings.members.iter().map(|member| (endpoint(member), &member.trust));
+        let with_trust: Vec<(Endpoint, &Trust)> = with_trust.collect();
+        let https = Https::new(with_trust.iter().map(|(e, trust)| (e, *trust)), settings.connection)?;
+        Ok(Proxmox::through(Arc::new(https), settings, clock))
+    }
+
+    /// Over any transport.
+    pub fn through(transport: Arc<dyn HttpTransport>, settings: Settings, clock: Arc<dyn Clock>) -> Proxmox {
+        let endpoints = settings.members.iter().map(endpoint).collect();
+        Proxmox {
+            token_id: settings.token.id().to_owned(),
+            client: Client::new(endpoints, transport, settings.token, settings.limits),
+            clock,
+            look_within: settings.look_within,
+            clocks_ahead: Mutex::default(),
+        }
+    }
+}
+
+fn endpoint(member: &Member) -> Endpoint {
+    Endpoint::new(member.node.as_str(), member.url.as_str())
+}
+
+#[async_trait]
+impl Pve for Proxmox {
+    async fn look(
+        &self,
+        nodes: &BTreeSet<NodeName>,
+        guests: &BTreeSet<GuestId>,
+        avoid: &BTreeSet<NodeName>,
+    ) -> PveView {
+        super::look::look(self, nodes, guests, avoid).await
+    }
+
+    async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
+        self.order_migration(order).await
+    }
+
+    async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble> {
+        self.order_cancel(on, task, avoid).await
+    }
+
+    async fn start(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble> {
+        self.order_start(guest, kind, on, avoid).await
+    }
+
+    async fn shutdown(
+        &self,
+        guest: GuestId,
+        kind: GuestKind,
+        on: &NodeName,
+        avoid: &NodeName,
+    ) -> Result<(), Trouble> {
+        self.order_shutdown(guest, kind, on, avoid).await
+    }
+}

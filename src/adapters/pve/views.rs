@@ -1,0 +1,319 @@
+//! From Proxmox's words to the model's: the cluster, its HA, votes and privileges. Pure.
+//!
+//! Where an answer does not say something that decisions rest on (who has quorum, where a guest is), the whole view fails:
+//! nothing here fills a gap with a guess.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::wire::{self, Flag, Int, Stat};
+use crate::model::ids::{GuestId, NodeName};
+use crate::model::observed::{
+    Affinity, Capacity, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView,
+    LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage, Votes,
+};
+use crate::model::seen::Trouble;
+use crate::model::time::Time;
+
+fn nonsense(what: String) -> Trouble {
+    Trouble::Nonsense(what)
+}
+
+/// What `member` says of the cluster, from its two lists of the same round.
+pub fn opinion(
+    member: &NodeName,
+    status: &wire::ClusterStatus,
+    resources: &[wire::Resource],
+) -> Result<Opinion, Trouble> {
+    // A node that stands alone has no cluster row, and nobody to lose.
+    let quorate = match status.cluster() {
+        Some(_) => {
+            status.quorate().ok_or_else(|| nonsense(format!("{member} does not say if it is quorate")))?
+        }
+        None => true,
+    };
+    let mut nodes = BTreeMap::new();
+    for row in status.members() {
+        let name =
+            row.name.as_ref().ok_or_else(|| nonsense(format!("{member} lists a node without a name")))?;
+        let online = row.online.is_some_and(|flag| flag.0);
+        let address = row.ip.as_ref().map(|ip| ip.0.clone());
+        let row = NodeRow { online, address, capacity: None, storages: BTreeMap::new() };
+        nodes.insert(NodeName(name.0.clone()), row);
+    }
+    let mut guests = BTreeMap::new();
+    for row in resources {
+        match &*row.kind {
+            "qemu" | "lxc" => {
+                let (id, guest) = guest(row)
+                    .ok_or_else(|| nonsense(format!("{member} lists {} without a place", &*row.id)))?;
+                guests.insert(id, guest);
+            }
+            "node" => {
+                if let Some(node) =
+                    row.node.as_ref().and_then(|name| nodes.get_mut(&NodeName(name.0.clone())))
+                {
+                    node.capacity = capacity(row);
+                }
+            }
+            "storage" => {
+                let node = row.node.as_ref().and_then(|name| nodes.get_mut(&NodeName(name.0.clone())));
+                if let (Some(node), Some(name)) = (node, &row.storage) {
+                    node.storages.insert(name.0.clone(), storage(row));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(Opinion { member: member.clone(), quorate, nodes, guests })
+}
+
+fn guest(row: &wire::Resource) -> Option<(GuestId, Guest)> {
+    let id = guest_id(row.vmid?)?;
+    let memory = whole(row.maxmem);
+    let guest = Guest {
+        name: row.name.as_ref().map_or_else(|| row.id.0.clone(), |name| name.0.clone()),
+        kind: if &*row.kind == "lxc" { GuestKind::Lxc } else { GuestKind::Qemu },
+        node: NodeName(row.node.as_ref()?.0.clone()),
+        power: power(row.status.as_deref()),
+        template: is(row.template),
+        memory,
+        memory_used: whole(row.mem).min(memory),
+        cpus: small(row.maxcpu),
+        lock: row.lock.as_ref().map(|lock| lock.0.clone()),
+        ha: row.hastate.is_some(),
+        uptime: seconds(row.uptime),
+    };
+    Some((id, guest))
+}
+
+fn capacity(row: &wire::Resource) -> Option<Capacity> {
+    // An offline node keeps no figures, and without rights there are none; zero would read as a full node.
+    row.maxmem?.0?;
+    Some(Capacity {
+        cores: small(row.maxcpu),
+        memory: whole(row.maxmem),
+        memory_used: whole(row.mem),
+        uptime: seconds(row.uptime),
+    })
+}
+
+fn storage(row: &wire::Resource) -> Storage {
+    let figures = row.maxdisk.and_then(|max| max.0).zip(row.disk.and_then(|used| used.0));
+    Storage { shared: is(row.shared), free: figures.map(|(max, used)| (max - used).max(0.0) as u64) }
+}
+
+/// What a list says of a guest's power. A paused guest occupies its node like a running one.
+pub fn power(status: Option<&str>) -> Power {
+    match status {
+        Some("running" | "paused" | "prelaunch" | "postmigrate" | "inmigrate" | "suspended") => {
+            Power::Running
+        }
+        Some("stopped") => Power::Stopped,
+        _ => Power::Unknown,
+    }
+}
+
+/// The manager's notes in the model's words.
+///
+/// # Errors
+/// The member that was asked has lost quorum: what it shows is a file that nobody updates.
+pub fn ha(status: &wire::ManagerStatus) -> Result<HaView, Trouble> {
+    if status.quorum.as_ref().and_then(|quorum| quorum.quorate) == Some(Flag(false)) {
+        return Err(Trouble::Refused("the member that was asked for HA's state has no quorum".to_owned()));
+    }
+    let state = &status.manager_status;
+    let mut nodes = BTreeMap::new();
+    let names = state.node_status.keys().chain(state.node_request.keys()).chain(status.lrm_status.keys());
+    for name in names {
+        nodes.entry(NodeName(name.clone())).or_insert_with(|| ha_node(status, name));
+    }
+    let mut services = BTreeMap::new();
+    for (sid, service) in state.service_status.iter() {
+        let (Some(id), Some(node)) = (sid_guest(sid), &service.node) else { continue };
+        let service = HaService {
+            node: NodeName(node.0.clone()),
+            state: service.state.as_ref().map_or_else(|| "unknown".to_owned(), |state| state.0.clone()),
+            target: service.target.as_ref().map(|target| NodeName(target.0.clone())),
+            command: service.cmd,
+            maintenance_node: service.maintenance_node.as_ref().map(|node| NodeName(node.0.clone())),
+        };
+        services.insert(id, service);
+    }
+    let armed = state.disarm.is_none();
+    let master = state.master_node.as_ref().map(|node| NodeName(node.0.clone()));
+    Ok(HaView { armed, master, crm_at: time(state.timestamp), nodes, services })
+}
+
+fn ha_node(status: &wire::ManagerStatus, name: &str) -> HaNode {
+    let state = &status.manager_status;
+    let lrm = status.lrm_status.get(name);
+    HaNode {
+        state: match state.node_status.get(name).map(|text| text.0.as_str()) {
+            Some("online") => HaNodeState::Online,
+            Some("maintenance") => HaNodeState::Maintenance,
+            Some("fence") => HaNodeState::Fence,
+            Some("gone") => HaNodeState::Gone,
+            _ => HaNodeState::Unknown,
+        },
+        maintenance_requested: state.node_request.get(name).is_some_and(|request| is(request.maintenance)),
+        lrm: lrm.and_then(|lrm| lrm.mode.as_deref()).map(|mode| match mode {
+            "active" => LrmMode::Active,
+            "maintenance" => LrmMode::Maintenance,
+            "restart" | "reboot" => LrmMode::Restart,
+            "shutdown" => LrmMode::Shutdown,
+            "disarm" => LrmMode::Disarm,
+            _ => LrmMode::Other,
+        }),
+        lrm_at: lrm.and_then(|lrm| time(lrm.timestamp)),
+    }
+}
+
+/// Resources, with the rules of Proxmox 9 and what is left of the groups of Proxmox 8.
+pub fn ha_rules(
+    resources: &[wire::HaResource],
+    rules: &[wire::HaRule],
+    groups: &[wire::HaGroup],
+    options: &wire::ClusterOptions,
+) -> HaRules {
+    let mut out = HaRules { auto_rebalance: options.auto_rebalance(), ..HaRules::default() };
+    for resource in resources {
+        let Some(id) = sid_guest(&resource.sid) else { continue };
+        let group = groups.iter().find(|group| resource.group.as_ref() == Some(&group.group));
+        let failback =
+            resource.failback.map_or(!group.is_some_and(|group| is(group.nofailback)), |flag| flag.0);
+        let requested = resource.state.as_ref().map_or("started", |state| state.0.as_str());
+        // `enabled` is the old word for `started`.
+        let requested = if requested == "enabled" { "started" } else { requested }.to_owned();
+        out.resources.insert(id, HaResource { requested, failback });
+    }
+    for group in groups {
+        let members = resources.iter().filter(|resource| resource.group.as_ref() == Some(&group.group));
+        out.nodes.push(NodeAffinity {
+            rule: group.group.0.clone(),
+            guests: members.filter_map(|resource| sid_guest(&resource.sid)).collect(),
+            nodes: priorities(&group.nodes),
+            strict: is(group.restricted),
+        });
+    }
+    for rule in rules.iter().filter(|rule| !is(rule.disable)) {
+        add_rule(&mut out, rule);
+    }
+    out
+}
+
+fn add_rule(out: &mut HaRules, rule: &wire::HaRule) {
+    let name = rule.rule.0.clone();
+    if !rule.errors.is_empty() {
+        // Proxmox does not apply such a rule and tells nobody.
+        let words: Vec<String> =
+            rule.errors.values().flat_map(|t| t.all().iter().map(|text| text.0.clone())).collect();
+        out.broken.insert(name, words.join("; "));
+        return;
+    }
+    let guests = rule.resources.0.iter().filter_map(|sid| sid_guest(sid)).collect();
+    if &*rule.kind == "node-affinity" {
+        let nodes = priorities(&rule.nodes);
+        out.nodes.push(NodeAffinity { rule: name, guests, nodes, strict: is(rule.strict) });
+        return;
+    }
+    let kind =
+        if rule.affinity.as_deref() == Some("positive") { Affinity::Together } else { Affinity::Apart };
+    out.guests.push(ResourceAffinity { rule: name, guests, kind });
+}
+
+/// `pve1:2` → priority 2; no number is 0.
+fn priorities(nodes: &wire::Items) -> BTreeMap<NodeName, i64> {
+    let split = nodes.0.iter().map(|item| match item.split_once(':') {
+        Some((name, priority)) => (name, priority.parse().unwrap_or(0)),
+        None => (item.as_str(), 0),
+    });
+    split.map(|(name, priority)| (NodeName::from(name), priority)).collect()
+}
+
+/// A qdevice's votes are not told by the API. It has one in the usual set-up, and none while it is not connected.
+pub fn votes(members: &[wire::ClusterMember], qdevice: &wire::Qdevice) -> Votes {
+    let votes =
+        |member: &wire::ClusterMember| member.quorum_votes.map_or(1, |n| u32::try_from(n.0).unwrap_or(0));
+    let nodes = members.iter().map(|member| (NodeName(member.node.0.clone()), votes(member))).collect();
+    Votes { nodes, qdevice: u32::from(qdevice.connected()) }
+}
+
+/// Proxmox leaves out a path on which nothing is granted. Then the path above seems to speak for it, even where it was
+/// told not to propagate; so the branches that matter are always named.
+pub fn privileges(permissions: &wire::Permissions) -> Privileges {
+    let of = |held: &wire::Table<Flag>| held.keys().cloned().collect::<BTreeSet<String>>();
+    let mut granted: BTreeMap<_, _> =
+        permissions.0.iter().map(|(path, held)| (path.clone(), of(held))).collect();
+    let at_root = granted.get("/").cloned().unwrap_or_default();
+    for branch in ["/nodes", "/vms", "/storage"] {
+        let inherited = at_root.iter().filter(|privilege| permissions.allows(branch, privilege)).cloned();
+        granted.entry(branch.to_owned()).or_insert_with(|| inherited.collect());
+    }
+    Privileges { granted }
+}
+
+/// `vm:101`, `ct:200`.
+pub fn sid_guest(sid: &str) -> Option<GuestId> {
+    let (kind, id) = sid.split_once(':')?;
+    if !matches!(kind, "vm" | "ct") {
+        return None;
+    }
+    id.parse().ok().map(GuestId)
+}
+
+pub fn guest_id(vmid: Int) -> Option<GuestId> {
+    u32::try_from(vmid.0).ok().map(GuestId)
+}
+
+/// Seconds since 1970; `None` for zero, which Proxmox writes for "never".
+pub fn time(secs: Option<Int>) -> Option<Time> {
+    Time::from_second(secs?.0).ok().filter(|time| time.as_second() > 0)
+}
+
+pub fn is(flag: Option<Flag>) -> bool {
+    flag.is_some_and(|flag| flag.0)
+}
+
+fn whole(stat: Option<Stat>) -> u64 {
+    stat.and_then(|stat| stat.0).map_or(0, |x| x.max(0.0) as u64)
+}
+
+/// Cores; a share of a core counts as a whole one.
+fn small(stat: Option<Stat>) -> u32 {
+    stat.and_then(|stat| stat.0).map_or(0, |x| x.max(0.0).ceil() as u32)
+}
+
+fn seconds(int: Option<Int>) -> u64 {
+    int.map_or(0, |n| u64::try_from(n.0).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_propagate_is_not_granted_below() {
+        let read = |json: &str| privileges(&serde_json::from_str(json).expect("permissions"));
+        let kept = read(r#"{"/":{"Sys.Audit":0,"VM.Audit":1}}"#);
+        assert!(kept.allows("Sys.Audit", "/") && !kept.allows("Sys.Audit", "/nodes"));
+        assert!(kept.allows("VM.Audit", "/vms"));
+        let one_guest = read(r#"{"/vms/100":{"VM.Audit":1}}"#);
+        assert!(one_guest.allows("VM.Audit", "/vms/100") && !one_guest.allows("VM.Audit", "/vms"));
+    }
+
+    #[test]
+    fn a_rule_with_errors_does_not_hold_and_is_told() {
+        let rules: Vec<wire::HaRule> = serde_json::from_str(
+            r#"[{"rule":"a","type":"resource-affinity","affinity":"negative","resources":"vm:1,vm:2",
+                 "errors":{"resources":["shares two","or more"]}},
+                {"rule":"b","type":"node-affinity","resources":"vm:1","nodes":"n1:2,n2","strict":1},
+                {"rule":"c","type":"resource-affinity","affinity":"positive","resources":"vm:1,vm:2","disable":1}]"#,
+        )
+        .expect("rules");
+        let options =
+            serde_json::from_str(r#"{"crs":{"ha":"dynamic","ha-auto-rebalance":1}}"#).expect("options");
+        let rules = ha_rules(&[], &rules, &[], &options);
+        assert_eq!(rules.broken["a"], "shares two; or more");
+        assert!(rules.guests.is_empty() && rules.nodes.len() == 1 && rules.auto_rebalance);
+    }
+}

@@ -1,0 +1,266 @@
+//! Scalars as Perl writes them: the same value may come as number, string or boolean, depending on who touched it last.
+//!
+//! [`Flag`], [`Int`], [`Num`] and [`Text`] refuse what cannot be read. [`Stat`] does not: it is for figures that nobody decides
+//! anything about on their own, so that one odd figure does not blind us to a cluster.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Deref};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+
+/// A boolean: `0`/`1`, `"0"`/`"1"`, `true`/`false`, or a word; Perl writes an empty string for false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
+/// A whole number, perhaps in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Int(pub i64);
+
+/// Any number, perhaps in quotes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Num(pub f64);
+
+/// A text; a guest called `123` comes as a number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(pub String);
+
+/// A figure, or `None` for anything that is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Stat(pub Option<f64>);
+
+/// A list written as `a,b;c d` or as a JSON array.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Items(pub Vec<String>);
+
+/// A JSON object by name. Perl sometimes writes an empty one as `[]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table<T>(pub BTreeMap<String, T>);
+
+impl<T> Default for Table<T> {
+    fn default() -> Table<T> {
+        Table(BTreeMap::new())
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T> Deref for Table<T> {
+    type Target = BTreeMap<String, T>;
+    fn deref(&self) -> &BTreeMap<String, T> {
+        &self.0
+    }
+}
+
+enum Scalar<'de> {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Cow<'de, str>),
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, a string or a boolean")
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bool(v))
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Int(v))
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Scalar<'de>, E> {
+        Ok(i64::try_from(v).map_or(Scalar::Float(v as f64), Scalar::Int))
+    }
+    fn visit_f64<E>(self, v: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Float(v))
+    }
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(v)))
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(v.to_owned())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Flag, D::Error> {
+        let flag = match d.deserialize_any(ScalarVisitor)? {
+            Scalar::Bool(b) => Some(b),
+            Scalar::Int(n) => Some(n != 0),
+            Scalar::Float(_) => None,
+            Scalar::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => Some(true),
+                "0" | "false" | "no" | "off" | "" => Some(false),
+                _ => None,
+            },
+        };
+        flag.map(Flag).ok_or_else(|| D::Error::custom("expected a boolean in any of Perl's spellings"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Int {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Int, D::Error> {
+        let int = match d.deserialize_any(ScalarVisitor)? {
+            Scalar::Bool(b) => Some(i64::from(b)),
+            Scalar::Int(n) => Some(n),
+            // Beyond 2^53 a float is no longer the number that was written.
+            Scalar::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Some(x as i64),
+            Scalar::Float(_) => None,
+            Scalar::Text(text) => text.trim().parse().ok(),
+        };
+        int.map(Int).ok_or_else(|| D::Error::custom("expected a whole number"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Num {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Num, D::Error> {
+        number(d.deserialize_any(ScalarVisitor)?)
+            .map(Num)
+            .ok_or_else(|| D::Error::custom("expected a number"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Text, D::Error> {
+        Ok(Text(match d.deserialize_any(ScalarVisitor)? {
+            Scalar::Bool(b) => i32::from(b).to_string(),
+            Scalar::Int(n) => n.to_string(),
+            Scalar::Float(x) => x.to_string(),
+            Scalar::Text(text) => text.into_owned(),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Stat {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Stat, D::Error> {
+        let value = serde_json::Value::deserialize(d)?;
+        Ok(Stat(value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|x| x.is_finite())))
+    }
+}
+
+fn number(scalar: Scalar<'_>) -> Option<f64> {
+    let number = match scalar {
+        Scalar::Bool(b) => f64::from(u8::from(b)),
+        Scalar::Int(n) => n as f64,
+        Scalar::Float(x) => x,
+        Scalar::Text(text) => text.trim().parse().ok()?,
+    };
+    number.is_finite().then_some(number)
+}
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Items, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Array(Vec<Text>),
+            List(Text),
+        }
+        Ok(Items(match Either::deserialize(d)? {
+            Either::Array(items) => items.into_iter().map(|t| t.0).collect(),
+            Either::List(text) => {
+                let items = text.split([',', ';', ' ', '\t', '\n']).filter(|item| !item.is_empty());
+                items.map(str::to_owned).collect()
+            }
+        }))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Table<T>, D::Error> {
+        d.deserialize_any(TableVisitor(std::marker::PhantomData))
+    }
+}
+
+struct TableVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<T> {
+    type Value = Table<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Table<T>, A::Error> {
+        let mut table = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry()? {
+            table.insert(name, value);
+        }
+        Ok(Table(table))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Table<T>, A::Error> {
+        match seq.next_element::<serde::de::IgnoredAny>()? {
+            None => Ok(Table::default()),
+            Some(_) => Err(A::Error::custom("expected an object, found a list with something in it")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: for<'de> Deserialize<'de>>(json: &str) -> Option<T> {
+        serde_json::from_str(json).ok()
+    }
+
+    #[test]
+    fn a_boolean_is_read_in_all_of_perls_spellings() {
+        for yes in ["1", "\"1\"", "true", "\"true\"", "\"on\"", "2"] {
+            assert_eq!(read(yes), Some(Flag(true)), "{yes}");
+        }
+        for no in ["0", "\"0\"", "false", "\"\"", "\"off\""] {
+            assert_eq!(read(no), Some(Flag(false)), "{no}");
+        }
+        for nonsense in ["\"maybe\"", "null", "[]", "{}", "0.5"] {
+            assert_eq!(read::<Flag>(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_number_may_stand_in_quotes_and_nonsense_is_no_number() {
+        assert_eq!(read("\"3\""), Some(Int(3)));
+        assert_eq!(read("3.0"), Some(Int(3)));
+        assert_eq!(read::<Int>("\"three\""), None);
+        assert_eq!(read::<Int>("3.5"), None);
+        assert_eq!(read("\"2596.140\""), Some(Num(2596.14)));
+        assert_eq!(read::<Num>("\"NaN\""), None);
+    }
+
+    #[test]
+    fn a_guest_may_be_called_by_a_number() {
+        assert_eq!(read("123"), Some(Text("123".to_owned())));
+        assert_eq!(read::<Text>("{}"), None);
+    }
+
+    #[test]
+    fn an_odd_figure_is_no_figure_and_no_error() {
+        assert_eq!(read("{\"x\":1}"), Some(Stat(None)));
+        assert_eq!(read("\"5\""), Some(Stat(Some(5.0))));
+    }
+
+    #[test]
+    fn an_empty_object_may_come_as_an_empty_list_but_not_as_a_full_one() {
+        assert_eq!(read("[]"), Some(Table::<Int>::default()));
+        assert_eq!(read::<Table<Int>>("[1]"), None);
+        assert_eq!(read::<Table<Int>>("null"), None);
+    }
+
+    #[test]
+    fn a_list_may_be_an_array_or_a_text() {
+        let both = Items(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(read("\"a,b\""), Some(both.clone()));
+        assert_eq!(read("\"a; b\""), Some(both.clone()));
+        assert_eq!(read("[\"a\",\"b\"]"), Some(both));
+    }
+}

@@ -1,0 +1,62 @@
+//! What Proxmox's answers look like.
+//!
+//! Decoding is lenient about spelling (a boolean may be `1`, `"1"` or `true`; a number may be a string; members we do not know
+//! are ignored; missing members are `None`) and strict about meaning: a value that cannot be read, and `null` where a list was
+//! promised, fail the whole answer, because an answer half understood looks like an empty cluster. The types here are not the
+//! model: they keep Proxmox's names.
+
+mod access;
+mod ceph;
+mod cluster;
+mod guest;
+mod ha;
+mod lenient;
+mod migrate;
+mod node;
+mod task;
+
+pub use access::{Permissions, Version};
+pub use ceph::{CephFlag, CephHealth, CephStatus, CheckRow, CmdSafety, CrushNode, OsdTree};
+pub use cluster::{
+    BackupJob, ClusterMember, ClusterOptions, ClusterStatus, ClusterStatusRow, Qdevice, Resource,
+};
+pub use guest::{GuestConfig, GuestCurrent, GuestRow};
+pub use ha::{
+    HaCurrent, HaCurrentRow, HaGroup, HaResource, HaRule, LrmStatus, ManagerState, ManagerStatus,
+    NodeRequest, ServiceStatus,
+};
+pub use lenient::{Flag, Int, Items, Num, Stat, Table, Text};
+pub use migrate::{LocalDisk, Obstacles, Preconditions};
+pub use node::{NodeRow, NodeStatus, NodeTime, ReplicationJob, ServiceRow, StorageConfig, StorageRow};
+pub use task::{LogLine, TaskEnd, TaskRow, TaskStatus};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// `{"data": …, "total": …}` around every answer.
+#[derive(Debug, Deserialize)]
+pub struct Envelope<T> {
+    pub data: T,
+    /// Rows there are, whatever the limit was.
+    pub total: Option<u64>,
+}
+
+impl<T: DeserializeOwned> Envelope<T> {
+    /// # Errors
+    /// What could not be read, for people; never quotes the body.
+    pub fn read(body: &[u8]) -> Result<Envelope<T>, String> {
+        if body.is_empty() {
+            return Err("the body is empty".to_owned());
+        }
+        serde_json::from_slice(body).map_err(|e| e.to_string())
+    }
+}
+
+/// The answer of an order that has nothing to say (`null`), or says something we do not need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nothing;
+
+impl<'de> Deserialize<'de> for Nothing {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Nothing, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Nothing)
+    }
+}

@@ -1,0 +1,90 @@
+//! Death at every boundary, at every pair of them, and by seed with blind sources: always the same end.
+
+use std::sync::Arc;
+
+use crate::deadly::Scythe;
+use crate::harness::Teller;
+use crate::script::{self, Script};
+
+/// The whole way of a case, short: HA and not, a container, a stopped guest, noout, work order, proof, home.
+const WHOLE_WAY: &str = include_str!("fan-comes-and-goes/script");
+
+/// How the world must be left, whoever died on the way. What was done and how often may differ; what is left may not.
+fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(String, usize), String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let mut teller = Teller::new(script, scythe)?;
+    if let Some(seed) = fog {
+        let mut world = teller.doors.world();
+        world.chance = pitlane::sim::world::Chance::new(seed);
+        world.mishaps.by_chance = 5;
+    }
+    runtime.block_on(async {
+        teller.run(&script.until).await?;
+        let left = teller.left_behind().await?;
+        let kept: Vec<&str> = left.lines().filter(|line| !line.starts_with("pitlane did")).collect();
+        let orders = teller.doors.world().board.orders.len();
+        Ok((format!("{}\nwork orders in all: {orders}", kept.join("\n")), teller.scythe.passed()))
+    })
+}
+
+fn whole_way() -> Script {
+    script::parse(WHOLE_WAY).expect("the story's own test reads this script")
+}
+
+#[test]
+fn death_at_every_boundary_and_every_pair_leaves_the_same_world() {
+    let script = whole_way();
+    let (expected, boundaries) =
+        end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
+    assert!(boundaries > 20, "only {boundaries} boundaries: the story is too short to say anything");
+    let mut wrong = Vec::new();
+    let mut lives = 0;
+    let mut hold = |strikes: Vec<usize>| {
+        lives += 1;
+        match end_of(&script, Scythe::at(strikes.clone()), None) {
+            Ok((end, _)) if end == expected => {}
+            Ok((end, _)) => wrong.push(format!("death at {strikes:?} leaves\n{end}")),
+            Err(why) => wrong.push(format!("death at {strikes:?}: {why}")),
+        }
+    };
+    for first in 0..boundaries {
+        hold(vec![first]);
+        for second in first + 1..boundaries {
+            hold(vec![first, second]);
+        }
+    }
+    println!("{lives} histories with deaths at {boundaries} boundaries");
+    assert!(
+        wrong.is_empty(),
+        "{} of {lives} wrong, expected\n{expected}\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(3)].join("\n")
+    );
+}
+
+#[test]
+fn death_by_seed_with_blind_sources_leaves_the_same_world() {
+    let seeds: u64 = std::env::var("PITLANE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000);
+    let script = whole_way();
+    let (expected, boundaries) =
+        end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
+    let mut wrong = Vec::new();
+    for seed in 0..seeds {
+        let mut chance = pitlane::sim::world::Chance::new(seed);
+        let deaths = chance.below(4);
+        let strikes: Vec<usize> =
+            (0..deaths).map(|_| usize::try_from(chance.below(boundaries as u64 * 2)).unwrap_or(0)).collect();
+        match end_of(&script, Scythe::at(strikes.clone()), Some(seed)) {
+            Ok((end, _)) if end == expected => {}
+            Ok((end, _)) => wrong.push(format!("seed {seed}, death at {strikes:?} leaves\n{end}")),
+            Err(why) => wrong.push(format!("seed {seed}, death at {strikes:?}: {why}")),
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {seeds} wrong, expected\n{expected}\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(3)].join("\n")
+    );
+}
