@@ -70,46 +70,50 @@ pub fn cost(guest: &Guest, packing: &Packing) -> u64 {
 /// Nodes that can take guests from `leaving`, with what they have left now; and those that cannot, with the reason.
 /// Guests on their way to a node count there already, fully.
 pub fn rooms(leaving: &NodeName, view: &View) -> Result<(Rooms, Closed), Wait> {
-    let cluster = view.cluster()?;
-    let ha = view.ha()?;
+    let mut rooms = Rooms::new();
+    let mut closed = Closed::new();
     let held = view.held_by_others(leaving);
-    let mut rooms = BTreeMap::new();
-    let mut closed = BTreeMap::new();
-    for (node, row) in cluster.nodes.iter().filter(|(node, _)| *node != leaving) {
-        let ha_state = ha.nodes.get(node).map(|n| n.state);
-        let why = if !row.online {
-            Some("offline")
-        } else if held.contains(node) || ha.maintenance_requested(node) {
-            Some("in maintenance")
-        } else if ha_state.is_some_and(|state| state != HaNodeState::Online) {
-            Some("not online for HA")
-        } else if row.capacity.is_none() {
-            Some("its size is not known")
-        } else {
-            None
-        };
-        match (why, row.capacity) {
-            (None, Some(capacity)) => {
-                let total = capacity.memory.saturating_sub(view.rules.packing.node_reserve);
-                let cpus = f64::from(capacity.cores) * view.rules.packing.cpu_overcommit * 100.0;
-                let mut room = Room {
-                    total,
-                    memory: i128::from(total),
-                    cpus: cpus as i128,
-                    storages: row.storages.clone(),
-                    holds: BTreeSet::new(),
-                };
-                for (id, guest) in residents(node, cluster, &view.state.cases) {
-                    room.take(id, guest, &view.rules.packing);
-                }
+    for node in view.cluster()?.nodes.keys().filter(|node| *node != leaving) {
+        match if held.contains(node) { Err("in maintenance".to_owned()) } else { room(node, view)? } {
+            Ok(room) => {
                 rooms.insert(node.clone(), room);
             }
-            (why, _) => {
-                closed.insert(node.clone(), why.unwrap_or("its size is not known").to_owned());
+            Err(why) => {
+                closed.insert(node.clone(), why);
             }
         }
     }
     Ok((rooms, closed))
+}
+
+/// What one node has left, or why it takes nobody.
+pub fn room(node: &NodeName, view: &View) -> Result<Result<Room, String>, Wait> {
+    let (cluster, ha) = (view.cluster()?, view.ha()?);
+    let packing = &view.rules.packing;
+    let Some(row) = cluster.nodes.get(node) else { return Ok(Err("no member".to_owned())) };
+    if !row.online {
+        return Ok(Err("offline".to_owned()));
+    }
+    if ha.maintenance_requested(node) {
+        return Ok(Err("in maintenance".to_owned()));
+    }
+    if ha.nodes.get(node).is_some_and(|n| n.state != HaNodeState::Online) {
+        return Ok(Err("not online for HA".to_owned()));
+    }
+    let Some(capacity) = row.capacity else { return Ok(Err("its size is not known".to_owned())) };
+    let total = capacity.memory.saturating_sub(packing.node_reserve);
+    let cpus = f64::from(capacity.cores) * packing.cpu_overcommit * 100.0;
+    let mut room = Room {
+        total,
+        memory: i128::from(total),
+        cpus: cpus as i128,
+        storages: row.storages.clone(),
+        holds: BTreeSet::new(),
+    };
+    for (id, guest) in residents(node, cluster, &view.state.cases) {
+        room.take(id, guest, packing);
+    }
+    Ok(Ok(room))
 }
 
 /// Guests that are on a node, and guests of ours that are moving to it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{due_after_failures, moving, settled};
 use crate::decide::faults::whole_seconds;
-use crate::decide::placement::{Room, rooms};
+use crate::decide::placement::{Room, room};
 use crate::decide::plan::need;
 use crate::decide::turn::Turn;
 use crate::model::ids::{GuestId, NodeName};
@@ -29,8 +29,7 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
     }
     let node = turn.case.node.clone();
     let cluster = turn.view.cluster()?;
-    // The node under the case is no target in `rooms`; here it is the only one.
-    let (mut rooms, _) = rooms(&NodeName::from(""), turn.view)?;
+    let mut room = room(&node, turn.view)?;
     let mut busy = Busy::count(turn, &owed);
     let mut blind: Option<Wait> = None;
     for (id, debt) in owed {
@@ -47,7 +46,7 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         } else if debt.ha && guest.ha {
             ha_home(turn, id, guest, &debt)
         } else {
-            our_home(turn, id, guest, &debt, &mut rooms, &mut busy)
+            our_home(turn, id, guest, &debt, &mut room, &mut busy)
         };
         // One that cannot be seen holds up no other.
         blind = blind.or(done.err());
@@ -161,7 +160,7 @@ fn our_home(
     id: GuestId,
     guest: &Guest,
     debt: &GuestDebt,
-    rooms: &mut BTreeMap<NodeName, Room>,
+    room: &mut Result<Room, String>,
     busy: &mut Busy,
 ) -> Result<(), Wait> {
     let node = turn.case.node.clone();
@@ -208,14 +207,14 @@ fn our_home(
         _ => How::LiveWithDisks,
     };
     let need = need(id, guest, detail, how, turn.view);
-    let refusal = match rooms.get(&node) {
-        Some(room) => room.refuses(&node, &need),
+    let refusal = match room {
+        Ok(room) => room.refuses(&node, &need),
         // A person keeps the node in maintenance: it is not ours to fill.
-        None if turn.view.ha()?.maintenance_requested(&node) => {
+        Err(_) if turn.view.ha()?.maintenance_requested(&node) => {
             Some("a person keeps its node in HA maintenance".to_owned())
         }
         // HA shows the node as online half a minute after maintenance ends.
-        None => return Ok(()),
+        Err(_) => return Ok(()),
     };
     if let Some(why) = refusal {
         stays(turn, id, debt, Some(guest.node.clone()), &why);
@@ -229,7 +228,7 @@ fn our_home(
     if ask(turn, id, guest, debt, how, MOVE_SETTLES) {
         busy.into_home += 1;
         *busy.from.entry(guest.node.clone()).or_default() += 1;
-        if let Some(room) = rooms.get_mut(&node) {
+        if let Ok(room) = room {
             room.promise(&need);
         }
     }
