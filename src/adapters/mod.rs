@@ -1,3 +1,7 @@
 //! The outside systems, one folder each; none knows another.
 
+pub mod ceph;
+mod child;
+pub mod hand;
 pub mod pve;
+pub mod sensors;

@@ -1,5 +1,9 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
+mod ceph_program;
+mod ceph_recordings;
+mod ceph_replay;
+mod ceph_writes;
 mod door_manners;
 mod door_recordings;
 mod door_schema;
@@ -7,6 +11,7 @@ mod door_shape;
 mod door_shell;
 mod door_views;
 mod door_world;
+mod hand_ssh;
 mod pve_loopback;
 mod pve_port;
 mod pve_recordings;
