@@ -4,6 +4,7 @@ mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;
 mod ceph_writes;
+mod door_ceph;
 mod door_manners;
 mod door_recordings;
 mod door_schema;

@@ -13,7 +13,7 @@ use crate::sim::http::call::{Call, Said};
 use crate::sim::http::routes::Half;
 use crate::sim::http::tokens::PITLANE;
 use crate::sim::world::migrate::{MigrateCall, NotAllowed, Preconditions};
-use crate::sim::world::task::Then;
+use crate::sim::world::task::{Errand, Then};
 use crate::sim::world::{Actor, Refusal, Run};
 
 /// Deleting a running task blocks until its worker has ended; 4 s was the longest seen.
@@ -140,7 +140,7 @@ impl Call<'_> {
         } else {
             format!("VM {id} qmp command 'cont' failed - VM {id} not running")
         };
-        started(self.world.fork_wait(by, self.at, kind, Some(id), 1, &status, Then::Nothing))
+        started(self.errand(by, id, kind, &status, Then::Nothing))
     }
 
     pub fn shutdown(&mut self, half: Half) -> Said {
@@ -162,7 +162,12 @@ impl Call<'_> {
             (Half::Lxc, Run::Stopped) => (format!("CT {id} not running"), Then::Nothing),
             _ => ("OK".to_owned(), Then::Stop),
         };
-        started(self.world.fork_wait(by, self.at, kind, Some(id), 1, &status, then))
+        started(self.errand(by, id, kind, &status, then))
+    }
+
+    /// A task of one second.
+    fn errand(&mut self, by: Actor, id: GuestId, kind: &'static str, status: &str, then: Then) -> Upid {
+        self.world.run(by, self.at, Some(id), Errand { kind, secs: 1, status, then })
     }
 
     /// `DELETE …/tasks/UPID`.
