@@ -64,7 +64,10 @@ async fn the_same_ceph_through_both_doors() {
     let Seen::Known { value: view, .. } = over_shell.look().await else { panic!("it was seen") };
     assert_eq!(view.host_flags[&host], BTreeSet::from(["noout".to_owned()]));
     let joint = told(&over_shell.ok_to_stop(&host, &view).await);
-    assert_eq!(joint["known"]["value"], told(&Ceph::ok_to_stop(&direct, &host, &view).await)["known"]["value"]);
+    assert_eq!(
+        joint["known"]["value"],
+        told(&Ceph::ok_to_stop(&direct, &host, &view).await)["known"]["value"]
+    );
     assert_eq!(joint["known"]["value"]["ok"], true);
     over_shell.fail_mgr("pve1").await.expect("failed over");
     over_shell.noout(&host, Switch::Off).await.expect("given back");

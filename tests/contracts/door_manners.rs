@@ -133,6 +133,25 @@ async fn a_cut_member_answers_and_only_quorate_tells() {
 }
 
 #[tokio::test]
+async fn a_cut_member_shows_old_guests_until_it_is_back() {
+    let lab = Lab::still(recorded_world()).await;
+    let place = async |via: &str| {
+        let rows = lab.get(via, "/cluster/resources?type=vm").await.body["data"].clone();
+        let rows = rows.as_array().expect("rows").clone();
+        rows.into_iter().find(|row| row["vmid"] == 109).expect("the guest")["node"].clone()
+    };
+    lab.control("POST", "/node/pve1/cut").await;
+    let token = Token::pitlane(SECRET);
+    let path = "/nodes/pve3/qemu/109/migrate";
+    let said = lab.ask("POST", "pve2", path, &[("target", "pve2"), ("online", "1")], Some(&token)).await;
+    assert_eq!(said.status, 200, "the majority works on: {said:?}");
+    lab.door.advance(30).expect("alive");
+    assert_eq!((place("pve1").await, place("pve2").await), (json!("pve3"), json!("pve2")));
+    lab.control("POST", "/node/pve1/uncut").await;
+    assert_eq!(place("pve1").await, "pve2");
+}
+
+#[tokio::test]
 async fn without_ceph_it_says_so() {
     let lab = Lab::still(World::builder(3).vm(100, "pve1").build()).await;
     let said = lab.get("pve1", "/cluster/ceph/status").await;

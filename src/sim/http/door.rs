@@ -16,9 +16,9 @@ use super::call::Call;
 use super::params::{self, Params};
 use super::routes::{self, Needs, Route};
 use super::tokens::{self, Token};
-use crate::model::ids::NodeName;
+use crate::model::ids::{GuestId, NodeName};
 use crate::sim::World;
-use crate::sim::world::Refusal;
+use crate::sim::world::{Guest, Ha, Refusal};
 
 /// Every 401 takes so long, so that nobody tries passwords fast.
 const UNAUTHORISED_TAKES: Duration = Duration::from_secs(3);
@@ -34,11 +34,19 @@ pub(super) struct Shared {
     world: Arc<Mutex<World>>,
     pub speed: f64,
     last_words: Mutex<Option<String>>,
+    /// Member that is cut off → what it saw of the cluster last.
+    memories: Mutex<BTreeMap<NodeName, Memory>>,
+}
+
+/// The cluster's files as a member without quorum still has them.
+struct Memory {
+    guests: BTreeMap<GuestId, Guest>,
+    ha: Ha,
 }
 
 impl Shared {
     pub fn new(world: Arc<Mutex<World>>, speed: f64) -> Self {
-        Self { world, speed, last_words: Mutex::new(None) }
+        Self { world, speed, last_words: Mutex::new(None), memories: Mutex::default() }
     }
 
     /// Reads the world.
@@ -49,7 +57,12 @@ impl Shared {
     /// Changes the world. It panics when something unsafe is done to it; its lock stays poisoned then, and its last words
     /// are kept for everybody who asks afterwards.
     pub fn act<T>(&self, change: impl FnOnce(&mut World) -> T) -> Result<T, Stopped> {
-        let held = AssertUnwindSafe(|| self.world.lock().map(|mut world| change(&mut world)).ok());
+        let held = AssertUnwindSafe(|| {
+            let mut world = self.world.lock().ok()?;
+            let done = change(&mut world);
+            self.remember(&world);
+            Some(done)
+        });
         match catch_unwind(held) {
             Ok(done) => done.ok_or_else(|| self.stopped()),
             Err(panic) => {
@@ -61,6 +74,30 @@ impl Shared {
                 Err(self.stopped())
             }
         }
+    }
+
+    /// Who is cut off keeps what it saw; who is back forgets it.
+    fn remember(&self, world: &World) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, node) in &world.nodes {
+            if node.powered() && node.cut.is_some() {
+                let now = || Memory { guests: world.guests.clone(), ha: world.ha.clone() };
+                memories.entry(name.clone()).or_insert_with(now);
+            } else {
+                memories.remove(name);
+            }
+        }
+    }
+
+    /// The world as a member that is cut off sees it: its own guests as they are, everything else as it was.
+    fn stale(&self, world: &World, member: &NodeName) -> Option<World> {
+        let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = memories.get(member)?;
+        let own = world.guests.iter().filter(|(_, guest)| &guest.node == member);
+        let mut guests = memory.guests.clone();
+        guests.extend(own.map(|(id, guest)| (*id, guest.clone())));
+        let seen = World { guests, ha: memory.ha.clone(), ..world.clone() };
+        Some(seen)
     }
 
     fn stopped(&self) -> Stopped {
@@ -152,6 +189,9 @@ impl Door {
             return Answer::wrong(errors);
         }
         let fingerprints = &self.fingerprints;
+        // A member without quorum answers questions from its memory; orders meet the world as it is.
+        let mut stale = if route.method == "GET" { self.shared.stale(world, &at) } else { None };
+        let world = stale.as_mut().unwrap_or(world);
         let mut call = Call { world, token: &token, via: member, at: &at, params, fingerprints };
         call.serve(route.what).unwrap_or_else(refused)
     }

@@ -7,7 +7,7 @@
 //!
 //! Known differences from a real cluster: a dead member's port turns connections away instead of leaving them unanswered;
 //! idle times of connections are real seconds whatever the speed; nothing is compressed; there is no login with a
-//! password; a member cut from the others shows current guests where a real one shows old ones (its `quorate: 0` is real).
+//! password; a reboot is refused, because in the world somebody has to switch the machine on again.
 
 mod answer;
 mod ask;
