@@ -289,3 +289,15 @@ async fn what_is_unsafe_stops_the_world_and_everybody_hears_why() {
     assert!(words.contains("with guests aboard"), "{words}");
     assert_eq!(lab.get("pve2", "/version").await.status, 500, "and it stays stopped");
 }
+
+#[tokio::test]
+async fn a_closed_door_is_closed() {
+    let lab = Lab::still(recorded_world()).await;
+    assert_eq!(lab.get("pve1", "/version").await.status, 200);
+    let addr = lab.door.endpoints[&pve(1)].trim_start_matches("https://").to_owned();
+    let closed = tokio::time::timeout(Duration::from_secs(10), lab.door.stop()).await;
+    assert!(closed.is_ok(), "open connections do not hold it");
+    assert!(tokio::net::TcpStream::connect(&addr).await.is_err(), "nobody listens any more");
+    let refused = pitlane::sim::http::serve(lab.world, Options { speed: f64::NAN, ..Options::default() }).await;
+    assert!(refused.is_err(), "a speed is a number");
+}
