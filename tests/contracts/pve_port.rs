@@ -99,6 +99,25 @@ async fn a_member_without_quorum_is_passed_over() {
     assert!(matches!(why(&view.ha), Trouble::Refused(text) if text.contains("no quorum")));
 }
 
+/// Behind one address for all, a request would go through the node that is serviced without anybody noticing.
+#[tokio::test]
+async fn an_address_that_another_member_answers_is_not_used() {
+    let script = healthy().via("pve1", "GET /cluster/status", recorded("get-cluster-status-3nodes-via-pve2"));
+    let (_, view) = look(script, []).await;
+    assert_eq!(view.first.any_age().map(|o| o.member.as_str()), Some("pve2"));
+    let (_, view) = look(
+        healthy()
+            .on("GET /cluster/status", recorded("get-cluster-status-3nodes-via-pve2"))
+            .via("pve2", "GET /cluster/status", recorded("get-cluster-status-3nodes"))
+            .via("pve3", "GET /cluster/status", recorded("get-cluster-status-3nodes")),
+        [],
+    )
+    .await;
+    assert!(
+        matches!(why(&view.first), Trouble::NotConfigured(text) if text.contains("pve1 is answered by pve2"))
+    );
+}
+
 #[tokio::test]
 async fn a_dead_entry_is_skipped_and_asked_last_for_a_while() {
     let script = Arc::new(healthy().via("pve1", "GET *", Reply::NoConnection));

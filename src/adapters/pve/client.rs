@@ -70,7 +70,8 @@ impl Route {
         Route { avoid: self.avoid.clone(), only: Some(node.to_owned()) }
     }
 
-    fn allows(&self, endpoint: &Endpoint) -> bool {
+    /// Whether this endpoint may be asked.
+    pub fn allows(&self, endpoint: &Endpoint) -> bool {
         !self.avoid.contains(&endpoint.node) && self.only.as_ref().is_none_or(|only| *only == endpoint.node)
     }
 }

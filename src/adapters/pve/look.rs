@@ -100,22 +100,34 @@ impl Round<'_> {
     async fn start(&self) -> Result<Start, Trouble> {
         let mut route = self.route.clone();
         let mut without_quorum = None;
+        let mut why = None;
         // Each member at most once.
         for _ in self.pve.client.endpoints() {
-            let at = self.pve.clock.now();
-            let answer = match self.ask(calls::cluster_status(), &route).await {
-                Ok(answer) => answer,
-                Err(e) => return without_quorum.ok_or_else(|| e.into()),
-            };
-            let quorate = answer.value.quorate() != Some(false);
-            route.avoid.insert(answer.via.clone());
-            let start = Start { member: NodeName(answer.via), status: answer.value, at };
-            if quorate {
-                return Ok(start);
+            match self.status(&mut route).await {
+                Ok(start) if start.status.quorate() != Some(false) => return Ok(start),
+                Ok(start) => without_quorum = without_quorum.or(Some(start)),
+                Err(trouble) => {
+                    why.get_or_insert(trouble);
+                }
             }
-            without_quorum.get_or_insert(start);
         }
-        without_quorum.ok_or_else(|| Trouble::NotConfigured("no member of the cluster is named".to_owned()))
+        let nobody = || Trouble::NotConfigured("no member of the cluster is named".to_owned());
+        without_quorum.ok_or_else(|| why.unwrap_or_else(nobody))
+    }
+
+    /// Asks the next member that `route` allows who is there, and takes it out of the route.
+    async fn status(&self, route: &mut Route) -> Result<Start, Trouble> {
+        let at = self.pve.clock.now();
+        let answer = self.ask(calls::cluster_status(), route).await?;
+        let (via, status) = (answer.via, answer.value);
+        route.avoid.insert(via.clone());
+        // A wrong name or a balancer in between would lead us through the very node that is being serviced.
+        let local = status.members().find(|row| views::is(row.local)).and_then(|row| row.name.as_deref());
+        if let Some(name) = local.filter(|name| *name != via) {
+            let why = format!("the address configured for {via} is answered by {name}");
+            return Err(Trouble::NotConfigured(format!("{why}; give each member its own address")));
+        }
+        Ok(Start { member: NodeName(via), status, at })
     }
 
     async fn opinion(&self, start: &Start) -> Found<Opinion> {
@@ -129,17 +141,13 @@ impl Round<'_> {
     async fn second(&self, first: &NodeName) -> Found<Opinion> {
         let mut route = self.route.clone();
         route.avoid.insert(first.0.clone());
-        let at = self.pve.clock.now();
-        let answer = match self.ask(calls::cluster_status(), &route).await {
-            Err(PveError::NobodyToAsk { .. }) => {
-                let why = format!(
-                    "beside {first} no other member may be asked; name one more in the configuration"
-                );
-                return Err(Trouble::NotConfigured(why));
-            }
-            other => other?,
-        };
-        self.opinion(&Start { member: NodeName(answer.via), status: answer.value, at }).await
+        let allowed = self.pve.client.endpoints().iter().any(|endpoint| route.allows(endpoint));
+        if !allowed {
+            let why =
+                format!("beside {first} no other member may be asked; name one more in the configuration");
+            return Err(Trouble::NotConfigured(why));
+        }
+        self.opinion(&self.status(&mut route).await?).await
     }
 
     async fn ha(&self, through: &Route, quorate: bool, member: &NodeName) -> Found<HaView> {
