@@ -25,7 +25,7 @@ use crate::model::time::{Time, age};
 
 use super::migrate::MigrateCall;
 use super::task::Work;
-use super::{Actor, Refusal, Run, World};
+use super::{Actor, Node, NodeState, Refusal, Run, World};
 
 /// A reading may be so old when it is acted on.
 pub const NOTICE_SECS: u64 = 15;
@@ -78,6 +78,12 @@ impl World {
         age(self.now, since).as_secs() >= NOTICE_SECS
     }
 
+    /// Off or cut for so long that everybody knows. A node that boots was off before.
+    fn known_gone(&self, node: &Node) -> bool {
+        let booting = matches!(node.state, NodeState::Booting { .. });
+        !node.joined() && (booting || self.noticed(node.since.max(node.cut_since)))
+    }
+
     pub(super) fn forbid_move(&mut self, by: Actor, call: &MigrateCall) {
         if by != Actor::Pitlane {
             return;
@@ -86,7 +92,7 @@ impl World {
         self.forbid_killed("moving a guest");
         let target = self.nodes.get(&to);
         let open = target.is_some_and(|n| n.technician);
-        let gone = target.is_some_and(|n| !n.joined() && self.noticed(n.since.max(n.cut_since)));
+        let gone = target.is_some_and(|n| self.known_gone(n));
         self.forbid(open, || format!("guest {id} is sent to {to}, whose chassis is open"));
         self.forbid(gone, || format!("guest {id} is sent to {to}, which is offline"));
         let maintained = self
@@ -201,12 +207,8 @@ impl World {
     /// Nodes out of service beside this one, whoever caused it: offline, in maintenance, with noout, with an OSD down.
     pub fn out_beside(&self, node: &NodeName) -> BTreeSet<NodeName> {
         let visible = |(who, since): &(Actor, Time)| *who == Actor::Pitlane || self.noticed(*since);
-        let mut out: BTreeSet<NodeName> = self
-            .nodes
-            .iter()
-            .filter(|(_, n)| !n.joined() && self.noticed(n.since.max(n.cut_since)))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let mut out: BTreeSet<NodeName> =
+            self.nodes.iter().filter(|(_, n)| self.known_gone(n)).map(|(name, _)| name.clone()).collect();
         out.extend(
             self.ha.maintenance_by.iter().filter(|(_, set)| visible(set)).map(|(name, _)| name.clone()),
         );

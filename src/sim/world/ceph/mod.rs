@@ -39,6 +39,8 @@ pub struct Ceph {
     pub(crate) quorum_lost: Option<Time>,
     pub(crate) quorum_was: Vec<String>,
     pub(crate) last: Option<CephView>,
+    /// When a daemon last came, went or moved: PG states follow within [`SETTLED_AFTER`].
+    pub(crate) changed: Time,
     /// When noout was last taken off a host: its out timer starts anew there.
     pub(crate) noout_gone: BTreeMap<HostName, Time>,
 }
@@ -85,6 +87,8 @@ const UP_AFTER: u64 = 18;
 /// A standby manager takes over.
 const MGR_FAILOVER: u64 = 47;
 const MGR_HANDOVER: u64 = 2;
+/// Longer than peering and recovery take.
+const SETTLED_AFTER: u64 = 60;
 /// Monitors elect: nothing answers meanwhile.
 const ELECTION_POWER_LOSS: u64 = 12;
 const ELECTION_SHUTDOWN: u64 = 6;
@@ -124,6 +128,9 @@ impl World {
             self.tick_mgr(&mut ceph);
         }
         changed |= before != (ceph.active_mgr.clone(), ceph.quorum_was.clone());
+        if changed {
+            ceph.changed = self.now;
+        }
         self.tick_shown(&mut ceph);
         self.ceph = Some(ceph);
         if changed {
@@ -228,7 +235,8 @@ impl World {
 
     /// Without a working manager the monitors go on showing its last word.
     fn tick_shown(&self, ceph: &mut Ceph) {
-        if ceph.quorate() && ceph.mgr_lost.is_none() && ceph.active_mgr.is_some() {
+        let settled = !ceph.shown.is_empty() && age(self.now, ceph.changed).as_secs() > SETTLED_AFTER;
+        if !settled && ceph.quorate() && ceph.mgr_lost.is_none() && ceph.active_mgr.is_some() {
             ceph.shown = ceph.pg_states(self.now);
         }
     }
