@@ -5,6 +5,7 @@
 //! are faces. See `docs/ARCHITECTURE.md`.
 
 pub mod adapters;
+pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod model;
@@ -12,3 +13,4 @@ pub mod ports;
 pub mod reconcile;
 pub mod sim;
 pub mod telemetry;
+pub mod web;

@@ -1,5 +1,6 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
+mod alarms;
 mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;
@@ -22,3 +23,6 @@ mod pve_scripted;
 mod pve_server;
 mod pve_timelines;
 mod pve_told;
+mod served;
+mod stores;
+mod webhook;

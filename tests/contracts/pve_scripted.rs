@@ -186,8 +186,8 @@ pub fn proxmox(script: &Arc<Script>) -> Proxmox {
     };
     let members = ["pve1", "pve2", "pve3"].map(member).to_vec();
     let mut settings = Settings::new(members, ApiToken::new("pitlane@pve!ctl", "secret"));
-    settings.look_within = Duration::from_millis(500);
-    settings.limits.deadline = Duration::from_millis(400);
+    settings.look_within = Duration::from_secs(1);
+    settings.limits.deadline = Duration::from_millis(800);
     Proxmox::through(script.clone(), settings, Arc::new(Noon))
 }
 

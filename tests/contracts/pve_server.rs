@@ -106,6 +106,12 @@ impl Server {
         Server::start(move |_| act.clone()).await
     }
 
+    /// When this returns nobody listens any more.
+    pub async fn stop(&mut self) {
+        self.accepting.abort();
+        let _ = (&mut self.accepting).await;
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().expect("no panic while held").clone()
     }

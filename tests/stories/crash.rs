@@ -7,7 +7,7 @@ use crate::harness::Teller;
 use crate::script::{self, Script};
 
 /// The whole way of a case, short: HA and not, a container, a stopped guest, noout, work order, proof, home.
-const WHOLE_WAY: &str = include_str!("fan-comes-and-goes/script");
+const WHOLE_WAY: &str = include_str!("crash.script");
 
 /// How the world must be left, whoever died on the way. What was done and how often may differ; what is left may not.
 fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(String, usize), String> {

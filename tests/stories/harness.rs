@@ -485,6 +485,11 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
             rules.policies.iter_mut().for_each(|p| p.respond.immovable = ImmovablePolicy::ShutDown);
             builder
         }
+        ["soak", soak] => {
+            let soak = soak.parse().map_err(|why| format!("{why}"))?;
+            rules.policies.iter_mut().for_each(|p| p.prove.soak = soak);
+            builder
+        }
         ["n-plus-one", "required"] => {
             rules.packing.n_plus_one = NPlusOne::Required;
             builder

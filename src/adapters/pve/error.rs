@@ -176,6 +176,9 @@ impl fmt::Display for Attempts<'_> {
         for (i, attempt) in self.0.iter().enumerate() {
             let comma = if i == 0 { "" } else { "; " };
             write!(f, "{comma}{attempt}")?;
+            if let Some(cause) = attempt.root_cause() {
+                write!(f, ": {cause}")?;
+            }
         }
         Ok(())
     }

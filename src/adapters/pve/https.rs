@@ -4,7 +4,7 @@
 //! else. Proxies from the environment are ignored: the controller stands beside the cluster. Deadlines belong to
 //! [`super::client`], which drops the call; here are only the limits that need the connection.
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -13,7 +13,7 @@ use super::{
     endpoint::Endpoint,
     error::PveError,
     tls::{NotPinned, Trust, client_config},
-    transport::{HttpTransport, TransportError},
+    transport::{HttpTransport, TransportError, chain},
 };
 
 /// The server closes an idle connection silently after 5 s; ours must be gone before.
@@ -155,16 +155,4 @@ fn was_closed(error: &reqwest::Error) -> bool {
         });
         by_hyper || by_kernel
     })
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause| below(*cause))
-}
-
-/// An `io::Error` hides the error it wraps from `source()`, so it is opened here.
-fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
 }

@@ -4,13 +4,15 @@
 //! (endpoint order, retries, error classes, decoding) is the same in both. A transport makes one attempt at one endpoint:
 //! it must never retry, follow redirects or choose another endpoint by itself.
 
+use std::error::Error;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::endpoint::Endpoint;
 
 /// A cause from a library below us, kept for the error chain.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// Sends one request to one endpoint.
 #[async_trait]
@@ -65,5 +67,29 @@ impl TransportError {
     /// True when the other side cannot have seen the request, so that another endpoint may be tried even for an order.
     pub fn certainly_not_sent(&self) -> bool {
         matches!(self, TransportError::Connect { .. } | TransportError::WrongPin { .. })
+    }
+
+    /// The innermost cause, for people: "Connection refused", "invalid peer certificate: UnknownIssuer". The layers above it
+    /// would add addresses.
+    pub fn root_cause(&self) -> Option<String> {
+        match self {
+            TransportError::Connect { source, .. }
+            | TransportError::Closed { source, .. }
+            | TransportError::Broken { source, .. } => chain(source.as_ref()).last().map(ToString::to_string),
+            TransportError::WrongPin { .. } | TransportError::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// An error and all its causes.
+pub(super) fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause| below(*cause))
+}
+
+/// An `io::Error` hides the error it wraps from `source()`, so it is opened here.
+fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
     }
 }

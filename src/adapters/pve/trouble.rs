@@ -8,8 +8,10 @@ impl From<&PveError> for Trouble {
         let text = error.to_string();
         match error {
             PveError::Setup { source, .. } => Trouble::NotConfigured(format!("{text}: {source}")),
-            PveError::NobodyToAsk { .. } | PveError::Unreachable { .. } | PveError::Connection { .. } => {
-                Trouble::Unreachable(text)
+            PveError::NobodyToAsk { .. } | PveError::Unreachable { .. } => Trouble::Unreachable(text),
+            PveError::Connection { source, .. } => {
+                let cause = source.root_cause().unwrap_or_default();
+                Trouble::Unreachable(format!("{text}: {source}: {cause}"))
             }
             PveError::Proxy { failure: ProxyFailure::NotConnected, .. } => Trouble::Unreachable(text),
             PveError::Proxy { .. } | PveError::TooSlow { .. } => Trouble::TooSlow(text),

@@ -68,7 +68,11 @@ pub fn opinion(
 }
 
 fn guest(row: &wire::Resource) -> Option<(GuestId, Guest)> {
-    let id = guest_id(row.vmid?)?;
+    // `qemu/100` says it too, and is there in every version.
+    let id = match row.vmid {
+        Some(vmid) => guest_id(vmid)?,
+        None => GuestId(row.id.split_once('/')?.1.parse().ok()?),
+    };
     let memory = whole(row.maxmem);
     let guest = Guest {
         name: row.name.as_ref().map_or_else(|| row.id.0.clone(), |name| name.0.clone()),
