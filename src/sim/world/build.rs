@@ -197,6 +197,7 @@ impl Builder {
             storage_on: None,
             dirty: 20 << 20,
             deaf: false,
+            replicating_until: None,
             listed: None,
             leftovers: BTreeSet::new(),
         };

@@ -36,6 +36,8 @@ pub struct Guest {
     pub dirty: u64,
     /// Ignores a request to shut down.
     pub deaf: bool,
+    /// A replication run holds its migration lock until then.
+    pub(crate) replicating_until: Option<Time>,
     /// What the cluster's list still says, and until when.
     pub(crate) listed: Option<(Listed, Time)>,
     /// Nodes with the useless half of an incoming migration: the next migrate there fails and clears it.

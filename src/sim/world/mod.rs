@@ -6,6 +6,7 @@ pub mod chance;
 pub mod effects;
 pub mod guest;
 pub mod migrate;
+mod move_ends;
 pub mod moving;
 pub mod node;
 pub mod refusal;

@@ -6,7 +6,7 @@ use crate::model::ids::NodeName;
 use crate::model::observed::Storage;
 use crate::model::time::{Time, age};
 
-use super::task::Then;
+use super::task::{Errand, Then};
 use super::{Actor, Refusal, World};
 
 #[derive(Clone, Debug)]
@@ -196,7 +196,8 @@ impl World {
         // Guests get their signal, containers and machines need some seconds.
         let stopping = if self.running_on(name).next().is_some() { 20 } else { 5 };
         let off_at = self.later(stopping);
-        self.fork_wait(Actor::Human, name, "stopall", None, stopping - 1, "OK", Then::Nothing);
+        let errand = Errand { kind: "stopall", secs: stopping - 1, status: "OK", then: Then::Nothing };
+        self.run(Actor::Human, name, None, errand);
         if let Some(node) = self.nodes.get_mut(name) {
             node.state = NodeState::ShuttingDown { off_at };
         }

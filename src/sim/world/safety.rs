@@ -56,7 +56,7 @@ impl Default for Safety {
 }
 
 impl World {
-    pub(super) fn forbid(&mut self, broken: bool, words: impl FnOnce() -> String) {
+    pub(crate) fn forbid(&mut self, broken: bool, words: impl FnOnce() -> String) {
         if broken {
             let words = format!("unsafe at {}: {}", self.now, words());
             self.safety.violations.push(words.clone());
@@ -287,11 +287,7 @@ impl World {
     /// Is the guest where it was when the world was made, and as it was?
     pub fn at_home(&self, guest: GuestId) -> bool {
         let Some((node, power)) = self.origin.get(&guest) else { return false };
-        self.guests.get(&guest).is_some_and(|g| {
-            &g.node == node
-                && g.lock.is_none()
-                && g.power() == *power
-                && (*power == Power::Stopped) == !g.aboard()
-        })
+        let run = if *power == Power::Stopped { Run::Stopped } else { Run::Running };
+        self.guests.get(&guest).is_some_and(|g| &g.node == node && g.lock.is_none() && g.run == run)
     }
 }

@@ -41,6 +41,16 @@ pub(crate) enum Work {
     },
 }
 
+/// A worker that only takes time.
+#[derive(Clone, Debug)]
+pub(crate) struct Errand<'a> {
+    pub kind: &'static str,
+    pub secs: u64,
+    /// Its exit status.
+    pub status: &'a str,
+    pub then: Then,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Then {
     Nothing,
@@ -126,18 +136,16 @@ impl World {
     }
 
     /// A short task that ends by itself.
-    pub(crate) fn fork_wait(
+    pub(crate) fn run(
         &mut self,
         by: Actor,
         node: &NodeName,
-        kind: &'static str,
         guest: Option<GuestId>,
-        secs: u64,
-        status: &str,
-        then: Then,
+        errand: Errand<'_>,
     ) -> Upid {
-        let until = self.later(secs);
-        self.fork(by, node, kind, guest, Work::Waiting { until, status: status.to_owned(), then })
+        let until = self.later(errand.secs);
+        let work = Work::Waiting { until, status: errand.status.to_owned(), then: errand.then };
+        self.fork(by, node, errand.kind, guest, work)
     }
 
     fn forget_old_tasks(&mut self, node: &NodeName) {
@@ -229,7 +237,8 @@ impl World {
     pub fn human_backs_up(&mut self, guest: GuestId, secs: u64) {
         let Some(node) = self.guests.get(&guest).map(|g| g.node.clone()) else { return };
         self.set_lock(guest, Some("backup"));
-        self.fork_wait(Actor::Human, &node, "vzdump", Some(guest), secs, "OK", Then::Unlock);
+        let backup = Errand { kind: "vzdump", secs, status: "OK", then: Then::Unlock };
+        self.run(Actor::Human, &node, Some(guest), backup);
     }
 
     /// Does any node still work on it?

@@ -152,6 +152,10 @@ impl World {
             ceph.electing_until = self.later(if clean { ELECTION_SHUTDOWN } else { ELECTION_POWER_LOSS });
         }
         let majority = alive.len() * 2 > ceph.mons.len();
+        if !majority && ceph.quorate() {
+            // From now on the monitors that are left tell what was true a moment ago.
+            ceph.last = Some(self.compose(ceph));
+        }
         ceph.quorum_lost = if majority { None } else { ceph.quorum_lost.or(Some(self.now)) };
         ceph.quorum_was = alive;
         true
@@ -224,11 +228,8 @@ impl World {
 
     /// Without a working manager the monitors go on showing its last word.
     fn tick_shown(&self, ceph: &mut Ceph) {
-        if ceph.quorate() {
-            if ceph.mgr_lost.is_none() && ceph.active_mgr.is_some() {
-                ceph.shown = ceph.pg_states(self.now);
-            }
-            ceph.last = Some(self.compose(ceph));
+        if ceph.quorate() && ceph.mgr_lost.is_none() && ceph.active_mgr.is_some() {
+            ceph.shown = ceph.pg_states(self.now);
         }
     }
 }

@@ -38,7 +38,7 @@ impl Ceph {
             .iter()
             .map(|id| {
                 let seed = (pool as u64) << 40 | (pg as u64) << 20 | u64::from(id.0);
-                (crate::sim::world::Chance::new(seed).next(), *id)
+                (crate::sim::world::Chance::new(seed).draw(), *id)
             })
             .collect();
         order.sort_unstable();

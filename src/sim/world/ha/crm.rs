@@ -111,6 +111,9 @@ impl World {
             let carries =
                 self.ha.services.values().any(|s| s.node == name && s.state != ServiceState::Stopped);
             let died = self.nodes.get(&name).map_or(self.now, |n| n.since.max(n.cut_since));
+            // Who went down in order left no lock behind that would have to run out.
+            let clean = self.nodes.get(&name).is_some_and(|n| n.state == (NodeState::Off { clean: true }));
+            let recovery = if clean { FENCE_SECS } else { RECOVERY_SECS };
             let Some(member) = self.ha.nodes.get_mut(&name) else { continue };
             let was = member.state;
             if seen {
@@ -137,7 +140,7 @@ impl World {
                 self.stir();
             }
             if let Some(secs) = fenced {
-                self.fence(&name, secs >= RECOVERY_SECS);
+                self.fence(&name, secs >= recovery);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::model::step::Switch;
 use crate::model::time::Time;
 
 use super::migrate::MigrateCall;
-use super::task::Then;
+use super::task::{Errand, Then};
 use super::{Actor, Refusal, World};
 
 #[derive(Clone, Debug)]
@@ -216,10 +216,12 @@ impl World {
                 call.target,
                 self.sid(enemy)
             );
-            return self.fork_wait(by, &call.node, "hamigrate", Some(id), 1, &text, Then::Nothing);
+            let errand = Errand { kind: "hamigrate", secs: 1, status: &text, then: Then::Nothing };
+            return self.run(by, &call.node, Some(id), errand);
         }
         self.ha.commands.push_back(Command::Move { guest: id, target: call.target.clone() });
-        self.fork_wait(by, &call.node, "hamigrate", Some(id), 2, "OK", Then::Nothing)
+        let errand = Errand { kind: "hamigrate", secs: 2, status: "OK", then: Then::Nothing };
+        self.run(by, &call.node, Some(id), errand)
     }
 
     /// `vm:101`, `ct:200`.
