@@ -230,6 +230,7 @@ async fn the_console_asks_for_who_may_and_never_for_another_site() {
     let page = text(send(&parts, visit("/cases/7", "technician")).await).await;
     assert!(page.contains("/cases/7/done") && !page.contains("/cases/7/abort"), "{page}");
     assert!(page.contains("Safe to power off, judged 0s ago"), "{page}");
+    assert!(page.contains("pve2: maintenance") && page.contains("clean FAN3"), "{page}");
     let page = text(send(&parts, visit("/cases/7", "read")).await).await;
     assert!(!page.contains("/cases/7/done"), "{page}");
 

@@ -111,6 +111,24 @@ fn a_recorded_turn_is_decided_again() {
     fs::write(dir.path().join("bad.json"), "{\"state\": 1}").expect("writable");
     let (code, _, err) = said(dir.path(), &["explain", "--observed", "bad.json"]);
     assert!(code == 2 && err.contains("bad.json:1:") && err.contains("GET /api/v1/observed"), "{code} {err}");
+    let mistakes = &mut pitlane::config::Mistakes::default();
+    let rules = pitlane::model::rules::Rules {
+        mode: pitlane::model::rules::Mode::Approve,
+        policies: pitlane::config::policy::load(None, mistakes),
+        mapping: Default::default(),
+        ceph: Default::default(),
+        hand: Default::default(),
+        budgets: Default::default(),
+        limits: Default::default(),
+        packing: Default::default(),
+    };
+    let at = "2026-01-01T12:00:00Z".parse().expect("a valid instant");
+    let observed = pitlane::model::observed::Observed::nothing(at);
+    let recorded = pitlane::model::shown::Recorded { state: Default::default(), observed, rules };
+    fs::write(dir.path().join("turn.json"), serde_json::to_vec(&recorded).expect("JSON")).expect("writable");
+    let (code, out, err) = said(dir.path(), &["explain", "--observed", "turn.json", "--node", "pve1"]);
+    assert!(code == 0 && out.contains("Decided as of 2026-01-01 12:00:00Z"), "{code} {out} {err}");
+    assert!(out.contains("NO, pve1 may not leave now") && out.contains("No steps."), "{out}");
     let (code, _, err) = said(dir.path(), &["explain", "--observed", "nowhere.json"]);
     assert!(code == 2 && err.contains("cannot be read"), "{code} {err}");
 }

@@ -28,7 +28,8 @@ fn hash(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn configured() -> tempfile::TempDir {
+/// `tls`: what stands in the section `http` beside address and tokens.
+fn configured(tls: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("writable");
     write("operate", "operate\n");
@@ -43,19 +44,23 @@ fn configured() -> tempfile::TempDir {
         ),
     );
     write("pve", "pitlane@pve!main=00000000-0000-0000-0000-000000000000\n");
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    write("cert.pem", &pair.cert.pem());
+    write("key.pem", &pair.signing_key.serialize_pem());
     // Nobody listens on ports 1 and 2 of loopback.
+    let proxmox = "proxmox:\n  endpoints:\n    - {node: pve1, url: \"https://127.0.0.1:1\"}\n    - {node: pve2, url: \
+                   \"https://127.0.0.1:2\"}\n  token_file: pve\n";
+    let http = format!("http: {{listen: \"127.0.0.1:0\", tokens_file: tokens.yaml{tls}}}\n");
     write(
         "pitlane.yaml",
-        "mode: approve\nstate: state\nkill_file: stop\nproxmox:\n  endpoints:\n    - {node: pve1, url: \
-         \"https://127.0.0.1:1\"}\n    - {node: pve2, url: \"https://127.0.0.1:2\"}\n  token_file: pve\nceph: {setup: \
-         none}\nhttp: {listen: \"127.0.0.1:0\", tokens_file: tokens.yaml}\n",
+        &format!("mode: approve\nstate: state\nkill_file: stop\n{proxmox}ceph: {{setup: none}}\n{http}"),
     );
     dir
 }
 
 impl Service {
-    fn start() -> Self {
-        let dir = configured();
+    fn start(tls: &str) -> Self {
+        let dir = configured(tls);
         let program: PathBuf = assert_cmd::cargo::cargo_bin("pitlane");
         let mut child = Command::new(program)
             .args(["run", "--config", "pitlane.yaml"])
@@ -97,7 +102,7 @@ impl Service {
 
 #[test]
 fn blind_is_no_within_fifteen_seconds() {
-    let service = Service::start();
+    let service = Service::start("");
     let began = Instant::now();
     let (code, out, _) = service.ask("read", &["check", "pve1"]);
     assert!(began.elapsed() < Duration::from_secs(15));
@@ -113,7 +118,7 @@ fn blind_is_no_within_fifteen_seconds() {
 
 #[test]
 fn people_ask_and_are_answered_and_what_is_held_is_told_without_the_service() {
-    let mut service = Service::start();
+    let mut service = Service::start("");
     assert_eq!(service.ask("wrong", &["status"]).0, 3);
     let (code, _, err) = service.ask("read", &["pause"]);
     assert!(code == 3 && err.contains("needs the role operate"), "{code} {err}");
@@ -134,4 +139,19 @@ fn people_ask_and_are_answered_and_what_is_held_is_told_without_the_service() {
     assert!(code == 0 && out.contains("Nothing is owed"), "{code} {out} {err}");
     let (code, out, _) = service.ask("read", &["audit", "verify"]);
     assert!(code == 0 && out.contains("whole"), "{code} {out}");
+}
+
+#[test]
+fn tls_is_spoken_where_it_is_configured_and_strangers_are_not_trusted() {
+    let mut service = Service::start(", tls: {cert: cert.pem, key: key.pem}");
+    service.url = service.url.replace("http://127.0.0.1", "https://localhost");
+    let (code, _, err) = service.ask("read", &["cases", "--ca-file", "cert.pem"]);
+    assert_eq!(code, 0, "{err}");
+    // The configuration names the certificate, so whoever reads it trusts it; elsewhere it is a stranger's.
+    std::fs::rename(service.dir.path().join("pitlane.yaml"), service.dir.path().join("moved.yaml"))
+        .expect("ours");
+    let (code, _, err) = service.ask("read", &["cases"]);
+    assert_eq!(code, 4, "{err}");
+    assert!(err.contains("certificate") || err.contains("UnknownIssuer"), "{err}");
+    assert_eq!(service.terminate(), 0, "a graceful end");
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::login::Visitor;
 use crate::model::access::Role;
-use crate::model::case::Phase;
+use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::request::Reply;
 use crate::model::shown::{CaseLine, CaseView, Judged, OwedView};
@@ -195,6 +195,7 @@ pub async fn case(
                 " guests" }
         }
         (power(&seen, now))
+        (checklist(&shared, case))
         (forms(&seen, &who))
         @if let Some(owed) = OwedView::of(case) {
             h2 { "Owed" }
@@ -208,6 +209,20 @@ pub async fn case(
     };
     let reload = if case.open() { Reload::Often } else { Reload::Never };
     Ok(frame(&format!("Case {id}: {}", case.node), Some(&who), reload, body))
+}
+
+/// What the technician is asked to do, as the policy says it, while the machine is his.
+fn checklist(shared: &Shared, case: &Case) -> Markup {
+    let order = shared.rules.policy(&case.policy).map(|policy| &policy.work_order);
+    let Some(order) = order.filter(|_| case.owed.work_order.is_some()) else { return html! {} };
+    let parts: Vec<&str> = case.faults.iter().map(|fault| fault.component.as_str()).collect();
+    let fill = |text: &str| {
+        text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &parts.join(", "))
+    };
+    html! {
+        h2 { (fill(&order.title)) }
+        ul { @for line in &order.checklist { li { (fill(line)) } } }
+    }
 }
 
 /// Said only of a judgement that is fresh as the page is made; the page says when, for it stays on a screen.

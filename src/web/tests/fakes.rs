@@ -1,6 +1,6 @@
 //! A store, a clock and a looker in memory, with one case that is handed over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -10,11 +10,15 @@ use tokio::sync::{Notify, watch};
 use crate::model::access::{KnownToken, Role};
 use crate::model::alert::Episode;
 use crate::model::case::{Case, Handover, Origin, Phase};
+use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, NodeName, RequestId};
 use crate::model::note::{Note, Noted};
-use crate::model::owed::{Debt, Owed};
+use crate::model::owed::{Debt, Owed, WorkOrderDebt};
 use crate::model::request::{Reply, Request};
-use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Rules};
+use crate::model::rules::{
+    Budgets, CephSetup, Confirm, ContainerPolicy, HandSetup, ImmovablePolicy, Limits, Mapping, Mode, Packing,
+    Policy, ProofCheck, Prove, Respond, Response, Rules, WorkOrderText,
+};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::{Decision, State};
@@ -60,20 +64,21 @@ impl World {
 
 fn case() -> Case {
     let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true };
+    let order = WorkOrderDebt { since: at(0), round: 1, ticket: None };
     Case {
         id: CaseId(7),
         node: "pve2".into(),
         policy: "manual".into(),
         origin: Origin::Person { by: "alice".into(), reason: "fan".into(), yes: false },
         opened_at: at(0),
-        faults: BTreeSet::new(),
+        faults: [FaultKey { node: "pve2".into(), class: "fan".into(), component: "FAN3".into() }].into(),
         phase: Phase::HandedOver {
             since: at(0),
             handover: Handover::Died { at: at(0) },
             claim: None,
             cancelled: None,
         },
-        owed: Owed { maintenance: Some(debt), ..Owed::default() },
+        owed: Owed { maintenance: Some(debt), work_order: Some(order), ..Owed::default() },
         wait: Some(Wait::Technician),
         overran: false,
         heal: false,
@@ -163,6 +168,30 @@ impl Looker for Judge {
     }
 }
 
+fn policy() -> Policy {
+    let hour = Period::hours(1);
+    Policy {
+        name: "manual".into(),
+        matchers: Vec::new(),
+        class: "manual".into(),
+        component_labels: Vec::new(),
+        confirm: Confirm { steady_for: hour, or_episodes: 1, within: hour, clears_after: hour },
+        respond: Respond {
+            action: Response::Drain,
+            mode: Mode::Approve,
+            time_box: hour,
+            containers: ContainerPolicy::Ask,
+            immovable: ImmovablePolicy::Block,
+        },
+        work_order: WorkOrderText {
+            title: "{{ node }}: maintenance".into(),
+            checklist: vec!["clean {{ component }}".into()],
+        },
+        prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
+        sensor: None,
+    }
+}
+
 pub struct Parts {
     pub app: App,
     pub world: Arc<World>,
@@ -191,7 +220,7 @@ pub fn parts() -> Parts {
     shown.show.safe_to_power_off.insert(CaseId(7), Ok(at(0)));
     let rules = Rules {
         mode: Mode::Approve,
-        policies: Vec::new(),
+        policies: vec![policy()],
         mapping: Mapping::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Absent,
