@@ -5,10 +5,13 @@
 //! are faces. See `docs/ARCHITECTURE.md`.
 
 pub mod adapters;
+pub mod cli;
 pub mod config;
 pub mod decide;
+pub mod demo;
 pub mod model;
 pub mod ports;
 pub mod reconcile;
 pub mod sim;
 pub mod telemetry;
+pub mod web;

@@ -15,11 +15,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::model::case::PhaseName;
 use crate::model::fault::Misfit;
-use crate::model::seen::{Seen, Trouble};
+use crate::model::seen::Trouble;
 use crate::model::shown::Shown;
 use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
-use crate::ports::Ingested;
+use crate::ports::{Ingested, Meter};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub enum Lines {
     Json,
 }
 
-/// Starts logging to stderr. The level comes from `PITLANE_LOG` (`info` if not set, `debug`, `pitlane=trace`, …).
-/// A second call changes nothing.
-pub fn start(lines: Lines) {
-    let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging to stderr. The level comes from `PITLANE_LOG` (`debug`, `pitlane=trace`, …);
+/// `level` counts where the variable is not set. A second call changes nothing.
+pub fn start(lines: Lines, level: &str) {
+    let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error here means that somebody logs already (tests do); that is what was wanted.
     let _ = match lines {
@@ -40,14 +40,17 @@ pub fn start(lines: Lines) {
     };
 }
 
-/// What became of a delivery of alerts.
+/// How a delivery of alerts was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Stored,
-    /// Not understood; kept for people.
-    Poison,
-    /// Not kept: whoever sent it has to send it again.
-    Refused,
+    /// Nothing of it could be read; kept for people.
+    Unreadable,
+    TooLarge,
+    /// Whoever sent it has to send it again: too much at once.
+    NotNow,
+    /// Whoever sent it has to send it again: our store failed.
+    NotStored,
 }
 
 /// The numbers. Made once; the loop fills them, `/metrics` shows them.
@@ -156,14 +159,6 @@ impl Metrics {
         self.registry.clone()
     }
 
-    /// A turn has ended. Also sets every gauge from what it knew.
-    pub fn turn(&self, took: Duration, shown: &Shown) {
-        self.turns.inc();
-        self.turn_seconds.observe(took.as_secs_f64());
-        self.last_turn.set(shown.turn_at.as_millisecond() as f64 / 1000.0);
-        self.show(shown);
-    }
-
     fn show(&self, shown: &Shown) {
         let mut phases: BTreeMap<PhaseName, i64> = BTreeMap::new();
         let mut waits: BTreeMap<String, i64> = BTreeMap::new();
@@ -206,23 +201,42 @@ impl Metrics {
         self.paused.set(i64::from(shown.state.paused.is_some() || shown.observed.kill_file));
     }
 
-    /// One source was looked at.
-    pub fn look(&self, source: Source, outcome: Result<(), &Trouble>) {
+    /// A delivery of alerts was answered.
+    pub fn delivery(&self, outcome: Delivery) {
+        let outcome = match outcome {
+            Delivery::Stored => "stored",
+            Delivery::Unreadable => "unreadable",
+            Delivery::TooLarge => "too_large",
+            Delivery::NotNow => "not_now",
+            Delivery::NotStored => "not_stored",
+        };
+        self.deliveries.with_label_values(&[outcome]).inc();
+    }
+
+    /// What a stored delivery changed.
+    pub fn ingested(&self, told: &Ingested) {
+        for (outcome, n) in [("new", told.new), ("resolved", told.resolved), ("known", told.known)] {
+            self.episodes.with_label_values(&[outcome]).inc_by(n as u64);
+        }
+    }
+}
+
+impl Meter for Metrics {
+    /// Also sets every gauge from what the turn knew.
+    fn turn(&self, took: Duration, shown: &Shown) {
+        self.turns.inc();
+        self.turn_seconds.observe(took.as_secs_f64());
+        self.last_turn.set(shown.turn_at.as_millisecond() as f64 / 1000.0);
+        self.show(shown);
+    }
+
+    fn look(&self, source: Source, outcome: Result<(), &Trouble>) {
         self.looks
             .with_label_values(&[word(&source).as_str(), outcome.err().map_or("ok", Trouble::kind)])
             .inc();
     }
 
-    /// The same for a reading; one that nobody asked for is not counted.
-    pub fn saw<T>(&self, source: Source, seen: &Seen<T>) {
-        match seen {
-            Seen::Known { .. } => self.look(source, Ok(())),
-            Seen::Unknown { why } => self.look(source, Err(why)),
-            Seen::NotAsked => {}
-        }
-    }
-
-    pub fn step(&self, action: &Action, outcome: &Outcome) {
+    fn step(&self, action: &Action, outcome: &Outcome) {
         let outcome = match outcome {
             Outcome::Owed => "owed",
             Outcome::Done { .. } => "done",
@@ -230,21 +244,6 @@ impl Metrics {
             Outcome::Expired => "expired",
         };
         self.steps.with_label_values(&[action.name(), outcome]).inc();
-    }
-
-    pub fn delivery(&self, outcome: Delivery) {
-        let outcome = match outcome {
-            Delivery::Stored => "stored",
-            Delivery::Poison => "poison",
-            Delivery::Refused => "refused",
-        };
-        self.deliveries.with_label_values(&[outcome]).inc();
-    }
-
-    pub fn ingested(&self, told: &Ingested) {
-        for (outcome, n) in [("new", told.new), ("resolved", told.resolved), ("known", told.known)] {
-            self.episodes.with_label_values(&[outcome]).inc_by(n as u64);
-        }
     }
 }
 
@@ -306,6 +305,11 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
+        metrics.delivery(Delivery::Stored);
+        metrics.ingested(&Ingested { new: 2, resolved: 0, known: 1 });
+        let text = metrics.text();
+        assert!(text.contains("pitlane_deliveries_total{outcome=\"stored\"} 1"), "{text}");
+        assert!(text.contains("pitlane_episodes_total{outcome=\"new\"} 2"), "{text}");
         shown.state.cases.clear();
         metrics.turn(Duration::from_millis(20), &shown);
         let text = metrics.text();

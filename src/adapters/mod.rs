@@ -1,3 +1,9 @@
 //! The outside systems, one folder each; none knows another.
 
+pub mod alertmanager;
+pub mod ceph;
+mod child;
+pub mod hand;
 pub mod pve;
+pub mod sensors;
+pub mod store;

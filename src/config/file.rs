@@ -132,19 +132,8 @@ fn ssh_port() -> u16 {
 pub struct CephFile {
     #[serde(default)]
     pub setup: CephSetup,
-    /// Ask through Ceph's own client.
+    /// Ceph's own client. Without it Ceph cannot be seen, and unknown is no.
     pub client: Option<CephClient>,
-    /// Let the root helper set and clear noout instead of our own Ceph key.
-    #[serde(default)]
-    pub via: CephVia,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum CephVia {
-    #[default]
-    Client,
-    Hand,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

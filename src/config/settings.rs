@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::file::{CephVia, ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
+use super::file::{ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
 use super::formats;
 use super::mistakes::{Mistakes, Place};
 use super::policy;
@@ -11,7 +11,7 @@ use super::reader::{Read, read};
 use super::{file, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
-use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::rules::{Budgets, HandSetup, Limits, Mapping, Packing, Rules};
 use crate::model::time::Period;
 
 /// A larger file is no configuration.
@@ -145,10 +145,6 @@ fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
     for (list, key) in [("proxmox.endpoints", "node"), ("proxmox.endpoints", "url"), ("hand.members", "node")]
     {
         twice(read, list, key, mistakes);
-    }
-    let via_hand = json.pointer("/ceph/via").is_some_and(|via| via == "hand");
-    if via_hand && !written("/hand") {
-        mistakes.add(place("ceph.via"), "ceph.via is hand and there is no hand; add hand: {members: …}");
     }
     let no_ceph = json.pointer("/ceph/setup").is_some_and(|setup| setup == "none");
     if no_ceph && written("/ceph/client") {
@@ -338,17 +334,6 @@ fn assemble(
             tokens,
             tokens_file,
         },
-    }
-}
-
-impl Config {
-    /// Does the root helper, not our own Ceph key, set and clear noout?
-    pub fn ceph_by_hand(&self) -> bool {
-        self.ceph.via == CephVia::Hand
-    }
-
-    pub fn has_ceph(&self) -> bool {
-        self.rules.ceph != CephSetup::None
     }
 }
 

@@ -100,11 +100,18 @@ impl<'a> View<'a> {
     }
 
     /// The node's CRUSH host; `None` for a node that carries no OSD, or without Ceph.
+    ///
+    /// # Errors
+    /// Some host belongs to a member that could not be told: it may be this one, and then it has OSDs.
     pub fn host(&self, node: &NodeName) -> Result<Option<&'a HostName>, Wait> {
         if !self.has_ceph() {
             return Ok(None);
         }
-        Ok(self.ceph()?.hosts.get(node))
+        let ceph = self.ceph()?;
+        match ceph.hosts.get(node) {
+            None if !ceph.unmatched_hosts().is_empty() => Err(Wait::HostUnknown { node: node.clone() }),
+            host => Ok(host),
+        }
     }
 
     pub fn ok_to_stop(&self, host: &HostName) -> Result<&'a OkToStop, Wait> {

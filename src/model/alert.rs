@@ -27,6 +27,13 @@ impl Episode {
         self.ends_at.is_none()
     }
 
+    /// What another telling of the same episode adds: perhaps its end. The order of tellings does not matter: the
+    /// first receipt counts, and of two ends (an HA pair may disagree by milliseconds) the later one.
+    pub fn hear(&mut self, again: &Self) {
+        self.received_at = self.received_at.min(again.received_at);
+        self.ends_at = self.ends_at.max(again.ends_at);
+    }
+
     /// The start, but never in our future: a clock ahead of ours must not make a fault older or younger than it is.
     pub fn began(&self, now: Time) -> Time {
         self.starts_at.min(self.received_at).min(now)

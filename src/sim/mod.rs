@@ -5,6 +5,7 @@
 //! it. It must never help: what a real cluster would not tell, the world does not tell either.
 
 pub mod doors;
+pub mod http;
 pub mod memory_store;
 pub mod world;
 

@@ -106,7 +106,6 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "8:17: no fingerprint for pve2",
         ),
         ("setup: none", "setup: nome", "9:10: ceph.setup cannot be \"nome\"; did you mean none?"),
-        ("setup: none", "setup: none\n  via: hand", "10:8: ceph.via is hand and there is no hand"),
         ("127.0.0.1:0", "0.0.0.0:9690", "11:11: beyond loopback tokens would travel in the clear"),
         ("127.0.0.1:0", "localhost", "11:11: http.listen: \"localhost\" is no address with a port"),
         (

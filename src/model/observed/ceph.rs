@@ -42,6 +42,13 @@ impl CephView {
         self.host_flags.get(host).is_some_and(|flags| flags.contains("noout"))
     }
 
+    /// Host buckets that no member could be matched with. While there is one, a member that is missing in `hosts` is
+    /// not known to be without OSDs: they may stand there.
+    pub fn unmatched_hosts(&self) -> BTreeSet<&HostName> {
+        let matched: BTreeSet<&HostName> = self.hosts.values().collect();
+        self.osds.values().map(|osd| &osd.host).filter(|host| !matched.contains(host)).collect()
+    }
+
     /// PG states that are not active and clean; scrubbing and snapshot trimming are clean, `laggy` and `stale` are not.
     pub fn unclean_pgs(&self) -> BTreeMap<&str, u64> {
         const FINE: [&str; 6] = ["active", "clean", "scrubbing", "deep", "snaptrim", "snaptrim_wait"];

@@ -77,10 +77,13 @@ impl Clock for Doors {
 }
 
 /// The first member that answers and has quorum, else the first that answers: so an adapter finds its way in.
-fn way_in<'a>(world: &'a World, avoid: impl Fn(&NodeName) -> bool) -> Result<&'a NodeName, Trouble> {
+fn way_in(world: &World, avoid: impl Fn(&NodeName) -> bool) -> Result<&NodeName, Trouble> {
     let answering = || world.nodes.keys().filter(|name| !avoid(name) && world.reach(name).is_ok());
     answering()
         .find(|name| world.quorate(name))
         .or_else(|| answering().next())
         .ok_or_else(|| Trouble::Unreachable("no member answers".into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,6 +197,7 @@ impl Builder {
             storage_on: None,
             dirty: 20 << 20,
             deaf: false,
+            replicating_until: None,
             listed: None,
             leftovers: BTreeSet::new(),
         };
@@ -285,6 +286,7 @@ impl Builder {
             out_after: 600,
             shown: BTreeMap::new(),
             mgr_lost: None,
+            changed: self.world.now,
             electing_until: Time::MIN,
             quorum_lost: None,
             quorum_was: on(mons).into_keys().collect(),

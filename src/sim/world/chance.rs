@@ -1,7 +1,9 @@
 //! Chance that repeats: the same seed gives the same history.
 
+use serde::{Deserialize, Serialize};
+
 /// SplitMix64. A library's generator may change its sequence with a release; recorded seeds must not.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Chance(u64);
 
 impl Chance {
@@ -9,7 +11,7 @@ impl Chance {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,7 +21,7 @@ impl Chance {
 
     /// Below `bound`, which must not be zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.draw() % bound
     }
 
     /// True so many times in a hundred.
@@ -36,7 +38,7 @@ mod tests {
     fn the_same_seed_gives_the_same_sequence() {
         let sequence = |seed| {
             let mut chance = Chance::new(seed);
-            [chance.next(), chance.next(), chance.below(10)]
+            [chance.draw(), chance.draw(), chance.below(10)]
         };
         assert_eq!(sequence(7), sequence(7));
         assert_ne!(sequence(7), sequence(8));

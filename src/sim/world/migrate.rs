@@ -1,14 +1,16 @@
 //! Asking for a migration: what Proxmox answers at once. What becomes of it is `moving.rs`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::GuestKind;
 
 use super::moving::{Moving, Stage};
-use super::task::{Then, Work};
+use super::task::{Errand, Then, Work};
 use super::{Actor, Refusal, Run, World};
 
 /// `POST /nodes/N/{qemu,lxc}/ID/migrate`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MigrateCall {
     pub guest: GuestId,
     pub kind: GuestKind,
@@ -26,7 +28,7 @@ pub struct MigrateCall {
 const LOCK_WAIT_SECS: u64 = 10;
 
 /// What `GET …/migrate` tells (the preconditions). Dead nodes and nodes in maintenance are "allowed".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preconditions {
     pub running: bool,
     pub allowed: Vec<NodeName>,
@@ -34,7 +36,7 @@ pub struct Preconditions {
     pub not_allowed: Vec<(NodeName, NotAllowed)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotAllowed {
     Storage(String),
     Apart(GuestId),
@@ -77,7 +79,7 @@ impl World {
     /// The worker, as the API and HA start it.
     pub(super) fn fork_move(&mut self, by: Actor, kind: &'static str, call: &MigrateCall) -> Upid {
         let busy = self.moving(call.guest).is_some();
-        let stage = if busy {
+        let stage = if busy || self.replicates(call.guest) {
             Stage::LockWait { until: self.later(LOCK_WAIT_SECS) }
         } else {
             Stage::Prepare { until: self.later(2), patience: self.later(12) }
@@ -93,6 +95,18 @@ impl World {
             ill: mishap,
         }));
         self.fork(by, &call.node, kind, Some(call.guest), work)
+    }
+
+    pub(super) fn replicates(&self, guest: GuestId) -> bool {
+        self.guests.get(&guest).and_then(|g| g.replicating_until).is_some_and(|until| self.now < until)
+    }
+
+    /// A replication run holds the lock that a migration needs.
+    pub fn human_replicates(&mut self, guest: GuestId, secs: u64) {
+        let until = self.later(secs);
+        if let Some(g) = self.guests.get_mut(&guest) {
+            g.replicating_until = Some(until);
+        }
     }
 
     /// The worker that moves this guest now.
@@ -178,7 +192,8 @@ impl World {
         self.note_effect(by, "start", guest);
         if self.ha.manages(guest) {
             self.ha.ask_state(guest, "started", self.now);
-            return Ok(self.fork_wait(by, node, "hastart", Some(guest), 2, "OK", Then::Nothing));
+            let errand = Errand { kind: "hastart", secs: 2, status: "OK", then: Then::Nothing };
+            return Ok(self.run(by, node, Some(guest), errand));
         }
         let kind = if g.kind == GuestKind::Qemu { "qmstart" } else { "vzstart" };
         let wrong = match (&g.lock, g.run, g.template) {
@@ -187,10 +202,11 @@ impl World {
             (.., true) => Some("you can't start a vm if it's a template".to_owned()),
             _ => None,
         };
-        Ok(match wrong {
-            Some(text) => self.fork_wait(by, node, kind, Some(guest), 1, &text, Then::Nothing),
-            None => self.fork_wait(by, node, kind, Some(guest), 2, "OK", Then::Start),
-        })
+        let errand = match &wrong {
+            Some(text) => Errand { kind, secs: 1, status: text, then: Then::Nothing },
+            None => Errand { kind, secs: 2, status: "OK", then: Then::Start },
+        };
+        Ok(self.run(by, node, Some(guest), errand))
     }
 
     /// Asks a running guest to shut down, never by force. One that does not listen makes the task fail after 180 s.
@@ -211,19 +227,37 @@ impl World {
         self.note_effect(by, "shutdown", guest);
         if self.ha.manages(guest) {
             self.ha.ask_state(guest, "stopped", self.now);
-            return Ok(self.fork_wait(by, node, "hastop", Some(guest), 2, "OK", Then::Nothing));
+            let errand = Errand { kind: "hastop", secs: 2, status: "OK", then: Then::Nothing };
+            return Ok(self.run(by, node, Some(guest), errand));
         }
         let kind = if g.kind == GuestKind::Qemu { "qmshutdown" } else { "vzshutdown" };
-        Ok(match (&g.lock, g.deaf) {
-            (Some(lock), _) => {
-                let text = format!("VM is locked ({lock})");
-                self.fork_wait(by, node, kind, Some(guest), 1, &text, Then::Nothing)
-            }
+        let locked = g.lock.as_ref().map(|lock| format!("VM is locked ({lock})"));
+        let errand = match (&locked, g.deaf) {
+            (Some(text), _) => Errand { kind, secs: 1, status: text, then: Then::Nothing },
             (None, true) => {
-                let text = "VM quit/powerdown failed - got timeout";
-                self.fork_wait(by, node, kind, Some(guest), 180, text, Then::Nothing)
+                let status = "VM quit/powerdown failed - got timeout";
+                Errand { kind, secs: 180, status, then: Then::Nothing }
             }
-            (None, false) => self.fork_wait(by, node, kind, Some(guest), 6, "OK", Then::Stop),
-        })
+            (None, false) => Errand { kind, secs: 6, status: "OK", then: Then::Stop },
+        };
+        Ok(self.run(by, node, Some(guest), errand))
+    }
+
+    /// An operator (or somebody's balancer) moves a guest.
+    ///
+    /// # Errors
+    /// As the API.
+    pub fn human_moves(&mut self, guest: GuestId, to: &NodeName) -> Result<Upid, Refusal> {
+        let Some(g) = self.guests.get(&guest) else { return Err(Refusal::no_route()) };
+        let call = MigrateCall {
+            guest,
+            kind: g.kind,
+            node: g.node.clone(),
+            target: to.clone(),
+            online: true,
+            with_local_disks: true,
+            restart: true,
+        };
+        self.migrate(Actor::Human, &call.node, &call)
     }
 }

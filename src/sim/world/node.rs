@@ -1,15 +1,17 @@
 //! Members: power, corosync, services, and who sees whom.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use crate::model::ids::NodeName;
 use crate::model::observed::Storage;
 use crate::model::time::{Time, age};
 
-use super::task::Then;
+use super::task::{Errand, Then};
 use super::{Actor, Refusal, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     pub state: NodeState,
     /// When `state` began.
@@ -38,7 +40,7 @@ pub struct Node {
     pub answers_from: Time,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeState {
     Up,
     /// Was asked to go down: guests stop, then it is off.
@@ -55,7 +57,7 @@ pub enum NodeState {
 }
 
 /// Cut from the other members. pitlane's own way to it is not affected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cut {
     /// All networks between the members: running migrations stall.
     Network,
@@ -196,7 +198,8 @@ impl World {
         // Guests get their signal, containers and machines need some seconds.
         let stopping = if self.running_on(name).next().is_some() { 20 } else { 5 };
         let off_at = self.later(stopping);
-        self.fork_wait(Actor::Human, name, "stopall", None, stopping - 1, "OK", Then::Nothing);
+        let errand = Errand { kind: "stopall", secs: stopping - 1, status: "OK", then: Then::Nothing };
+        self.run(Actor::Human, name, None, errand);
         if let Some(node) = self.nodes.get_mut(name) {
             node.state = NodeState::ShuttingDown { off_at };
         }

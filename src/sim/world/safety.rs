@@ -16,6 +16,8 @@
 //! this old. What it did itself counts at once. Nothing here looks at why pitlane did it, and no rule is shared with
 //! the code that decides.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeSet;
 
 use crate::model::ids::{GuestId, HostName, NodeName};
@@ -25,12 +27,12 @@ use crate::model::time::{Time, age};
 
 use super::migrate::MigrateCall;
 use super::task::Work;
-use super::{Actor, Refusal, Run, World};
+use super::{Actor, Node, NodeState, Refusal, Run, World};
 
 /// A reading may be so old when it is acted on.
 pub const NOTICE_SECS: u64 = 15;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Safety {
     /// Nodes out at once, the one under maintenance included.
     pub nodes_out_max: usize,
@@ -56,7 +58,7 @@ impl Default for Safety {
 }
 
 impl World {
-    pub(super) fn forbid(&mut self, broken: bool, words: impl FnOnce() -> String) {
+    pub(crate) fn forbid(&mut self, broken: bool, words: impl FnOnce() -> String) {
         if broken {
             let words = format!("unsafe at {}: {}", self.now, words());
             self.safety.violations.push(words.clone());
@@ -78,6 +80,12 @@ impl World {
         age(self.now, since).as_secs() >= NOTICE_SECS
     }
 
+    /// Off or cut for so long that everybody knows. A node that boots was off before.
+    fn known_gone(&self, node: &Node) -> bool {
+        let booting = matches!(node.state, NodeState::Booting { .. });
+        !node.joined() && (booting || self.noticed(node.since.max(node.cut_since)))
+    }
+
     pub(super) fn forbid_move(&mut self, by: Actor, call: &MigrateCall) {
         if by != Actor::Pitlane {
             return;
@@ -86,7 +94,7 @@ impl World {
         self.forbid_killed("moving a guest");
         let target = self.nodes.get(&to);
         let open = target.is_some_and(|n| n.technician);
-        let gone = target.is_some_and(|n| !n.joined() && self.noticed(n.since.max(n.cut_since)));
+        let gone = target.is_some_and(|n| self.known_gone(n));
         self.forbid(open, || format!("guest {id} is sent to {to}, whose chassis is open"));
         self.forbid(gone, || format!("guest {id} is sent to {to}, which is offline"));
         let maintained = self
@@ -201,12 +209,8 @@ impl World {
     /// Nodes out of service beside this one, whoever caused it: offline, in maintenance, with noout, with an OSD down.
     pub fn out_beside(&self, node: &NodeName) -> BTreeSet<NodeName> {
         let visible = |(who, since): &(Actor, Time)| *who == Actor::Pitlane || self.noticed(*since);
-        let mut out: BTreeSet<NodeName> = self
-            .nodes
-            .iter()
-            .filter(|(_, n)| !n.joined() && self.noticed(n.since.max(n.cut_since)))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let mut out: BTreeSet<NodeName> =
+            self.nodes.iter().filter(|(_, n)| self.known_gone(n)).map(|(name, _)| name.clone()).collect();
         out.extend(
             self.ha.maintenance_by.iter().filter(|(_, set)| visible(set)).map(|(name, _)| name.clone()),
         );
@@ -287,11 +291,7 @@ impl World {
     /// Is the guest where it was when the world was made, and as it was?
     pub fn at_home(&self, guest: GuestId) -> bool {
         let Some((node, power)) = self.origin.get(&guest) else { return false };
-        self.guests.get(&guest).is_some_and(|g| {
-            &g.node == node
-                && g.lock.is_none()
-                && g.power() == *power
-                && (*power == Power::Stopped) == !g.aboard()
-        })
+        let run = if *power == Power::Stopped { Run::Stopped } else { Run::Running };
+        self.guests.get(&guest).is_some_and(|g| &g.node == node && g.lock.is_none() && g.run == run)
     }
 }

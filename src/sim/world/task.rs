@@ -1,16 +1,20 @@
 //! Tasks: workers of one node, known by UPID. A task outlives the call that started it, and dies with its node.
 
+use crate::sim::world::word::Word;
+use serde::{Deserialize, Serialize};
+
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::time::Time;
 
 use super::moving::Moving;
 use super::{Actor, NodeState, Refusal, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Task {
     pub upid: Upid,
     pub node: NodeName,
-    pub kind: &'static str,
+    #[serde(deserialize_with = "crate::sim::world::word::known")]
+    pub kind: Word,
     pub guest: Option<GuestId>,
     pub by: Actor,
     pub started: Time,
@@ -19,7 +23,7 @@ pub struct Task {
     pub(crate) work: Work,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
     Running,
     /// `status`: `OK`, `WARNINGS: 1`, `unexpected status`, or the error.
@@ -30,7 +34,7 @@ pub enum TaskState {
 }
 
 /// What the worker does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Work {
     Moving(Box<Moving>),
     /// Ends at `until`, with `status`, and then does `then`.
@@ -41,7 +45,18 @@ pub(crate) enum Work {
     },
 }
 
-#[derive(Clone, Debug)]
+/// A worker that only takes time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Errand<'a> {
+    #[serde(deserialize_with = "crate::sim::world::word::known")]
+    pub kind: Word,
+    pub secs: u64,
+    /// Its exit status.
+    pub status: &'a str,
+    pub then: Then,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Then {
     Nothing,
     Start,
@@ -99,7 +114,7 @@ impl World {
         &mut self,
         by: Actor,
         node: &NodeName,
-        kind: &'static str,
+        kind: Word,
         guest: Option<GuestId>,
         work: Work,
     ) -> Upid {
@@ -126,18 +141,16 @@ impl World {
     }
 
     /// A short task that ends by itself.
-    pub(crate) fn fork_wait(
+    pub(crate) fn run(
         &mut self,
         by: Actor,
         node: &NodeName,
-        kind: &'static str,
         guest: Option<GuestId>,
-        secs: u64,
-        status: &str,
-        then: Then,
+        errand: Errand<'_>,
     ) -> Upid {
-        let until = self.later(secs);
-        self.fork(by, node, kind, guest, Work::Waiting { until, status: status.to_owned(), then })
+        let until = self.later(errand.secs);
+        let work = Work::Waiting { until, status: errand.status.to_owned(), then: errand.then };
+        self.fork(by, node, errand.kind, guest, work)
     }
 
     fn forget_old_tasks(&mut self, node: &NodeName) {
@@ -229,7 +242,8 @@ impl World {
     pub fn human_backs_up(&mut self, guest: GuestId, secs: u64) {
         let Some(node) = self.guests.get(&guest).map(|g| g.node.clone()) else { return };
         self.set_lock(guest, Some("backup"));
-        self.fork_wait(Actor::Human, &node, "vzdump", Some(guest), secs, "OK", Then::Unlock);
+        let backup = Errand { kind: "vzdump", secs, status: "OK", then: Then::Unlock };
+        self.run(Actor::Human, &node, Some(guest), backup);
     }
 
     /// Does any node still work on it?

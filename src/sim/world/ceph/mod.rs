@@ -1,5 +1,7 @@
 //! Ceph: OSDs, monitors, managers, flags. What it shows is partly old, and the world knows which part.
 
+use serde::{Deserialize, Serialize};
+
 mod act;
 mod pgs;
 mod view;
@@ -12,7 +14,7 @@ use crate::model::time::{Time, after, age};
 
 use super::{Actor, Cut, NodeState, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ceph {
     /// Host bucket → member.
     pub hosts: BTreeMap<HostName, NodeName>,
@@ -39,11 +41,13 @@ pub struct Ceph {
     pub(crate) quorum_lost: Option<Time>,
     pub(crate) quorum_was: Vec<String>,
     pub(crate) last: Option<CephView>,
+    /// When a daemon last came, went or moved: PG states follow within [`SETTLED_AFTER`].
+    pub(crate) changed: Time,
     /// When noout was last taken off a host: its out timer starts anew there.
     pub(crate) noout_gone: BTreeMap<HostName, Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Osd {
     pub host: HostName,
     /// As the map says: a dead one is up for some seconds more.
@@ -60,13 +64,13 @@ pub struct Osd {
 }
 
 /// A pool, and where its PGs lie.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Placed {
     pub pool: Pool,
     pub pgs: Vec<Pg>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pg {
     /// Where CRUSH puts it while everything is in.
     pub home: Vec<OsdId>,
@@ -85,6 +89,8 @@ const UP_AFTER: u64 = 18;
 /// A standby manager takes over.
 const MGR_FAILOVER: u64 = 47;
 const MGR_HANDOVER: u64 = 2;
+/// Longer than peering and recovery take.
+const SETTLED_AFTER: u64 = 60;
 /// Monitors elect: nothing answers meanwhile.
 const ELECTION_POWER_LOSS: u64 = 12;
 const ELECTION_SHUTDOWN: u64 = 6;
@@ -124,6 +130,9 @@ impl World {
             self.tick_mgr(&mut ceph);
         }
         changed |= before != (ceph.active_mgr.clone(), ceph.quorum_was.clone());
+        if changed {
+            ceph.changed = self.now;
+        }
         self.tick_shown(&mut ceph);
         self.ceph = Some(ceph);
         if changed {
@@ -152,6 +161,10 @@ impl World {
             ceph.electing_until = self.later(if clean { ELECTION_SHUTDOWN } else { ELECTION_POWER_LOSS });
         }
         let majority = alive.len() * 2 > ceph.mons.len();
+        if !majority && ceph.quorate() {
+            // From now on the monitors that are left tell what was true a moment ago.
+            ceph.last = Some(self.compose(ceph));
+        }
         ceph.quorum_lost = if majority { None } else { ceph.quorum_lost.or(Some(self.now)) };
         ceph.quorum_was = alive;
         true
@@ -224,11 +237,9 @@ impl World {
 
     /// Without a working manager the monitors go on showing its last word.
     fn tick_shown(&self, ceph: &mut Ceph) {
-        if ceph.quorate() {
-            if ceph.mgr_lost.is_none() && ceph.active_mgr.is_some() {
-                ceph.shown = ceph.pg_states(self.now);
-            }
-            ceph.last = Some(self.compose(ceph));
+        let settled = !ceph.shown.is_empty() && age(self.now, ceph.changed).as_secs() > SETTLED_AFTER;
+        if !settled && ceph.quorate() && ceph.mgr_lost.is_none() && ceph.active_mgr.is_some() {
+            ceph.shown = ceph.pg_states(self.now);
         }
     }
 }

@@ -38,7 +38,7 @@ impl Ceph {
             .iter()
             .map(|id| {
                 let seed = (pool as u64) << 40 | (pg as u64) << 20 | u64::from(id.0);
-                (crate::sim::world::Chance::new(seed).next(), *id)
+                (crate::sim::world::Chance::new(seed).draw(), *id)
             })
             .collect();
         order.sort_unstable();
@@ -72,14 +72,14 @@ impl Ceph {
 
     /// As the manager sees them: it follows the map by some seconds.
     pub(super) fn pg_states(&self, now: Time) -> BTreeMap<String, u64> {
-        let mut states = BTreeMap::new();
+        let mut states: BTreeMap<&str, u64> = BTreeMap::new();
         for placed in &self.pools {
             for pg in &placed.pgs {
                 let state = self.pg_state(pg, placed.pool.min_size as usize, now);
-                *states.entry(state.to_owned()).or_default() += 1;
+                *states.entry(state).or_default() += 1;
             }
         }
-        states
+        states.into_iter().map(|(state, n)| (state.to_owned(), n)).collect()
     }
 
     fn pg_state(&self, pg: &Pg, min_size: usize, now: Time) -> &'static str {

@@ -109,8 +109,13 @@ impl World {
         for name in names {
             let seen = self.seen_online(&master, &name);
             let carries =
-                self.ha.services.values().any(|s| s.node == name && s.state != ServiceState::Stopped);
+                self.ha.services.iter().any(|(id, s)| {
+                    s.node == name && s.state != ServiceState::Stopped && self.ha.manages(*id)
+                });
             let died = self.nodes.get(&name).map_or(self.now, |n| n.since.max(n.cut_since));
+            // Who went down in order left no lock behind that would have to run out.
+            let clean = self.nodes.get(&name).is_some_and(|n| n.state == (NodeState::Off { clean: true }));
+            let recovery = if clean { FENCE_SECS } else { RECOVERY_SECS };
             let Some(member) = self.ha.nodes.get_mut(&name) else { continue };
             let was = member.state;
             if seen {
@@ -140,13 +145,15 @@ impl World {
                 self.stir();
             }
             if let Some(secs) = fenced {
-                self.fence(&name, secs >= RECOVERY_SECS);
+                self.fence(&name, secs >= recovery);
             }
         }
     }
 
     fn fence(&mut self, node: &NodeName, over: bool) {
-        for service in self.ha.services.values_mut().filter(|s| &s.node == node) {
+        let resources = &self.ha.resources;
+        let managed = |id: &GuestId| resources.get(id).is_some_and(|r| r.requested != "ignored");
+        for (_, service) in self.ha.services.iter_mut().filter(|(id, s)| &s.node == node && managed(id)) {
             service.state = match service.state {
                 ServiceState::Stopped => ServiceState::Stopped,
                 ServiceState::Recovery => ServiceState::Recovery,
@@ -159,13 +166,16 @@ impl World {
     }
 
     fn crm_service(&mut self, guest: GuestId) {
-        if let Some((state, at)) = self.ha.resources.get(&guest).and_then(|r| r.asked)
+        if let Some((state, at)) = self.ha.resources.get(&guest).and_then(|r| r.asked.clone())
             && at <= self.now
             && let Some(resource) = self.ha.resources.get_mut(&guest)
         {
-            resource.requested = state.to_owned();
+            resource.requested = state;
             resource.asked = None;
             self.stir();
+        }
+        if !self.ha.manages(guest) {
+            return;
         }
         let requested = self.ha.resources.get(&guest).map_or("ignored", |r| r.requested.as_str()).to_owned();
         let Some(service) = self.ha.services.get(&guest).cloned() else { return };

@@ -54,8 +54,13 @@ impl World {
     }
 
     fn lrm_services(&mut self, name: &NodeName) {
-        let mine: Vec<GuestId> =
-            self.ha.services.iter().filter(|(_, s)| &s.node == name).map(|(id, _)| *id).collect();
+        let mine: Vec<GuestId> = self
+            .ha
+            .services
+            .iter()
+            .filter(|(id, s)| &s.node == name && self.ha.manages(**id))
+            .map(|(id, _)| *id)
+            .collect();
         for guest in mine {
             let Some(service) = self.ha.services.get(&guest) else { continue };
             match service.state {

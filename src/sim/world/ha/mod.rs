@@ -3,6 +3,8 @@
 //! Its silences are its traps: a guest without a candidate just stays, a refused command is a log line, and an
 //! `hamigrate` task that ends "OK" has moved nothing.
 
+use serde::{Deserialize, Serialize};
+
 mod candidates;
 mod crm;
 mod lrm;
@@ -17,10 +19,10 @@ use crate::model::step::Switch;
 use crate::model::time::Time;
 
 use super::migrate::MigrateCall;
-use super::task::Then;
+use super::task::{Errand, Then};
 use super::{Actor, Refusal, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ha {
     pub resources: BTreeMap<GuestId, Resource>,
     pub node_rules: Vec<NodeAffinity>,
@@ -46,16 +48,16 @@ pub struct Ha {
     pub(crate) master_lost: Option<Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resource {
     /// `started`, `stopped`, `disabled`, `ignored`.
     pub requested: String,
     pub failback: bool,
     /// Asked through the guest's own start or stop: takes effect some seconds later.
-    pub(crate) asked: Option<(&'static str, Time)>,
+    pub(crate) asked: Option<(String, Time)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Service {
     pub state: ServiceState,
     pub node: NodeName,
@@ -66,7 +68,7 @@ pub struct Service {
     pub(crate) worker: Option<Upid>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceState {
     Started,
     Stopped,
@@ -95,7 +97,7 @@ impl ServiceState {
 }
 
 /// A node, as HA knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
     pub state: HaNodeState,
     /// `node_request`: survives reboots.
@@ -106,7 +108,7 @@ pub struct Member {
     pub(crate) lost: Option<Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Command {
     Maintenance { node: NodeName, to: Switch },
     Move { guest: GuestId, target: NodeName },
@@ -149,7 +151,7 @@ impl Ha {
     pub(super) fn ask_state(&mut self, guest: GuestId, state: &'static str, now: Time) {
         // The configured state changes about 7 s after the POST.
         if let Some(resource) = self.resources.get_mut(&guest) {
-            resource.asked = Some((state, now + SignedDuration::from_secs(7)));
+            resource.asked = Some((state.to_owned(), now + SignedDuration::from_secs(7)));
         }
     }
 }
@@ -216,10 +218,12 @@ impl World {
                 call.target,
                 self.sid(enemy)
             );
-            return self.fork_wait(by, &call.node, "hamigrate", Some(id), 1, &text, Then::Nothing);
+            let errand = Errand { kind: "hamigrate", secs: 1, status: &text, then: Then::Nothing };
+            return self.run(by, &call.node, Some(id), errand);
         }
         self.ha.commands.push_back(Command::Move { guest: id, target: call.target.clone() });
-        self.fork_wait(by, &call.node, "hamigrate", Some(id), 2, "OK", Then::Nothing)
+        let errand = Errand { kind: "hamigrate", secs: 2, status: "OK", then: Then::Nothing };
+        self.run(by, &call.node, Some(id), errand)
     }
 
     /// `vm:101`, `ct:200`.

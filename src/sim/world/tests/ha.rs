@@ -184,3 +184,31 @@ fn maintenance_needs_quorum_and_an_online_node() {
     assert!(!world.ha_view().maintenance_requested(&node("pve1")), "only a line in the log says no");
     assert_eq!(world.ha.log.len(), 1);
 }
+
+#[test]
+fn ignored_guests_and_a_disarmed_manager_are_left_alone() {
+    let mut world = cluster();
+    world.ha.resources.get_mut(&GuestId(101)).expect("managed").requested = "ignored".into();
+    maintenance(&mut world, "pve1", Switch::On);
+    world.advance_secs(120);
+    assert!(world.guests[&GuestId(101)].aboard() && at(&world, 101) == "pve1");
+    let upid = migrate(&mut world, 101, "pve2").expect("accepted");
+    assert!(upid.0.contains(":qmigrate:"), "a plain migration");
+    world.human_arms_ha(Switch::Off);
+    world.node_dies(&node("pve2"));
+    world.advance_secs(600);
+    assert!(at(&world, 103) == "pve2" && !world.ha_view().armed, "nobody recovers anything");
+}
+
+#[test]
+fn stopping_an_ha_guest_takes_its_time_and_changes_what_is_asked() {
+    let mut world = cluster();
+    world.shut_down_guest(Actor::Human, &node("pve3"), &node("pve1"), GuestId(101)).expect("accepted");
+    let asked = wait(&mut world, 30, |w| w.ha.resources[&GuestId(101)].requested == "stopped");
+    assert!((5..=20).contains(&asked), "{asked}");
+    let down = asked + wait(&mut world, 30, |w| !w.guests[&GuestId(101)].aboard());
+    assert!((6..=30).contains(&down), "{down}");
+    world.start_guest(Actor::Human, &node("pve3"), &node("pve1"), GuestId(101)).expect("accepted");
+    let up = wait(&mut world, 60, |w| w.guests[&GuestId(101)].aboard());
+    assert!((7..=35).contains(&up), "{up}");
+}

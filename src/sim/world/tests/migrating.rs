@@ -57,16 +57,22 @@ fn towards_a_dead_node_a_upid_comes_and_the_task_fails_later() {
 }
 
 #[test]
-fn two_posts_at_once_are_both_accepted_and_the_second_times_out() {
-    let mut world = cluster();
+fn two_posts_at_once_are_both_accepted_and_the_second_fails() {
+    let mut world = World::builder(3).guest(101, "pve1", |g| g.memory_used = 20 * GIB).node_gib(64).build();
     let first = migrate(&mut world, 101, "pve2").expect("accepted");
     let second = migrate(&mut world, 101, "pve2").expect("accepted too");
     world.advance_secs(1);
     assert_eq!(migrate(&mut world, 101, "pve2"), Err(Refusal::locked("migrate")));
-    world.advance_secs(30);
+    world.advance_secs(60);
     assert_eq!(status(&world, &first), "OK");
     assert!(status(&world, &second).contains("got timeout"));
     assert_eq!(at(&world, 101), "pve2");
+    // Where the first is quick the second gets the lock, and finds nobody.
+    let mut world = cluster();
+    migrate(&mut world, 101, "pve2").expect("accepted");
+    let second = migrate(&mut world, 101, "pve2").expect("accepted too");
+    world.advance_secs(30);
+    assert_eq!((status(&world, &second).as_str(), at(&world, 101)), ("migration aborted", "pve2"));
 }
 
 #[test]
@@ -180,4 +186,27 @@ fn preconditions_promise_dead_nodes_and_die_on_a_lock() {
         world.preconditions(&node("pve3"), &node("pve1"), GuestId(101)),
         Err(Refusal::locked("backup"))
     );
+}
+
+#[test]
+fn a_short_replication_delays_a_migration_and_a_long_one_makes_it_fail() {
+    for (secs, end) in [(5, "OK"), (30, "got timeout")] {
+        let mut world = cluster();
+        world.human_replicates(GuestId(101), secs);
+        let upid = migrate(&mut world, 101, "pve2").expect("accepted");
+        wait(&mut world, 60, |w| status(w, &upid).ends_with(end));
+    }
+}
+
+#[test]
+fn a_restarted_pvedaemon_aborts_moves_without_a_trace() {
+    let mut world = cluster();
+    let upid = migrate(&mut world, 101, "pve2").expect("accepted");
+    world.advance_secs(3);
+    world.restart_pvedaemon(&node("pve1"));
+    assert_eq!(status(&world, &upid), "interrupted by signal");
+    assert!(world.at_home(GuestId(101)));
+    assert!(world.reach(&node("pve1")).is_err());
+    world.advance_secs(5);
+    assert!(world.reach(&node("pve1")).is_ok());
 }

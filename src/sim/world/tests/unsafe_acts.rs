@@ -102,6 +102,16 @@ fn moving_onto_a_node_that_has_been_offline_for_long() {
 }
 
 #[test]
+#[should_panic(expected = "which is offline")]
+fn moving_onto_a_node_that_only_just_boots() {
+    let mut world = cluster();
+    world.node_dies(&node("pve2"));
+    world.advance_secs(600);
+    world.node_boots(&node("pve2"));
+    let _ = migrate(&mut world, 101, "pve2");
+}
+
+#[test]
 #[should_panic(expected = "whose chassis is open")]
 fn sending_a_guest_to_an_open_chassis() {
     let mut world = cluster();

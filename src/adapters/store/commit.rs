@@ -1,0 +1,145 @@
+//! A decision becomes rows: cases, planned steps, notes, replies and pause, all in the writer's one transaction.
+//!
+//! A step is in the ledger as owed before anybody takes it. Whatever does not fit what is stored is a conflict, and
+//! then nothing of the decision stays.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{StoreError, sql};
+use super::rows::{from_json, meta, set_meta, stamp, to_json};
+use super::{board, journal};
+use crate::model::case::{Case, Phase};
+use crate::model::ids::{CaseId, RequestId};
+use crate::model::note::{Note, Noted};
+use crate::model::request::{Reply, Request};
+use crate::model::state::Decision;
+use crate::model::step::{Outcome, Step, StepId};
+use crate::model::time::Time;
+
+/// There is something to write. An empty decision costs no wait for the disk.
+pub(super) fn needed(decision: &Decision) -> bool {
+    !decision.cases.is_empty()
+        || !decision.notes.is_empty()
+        || !decision.steps.is_empty()
+        || !decision.replies.is_empty()
+        || decision.pause.is_some()
+}
+
+pub(super) fn write(conn: &Connection, decision: &Decision, at: Time) -> Result<(), StoreError> {
+    for case in &decision.cases {
+        put_case(conn, case, drain_began(case, &decision.notes))?;
+    }
+    for step in &decision.steps {
+        owe(conn, step, at)?;
+    }
+    journal::append(conn, &decision.notes)?;
+    for (id, reply) in &decision.replies {
+        answer(conn, id, reply, at)?;
+    }
+    match &decision.pause {
+        None => Ok(()),
+        Some(None) => set_meta(conn, "pause", None),
+        Some(Some(pause)) => set_meta(conn, "pause", Some(&to_json("the pause", pause)?)),
+    }
+}
+
+/// What became of a step that was planned.
+pub(super) fn record(conn: &Connection, id: &StepId, at: Time, outcome: &Outcome) -> Result<(), StoreError> {
+    let doc = to_json(&format!("step {id}"), outcome)?;
+    let changed = conn
+        .prepare_cached("UPDATE steps SET at = ?2, outcome = ?3 WHERE id = ?1")
+        .and_then(|mut update| update.execute(params![id.0, stamp(at), doc]))
+        .map_err(sql("recording a step"))?;
+    if changed == 0 { Err(StoreError::NeverPlanned(id.clone())) } else { Ok(()) }
+}
+
+/// Compare-and-swap on the revision; revision 0 is a new case.
+fn put_case(conn: &Connection, case: &Case, drained_at: Option<Time>) -> Result<(), StoreError> {
+    let what = format!("case {}", case.id);
+    let stored = Case { revision: case.revision + 1, ..case.clone() };
+    let doc = to_json(&what, &stored)?;
+    // What cannot be read back must not be written: it would stop every later load.
+    from_json::<Case>(&what, &doc)?;
+    let closed_at = match case.phase {
+        Phase::Closed { at, .. } => Some(stamp(at)),
+        _ => None,
+    };
+    let row = params![
+        case.id.0,
+        case.node.as_str(),
+        case.phase.name().to_string(),
+        stored.revision,
+        drained_at.map(stamp),
+        closed_at,
+        doc,
+        case.revision
+    ];
+    let statement = if case.revision == 0 {
+        "INSERT INTO cases (id, node, phase, revision, drained_at, closed_at, doc)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE ?8 = 0
+         ON CONFLICT (id) DO NOTHING"
+    } else {
+        "UPDATE cases SET node = ?2, phase = ?3, revision = ?4, drained_at = coalesce(drained_at, ?5),
+                          closed_at = ?6, doc = ?7
+         WHERE id = ?1 AND revision = ?8"
+    };
+    let changed =
+        conn.prepare_cached(statement).and_then(|mut put| put.execute(row)).map_err(sql("writing a case"))?;
+    match changed {
+        0 => Err(StoreError::Conflict),
+        _ if case.revision == 0 => count_up(conn, case.id),
+        _ => Ok(()),
+    }
+}
+
+fn count_up(conn: &Connection, CaseId(id): CaseId) -> Result<(), StoreError> {
+    let next = next_case(conn)?.max(id.saturating_add(1));
+    set_meta(conn, "next_case", Some(&next.to_string()))
+}
+
+/// The number that the next case gets; numbers begin at 1.
+pub(super) fn next_case(conn: &Connection) -> Result<u64, StoreError> {
+    match meta(conn, "next_case")? {
+        Some(text) => text.parse().map_err(|e| StoreError::document("the next case's number", e)),
+        None => Ok(1),
+    }
+}
+
+/// Noted when it happens, because a closed case no longer holds it and the daily budget counts it.
+fn drain_began(case: &Case, notes: &[Note]) -> Option<Time> {
+    match case.phase {
+        Phase::Draining { since, .. } => Some(since),
+        // Within one turn it may have begun and be over.
+        _ => notes
+            .iter()
+            .find(|note| note.case == Some(case.id) && matches!(note.what, Noted::DrainBegins { .. }))
+            .map(|note| note.at),
+    }
+}
+
+fn owe(conn: &Connection, step: &Step, at: Time) -> Result<(), StoreError> {
+    let owed = to_json("an owed step", &Outcome::Owed)?;
+    conn.prepare_cached(
+        "INSERT INTO steps (id, case_id, tries, at, outcome) VALUES (?1, ?2, 1, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET tries = tries + 1, at = excluded.at, outcome = excluded.outcome",
+    )
+    .and_then(|mut put| put.execute(params![step.id.0, step.case.0, stamp(at), owed]))
+    .map(drop)
+    .map_err(sql("planning a step"))
+}
+
+/// A request is answered once.
+fn answer(conn: &Connection, id: &RequestId, reply: &Reply, at: Time) -> Result<(), StoreError> {
+    let said = to_json(&format!("the reply to request {id}"), reply)?;
+    let doc: Option<String> = conn
+        .prepare_cached(
+            "UPDATE requests SET reply = ?2, replied_at = ?3 WHERE id = ?1 AND reply IS NULL RETURNING doc",
+        )
+        .and_then(|mut put| put.query_row(params![id.0, said, stamp(at)], |row| row.get(0)).optional())
+        .map_err(sql("answering a request"))?;
+    let request: Request = from_json(&format!("request {id}"), &doc.ok_or(StoreError::Conflict)?)?;
+    if matches!(reply, Reply::Accepted { .. }) {
+        board::claimed(conn, &request)?;
+    }
+    Ok(())
+}

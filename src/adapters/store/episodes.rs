@@ -1,0 +1,115 @@
+//! Episodes: what was told, at most one row for each firing of a label set. An end once heard stays.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{StoreError, sql};
+use super::rows::{from_json, instant, stamp, to_json};
+use crate::model::alert::Episode;
+use crate::model::ids::Fingerprint;
+use crate::model::time::Time;
+use crate::ports::Ingested;
+
+pub(super) fn ingest(conn: &Connection, told: &[Episode]) -> Result<Ingested, StoreError> {
+    let mut count = Ingested::default();
+    for episode in told {
+        match find(conn, &episode.fingerprint, episode.starts_at)? {
+            None => {
+                insert(conn, episode)?;
+                count.new += 1;
+            }
+            Some(known) => {
+                let mut heard = known.clone();
+                heard.hear(episode);
+                if known.fires() && !heard.fires() {
+                    count.resolved += 1;
+                } else {
+                    count.known += 1;
+                }
+                if heard != known {
+                    update(conn, &heard)?;
+                }
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Those that fire, and those that ended after `since`; by start.
+pub(super) fn since(conn: &Connection, since: Time) -> Result<Vec<Episode>, StoreError> {
+    let rows = || -> rusqlite::Result<Vec<Columns>> {
+        conn.prepare_cached(
+            "SELECT fingerprint, starts_at, ends_at, received_at, labels FROM episodes
+             WHERE ends_at IS NULL OR ends_at > ?1 ORDER BY starts_at, fingerprint",
+        )?
+        .query_map([stamp(since)], columns)?
+        .collect()
+    };
+    rows().map_err(sql("reading the episodes"))?.into_iter().map(episode).collect()
+}
+
+fn find(
+    conn: &Connection,
+    fingerprint: &Fingerprint,
+    starts_at: Time,
+) -> Result<Option<Episode>, StoreError> {
+    conn.prepare_cached(
+        "SELECT fingerprint, starts_at, ends_at, received_at, labels FROM episodes
+         WHERE fingerprint = ?1 AND starts_at = ?2",
+    )
+    .and_then(|mut ask| ask.query_row(params![fingerprint.0, stamp(starts_at)], columns).optional())
+    .map_err(sql("looking an episode up"))?
+    .map(episode)
+    .transpose()
+}
+
+fn insert(conn: &Connection, episode: &Episode) -> Result<(), StoreError> {
+    let labels = to_json("an alert's labels", &episode.labels)?;
+    conn.prepare_cached(
+        "INSERT INTO episodes (fingerprint, starts_at, ends_at, received_at, labels)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .and_then(|mut put| {
+        put.execute(params![
+            episode.fingerprint.0,
+            stamp(episode.starts_at),
+            episode.ends_at.map(stamp),
+            stamp(episode.received_at),
+            labels
+        ])
+    })
+    .map(drop)
+    .map_err(sql("storing an episode"))
+}
+
+fn update(conn: &Connection, episode: &Episode) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "UPDATE episodes SET ends_at = ?3, received_at = ?4 WHERE fingerprint = ?1 AND starts_at = ?2",
+    )
+    .and_then(|mut put| {
+        put.execute(params![
+            episode.fingerprint.0,
+            stamp(episode.starts_at),
+            episode.ends_at.map(stamp),
+            stamp(episode.received_at)
+        ])
+    })
+    .map(drop)
+    .map_err(sql("storing what became of an episode"))
+}
+
+type Columns = (String, String, Option<String>, String, String);
+
+fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+}
+
+fn episode((fingerprint, starts_at, ends_at, received_at, labels): Columns) -> Result<Episode, StoreError> {
+    let what = format!("the episode of alert {fingerprint} from {starts_at}");
+    Ok(Episode {
+        starts_at: instant(&what, &starts_at)?,
+        ends_at: ends_at.map(|text| instant(&what, &text)).transpose()?,
+        received_at: instant(&what, &received_at)?,
+        labels: from_json(&what, &labels)?,
+        fingerprint: Fingerprint(fingerprint),
+    })
+}

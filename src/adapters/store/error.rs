@@ -1,0 +1,133 @@
+//! What can go wrong with the store, in words that say what to do, and what the loop is told of it.
+
+use std::path::PathBuf;
+
+use crate::model::ids::RequestId;
+use crate::model::seen::Trouble;
+use crate::model::step::StepId;
+use crate::ports::Uncommitted;
+
+/// Why the store could not do what it was asked. Nothing was written, unless it says [`StoreError::Late`].
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the state directory {dir} cannot be used: {why}")]
+    Directory { dir: PathBuf, why: String },
+    #[error(
+        "another pitlane{holder} holds {file}; two of them would give contradictory orders: stop that one first, or \
+         name another state directory"
+    )]
+    Held { file: PathBuf, holder: String },
+    #[error("opening {file}")]
+    Open {
+        file: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error(
+        "{file} is damaged or no database of pitlane's ({why}): stop pitlane, keep a copy of the whole directory, then \
+         restore the file from a backup; without one, move it away, start anew, and give back by hand what \
+         the cluster still holds"
+    )]
+    Damaged { file: PathBuf, why: String },
+    #[error(
+        "{file} was written by a newer pitlane (schema {found}, this one knows {known}): run that version, or restore the \
+         backup from before the upgrade"
+    )]
+    Newer { file: PathBuf, found: i64, known: i64 },
+    #[error(
+        "{file} has schema {found} and this pitlane reads {known}: start the service once, it upgrades the file"
+    )]
+    Older { file: PathBuf, found: i64, known: i64 },
+    #[error("upgrading {file} to schema {to}; it is unchanged")]
+    Migrate {
+        file: PathBuf,
+        to: i64,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("somebody else decided meanwhile")]
+    Conflict,
+    #[error(
+        "{what} is stored in a form that this pitlane does not accept ({why}); nothing is decided until a person has \
+         looked at it"
+    )]
+    Document { what: String, why: String },
+    #[error("the journal does not hold together at entry {seq}: {why}")]
+    Journal { seq: u64, why: String },
+    #[error("step {0} was never planned, so nothing can have become of it")]
+    NeverPlanned(StepId),
+    #[error("request {0} was already made, with other contents")]
+    OtherRequest(RequestId),
+    #[error("{0} requests wait for an answer already; try again when some are answered")]
+    TooManyRequests(usize),
+    #[error("{doing}: the database said no")]
+    Sql {
+        doing: &'static str,
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The transaction that carried this and others failed as a whole.
+    #[error("the transaction could not be committed: {0}")]
+    Uncommitted(String),
+    #[error("{doing}: no answer within {secs} s; it may still be written")]
+    Late { doing: &'static str, secs: u64 },
+    #[error("the store's thread has ended; restart pitlane")]
+    Gone,
+}
+
+impl StoreError {
+    /// A document that does not parse or fails its proofs.
+    pub(super) fn document(what: impl Into<String>, why: impl ToString) -> Self {
+        Self::Document { what: what.into(), why: why.to_string() }
+    }
+
+    /// The error with everything below it, for one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut below = std::error::Error::source(self);
+        while let Some(error) = below {
+            text.push_str(&format!(": {error}"));
+            below = error.source();
+        }
+        text
+    }
+}
+
+/// For `map_err`: says what was being done when SQLite refused.
+pub(super) fn sql(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Sql { doing, source }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        let text = error.chain();
+        match error {
+            StoreError::OtherRequest(_)
+            | StoreError::TooManyRequests(_)
+            | StoreError::Held { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Older { .. }
+            | StoreError::Conflict => Self::Refused(text),
+            StoreError::NeverPlanned(_)
+            | StoreError::Document { .. }
+            | StoreError::Journal { .. }
+            | StoreError::Damaged { .. } => Self::Nonsense(text),
+            StoreError::Late { .. } => Self::TooSlow(text),
+            StoreError::Directory { .. }
+            | StoreError::Open { .. }
+            | StoreError::Migrate { .. }
+            | StoreError::Sql { .. }
+            | StoreError::Uncommitted(_)
+            | StoreError::Gone => Self::Unreachable(text),
+        }
+    }
+}
+
+impl From<StoreError> for Uncommitted {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict,
+            other => Self::Trouble(other.into()),
+        }
+    }
+}

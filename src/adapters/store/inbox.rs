@@ -1,0 +1,113 @@
+//! What people ask, and deliveries that nobody could read.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{StoreError, sql};
+use super::rows::{from_json, stamp, to_json};
+use crate::model::ids::RequestId;
+use crate::model::request::{Reply, Request};
+use crate::model::time::Time;
+
+/// Requests without an answer. The loop answers within a turn; a thousand waiting means that it stands still.
+const WAITING_MAX: usize = 1000;
+
+/// Of an unreadable delivery, this much is kept: enough to see what it was.
+const POISON_BYTES_MAX: usize = 64 * 1024;
+
+/// The newest of them are kept; together at most 64 MiB.
+const POISON_ROWS_MAX: i64 = 1000;
+
+pub(super) fn request(conn: &Connection, request: &Request) -> Result<(), StoreError> {
+    let what = format!("request {}", request.id);
+    let known: Option<String> = conn
+        .prepare_cached("SELECT doc FROM requests WHERE id = ?1")
+        .and_then(|mut ask| ask.query_row([&request.id.0], |row| row.get(0)).optional())
+        .map_err(sql("looking a request up"))?;
+    if let Some(doc) = known {
+        let known: Request = from_json(&what, &doc)?;
+        // Asked again later is the same request; asked otherwise under the same id is a mistake of the asker's.
+        let same = known.by == request.by && known.ask == request.ask;
+        return if same { Ok(()) } else { Err(StoreError::OtherRequest(request.id.clone())) };
+    }
+    let waiting: usize = conn
+        .query_row("SELECT count(*) FROM requests WHERE replied_at IS NULL", [], |row| row.get(0))
+        .map_err(sql("counting the requests"))?;
+    if waiting >= WAITING_MAX {
+        return Err(StoreError::TooManyRequests(waiting));
+    }
+    conn.execute(
+        "INSERT INTO requests (id, at, doc) VALUES (?1, ?2, ?3)",
+        params![request.id.0, stamp(request.at), to_json(&what, request)?],
+    )
+    .map(drop)
+    .map_err(sql("storing a request"))
+}
+
+pub(super) fn reply(conn: &Connection, id: &RequestId) -> Result<Option<Reply>, StoreError> {
+    conn.prepare_cached("SELECT reply FROM requests WHERE id = ?1")
+        .and_then(|mut ask| ask.query_row([&id.0], |row| row.get::<_, Option<String>>(0)).optional())
+        .map_err(sql("reading a reply"))?
+        .flatten()
+        .map(|doc| from_json(&format!("the reply to request {id}"), &doc))
+        .transpose()
+}
+
+/// Oldest first.
+pub(super) fn unanswered(conn: &Connection) -> Result<Vec<Request>, StoreError> {
+    let rows = || -> rusqlite::Result<Vec<(String, String)>> {
+        conn.prepare_cached("SELECT id, doc FROM requests WHERE replied_at IS NULL ORDER BY at, id")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    };
+    rows()
+        .map_err(sql("reading the requests"))?
+        .into_iter()
+        .map(|(id, doc)| from_json(&format!("request {id}"), &doc))
+        .collect()
+}
+
+/// An unreadable delivery, as it is kept for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poison {
+    pub at: String,
+    pub why: String,
+    /// Bytes of the whole body.
+    pub size: u64,
+    /// Its beginning, at most 64 KiB.
+    pub body: Vec<u8>,
+}
+
+/// What is kept of a delivery, with its whole size: cut before it waits for the writer.
+pub(super) fn cut(body: &[u8], why: &str) -> (Vec<u8>, u64, String) {
+    (body[..body.len().min(POISON_BYTES_MAX)].to_vec(), body.len() as u64, why.to_owned())
+}
+
+pub(super) fn poison(
+    conn: &Connection,
+    kept: &[u8],
+    size: u64,
+    why: &str,
+    at: Time,
+) -> Result<(), StoreError> {
+    let put = || -> rusqlite::Result<()> {
+        conn.execute(
+            "INSERT INTO poison (at, why, size, body) VALUES (?1, ?2, ?3, ?4)",
+            params![stamp(at), why, size, kept],
+        )?;
+        conn.execute("DELETE FROM poison WHERE id <= (SELECT max(id) FROM poison) - ?1", [POISON_ROWS_MAX])?;
+        Ok(())
+    };
+    put().map_err(sql("storing an unreadable delivery"))
+}
+
+/// Newest first.
+pub(super) fn poisoned(conn: &Connection, limit: usize) -> Result<Vec<Poison>, StoreError> {
+    let rows = || -> rusqlite::Result<Vec<Poison>> {
+        conn.prepare_cached("SELECT at, why, size, body FROM poison ORDER BY id DESC LIMIT ?1")?
+            .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                Ok(Poison { at: row.get(0)?, why: row.get(1)?, size: row.get(2)?, body: row.get(3)? })
+            })?
+            .collect()
+    };
+    rows().map_err(sql("reading unreadable deliveries"))
+}

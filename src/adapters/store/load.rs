@@ -1,0 +1,128 @@
+//! Rows become what a decision needs. A document that does not parse, fails its proofs or contradicts its row stops
+//! the load and is named: what pitlane owes stands in it, so it is never skipped.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+
+use super::commit::next_case;
+use super::error::{StoreError, sql};
+use super::inbox::unanswered;
+use super::rows::{MEMORY, from_json, instant, meta, stamp};
+use crate::model::case::{Case, Phase};
+use crate::model::ids::CaseId;
+use crate::model::state::{Past, State};
+use crate::model::step::{Attempt, Ledger, StepId};
+use crate::model::time::Time;
+
+pub(super) fn state(conn: &Connection, now: Time) -> Result<State, StoreError> {
+    let paused = meta(conn, "pause")?.map(|doc| from_json("the pause", &doc)).transpose()?;
+    Ok(State {
+        cases: select(conn, "WHERE closed_at IS NULL ORDER BY id LIMIT ?1", i64::MAX)?
+            .into_iter()
+            .map(|(case, _)| case)
+            .collect(),
+        past: past(conn, now)?,
+        requests: unanswered(conn)?,
+        paused,
+        ledger: ledger(conn, None)?,
+        next_case: next_case(conn)?,
+    })
+}
+
+/// Newest first, open ones before closed ones.
+pub(super) fn cases(conn: &Connection, limit: usize) -> Result<Vec<Case>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = select(conn, "ORDER BY closed_at IS NOT NULL, id DESC LIMIT ?1", limit)?;
+    Ok(rows.into_iter().map(|(case, _)| case).collect())
+}
+
+pub(super) fn case(conn: &Connection, id: CaseId) -> Result<Option<Case>, StoreError> {
+    Ok(select(conn, "WHERE id = ?1", id.0)?.pop().map(|(case, _)| case))
+}
+
+/// Steps of one case; of all open cases for `None`.
+pub(super) fn ledger(conn: &Connection, case: Option<CaseId>) -> Result<Ledger, StoreError> {
+    let rows = || -> rusqlite::Result<Vec<(String, u32, String, String)>> {
+        conn.prepare_cached(
+            "SELECT steps.id, tries, at, outcome FROM steps JOIN cases ON cases.id = case_id
+             WHERE (?1 IS NULL AND closed_at IS NULL) OR case_id = ?1",
+        )?
+        .query_map(params![case.map(|id| id.0)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect()
+    };
+    let mut ledger = BTreeMap::new();
+    for (id, tries, at, outcome) in rows().map_err(sql("reading the steps"))? {
+        let what = format!("step {id}");
+        let attempt = Attempt { tries, at: instant(&what, &at)?, outcome: from_json(&what, &outcome)? };
+        ledger.insert(StepId(id), attempt);
+    }
+    Ok(ledger)
+}
+
+fn past(conn: &Connection, now: Time) -> Result<Vec<Past>, StoreError> {
+    let horizon = stamp(now.saturating_sub(MEMORY).unwrap_or(Time::MIN));
+    let rows = select(conn, "WHERE closed_at >= ?1 ORDER BY closed_at, id", horizon)?;
+    let mut past = Vec::with_capacity(rows.len());
+    for (case, drained_at) in rows {
+        if let Phase::Closed { at, .. } = case.phase {
+            let Case { id, node, faults, .. } = case;
+            past.push(Past { case: id, node, faults, closed_at: at, drained_at });
+        }
+    }
+    Ok(past)
+}
+
+struct Row {
+    id: u64,
+    node: String,
+    phase: String,
+    revision: u64,
+    drained_at: Option<String>,
+    closed: bool,
+    doc: String,
+}
+
+/// Cases with the time at which each began to drain.
+fn select<P: rusqlite::ToSql>(
+    conn: &Connection,
+    which: &str,
+    with: P,
+) -> Result<Vec<(Case, Option<Time>)>, StoreError> {
+    let statement =
+        format!("SELECT id, node, phase, revision, drained_at, closed_at, doc FROM cases {which}");
+    let rows = || -> rusqlite::Result<Vec<Row>> {
+        conn.prepare_cached(&statement)?
+            .query_map([with], |row| {
+                Ok(Row {
+                    id: row.get(0)?,
+                    node: row.get(1)?,
+                    phase: row.get(2)?,
+                    revision: row.get(3)?,
+                    drained_at: row.get(4)?,
+                    closed: row.get::<_, Option<String>>(5)?.is_some(),
+                    doc: row.get(6)?,
+                })
+            })?
+            .collect()
+    };
+    rows().map_err(sql("reading the cases"))?.into_iter().map(read).collect()
+}
+
+fn read(row: Row) -> Result<(Case, Option<Time>), StoreError> {
+    let what = format!("case {} ({})", row.id, row.node);
+    let case: Case = from_json(&what, &row.doc)?;
+    // A row edited by hand, or half of a restored backup, shows here before anything is decided from it.
+    let same = case.id.0 == row.id
+        && case.node.as_str() == row.node
+        && case.phase.name().to_string() == row.phase
+        && case.revision == row.revision
+        && case.open() != row.closed;
+    if !same {
+        return Err(StoreError::document(what, "its document and its row say different things"));
+    }
+    let drained_at = row.drained_at.map(|text| instant(&what, &text)).transpose()?;
+    Ok((case, drained_at))
+}

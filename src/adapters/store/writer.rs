@@ -1,0 +1,143 @@
+//! The one thread that writes. Everything that waits when it looks goes into one transaction, and every waiter is
+//! answered after the COMMIT: a hundred deliveries cost one wait for the disk.
+//!
+//! A write that fails by itself (a conflict, a rule) is undone alone; a COMMIT that fails fails all it carried.
+//! Nothing is ever answered before it is durable.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::StoreError;
+use super::open::Writable;
+
+/// Writes that may wait. More than that, and the next one is told so after [`DEADLINE`].
+const WAITING_MAX: usize = 1024;
+
+/// Writes in one transaction: enough to make the disk's wait cheap, few enough that the first need not wait long.
+const GROUP_MAX: usize = 256;
+
+/// From asking to the answer. Alertmanager gives up after 10 s (group_interval under 10 s), and then repeats.
+pub(super) const DEADLINE: Duration = Duration::from_secs(9);
+
+/// What carries writes to the thread. Dropping it ends the thread, after what was accepted is written.
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(open: Writable) -> std::io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || run(&open, waiting))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Runs `work` inside a transaction on the writer's thread, and returns when that is committed.
+    pub(super) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Write { work: Some(work), result: None, reply });
+        let round = async {
+            let jobs = self.jobs.as_ref().ok_or(StoreError::Gone)?;
+            jobs.send(job).await.map_err(|_| StoreError::Gone)?;
+            answer.await.map_err(|_| StoreError::Gone)?
+        };
+        let late = StoreError::Late { doing, secs: DEADLINE.as_secs() };
+        tokio::time::timeout(DEADLINE, round).await.unwrap_or(Err(late))
+    }
+}
+
+impl Drop for Writer {
+    /// Waits for the thread, so that the directory's lock is free when this returns.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was already printed by the thread itself; here is nobody to tell it to.
+            let _ = thread.join();
+        }
+    }
+}
+
+trait Job: Send {
+    /// Does the work; `Undo` where it failed by itself.
+    fn run(&mut self, conn: &Connection) -> Kept;
+    /// Tells the waiter, once the fate of the transaction is known.
+    fn answer(self: Box<Self>, committed: Result<(), &str>);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Keep,
+    Undo,
+}
+
+struct Write<T, F> {
+    work: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Write<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, conn: &Connection) -> Kept {
+        let Some(work) = self.work.take() else { return Kept::Undo };
+        let result = work(conn);
+        let kept = if result.is_ok() { Kept::Keep } else { Kept::Undo };
+        self.result = Some(result);
+        kept
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &str>) {
+        let lost = |why: &str| Err(StoreError::Uncommitted(why.to_owned()));
+        let answer = match (committed, self.result) {
+            (Ok(()), Some(result)) => result,
+            // It had failed by itself, and that reason is the better one.
+            (Err(_), Some(Err(own))) => Err(own),
+            (Err(why), _) => lost(why),
+            (Ok(()), None) => lost("it was not reached"),
+        };
+        // Whoever gave up waiting looks again by itself.
+        let _ = self.reply.send(answer);
+    }
+}
+
+fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+        let committed = together(&open.conn, &mut group);
+        if let Err(error) = &committed {
+            if !open.conn.is_autocommit() {
+                // If even this fails, the next BEGIN does too, and everybody hears of it.
+                let _ = open.conn.execute_batch("ROLLBACK");
+            }
+            tracing::error!("the store could not commit {} writes: {error}", group.len());
+        }
+        let committed = committed.map_err(|error| error.to_string());
+        for job in group.drain(..) {
+            job.answer(committed.as_ref().copied().map_err(String::as_str));
+        }
+    }
+}
+
+/// One transaction for all. Where SQLite itself gives the transaction up (a full disk), the next statement fails, and
+/// so does the whole group.
+fn together(conn: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    for job in group {
+        conn.execute_batch("SAVEPOINT job")?;
+        if job.run(conn) == Kept::Undo {
+            conn.execute_batch("ROLLBACK TO job")?;
+        }
+        conn.execute_batch("RELEASE job")?;
+    }
+    conn.execute_batch("COMMIT")
+}

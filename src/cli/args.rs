@@ -1,0 +1,280 @@
+//! The command line: what may be written, and its help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::exit::HELP;
+use crate::model::time::Period;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "pitlane",
+    version,
+    about = "Takes a sick Proxmox VE node off the track, gets it serviced, and puts it back",
+    after_help = HELP,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    /// The same as `drain NODE --wait`; takes the options of `drain`.
+    #[arg(long = "drain", value_name = "NODE")]
+    pub flag_drain: Option<String>,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Where pitlane is, and how it answers.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The service's address; read from the configuration if not given.
+    #[arg(long, global = true, env = "PITLANE_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// A file that holds your token and nothing else.
+    #[arg(long, global = true, env = "PITLANE_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The token itself: only from within, for a service of our own.
+    #[arg(skip)]
+    pub token: Option<String>,
+    /// A certificate (PEM) to trust beside the system's.
+    #[arg(long, global = true, env = "PITLANE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The configuration file.
+    #[arg(long, global = true, env = "PITLANE_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+}
+
+pub const DEFAULT_CONFIG: &str = "/etc/pitlane/pitlane.yaml";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service: look, decide, write down, act.
+    Run,
+    /// Watch a whole maintenance of a simulated cluster. Needs nothing, touches nothing.
+    Demo(DemoArgs),
+    /// May this node leave now, yes or no, and why?
+    Check { node: String },
+    /// What would be done to drain this node?
+    Plan { node: String },
+    /// Take a node out of service.
+    Drain(DrainArgs),
+    /// What pitlane is doing.
+    Status,
+    /// All cases, open ones first.
+    Cases,
+    /// One case and its story.
+    Show { case: u64 },
+    /// Agree to a plan, named by its hash or the hash's beginning (12 characters or more).
+    Approve {
+        case: u64,
+        #[arg(long, value_name = "HASH")]
+        plan: String,
+    },
+    /// Call a case off; everything goes back.
+    Abort {
+        case: u64,
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// The work is done. That is a claim: the checks have to stay good for the soak time.
+    Done {
+        case: u64,
+        #[arg(long, default_value = "")]
+        note: String,
+        /// Nobody works on the machine any more (after a case was called off).
+        #[arg(long)]
+        hands_off: bool,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Add a remark to the story.
+    Note { case: u64, text: String },
+    /// Close a case whose node does not come back.
+    Retire {
+        case: u64,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Give noout back although OSDs are down, so that Ceph heals.
+    Heal { case: u64 },
+    /// Pull the kill switch: nothing new is begun.
+    Pause {
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Release the kill switch.
+    Resume,
+    /// What is taken from the cluster, and the plain shell that gives it back without pitlane.
+    Owed {
+        /// Read the database of the configuration instead of asking the service.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Policies: test them, list them, their schema.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// The configuration: check it, its schema.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Decide a recorded turn again: the file of a bug report.
+    Explain {
+        /// {"state": …, "observed": …, "rules": …}, as `GET /api/v1/observed` gives it. `-` reads from standard input.
+        #[arg(long, value_name = "FILE")]
+        observed: PathBuf,
+        /// Judge this node, too.
+        #[arg(long, value_name = "NODE")]
+        node: Option<String>,
+    },
+    /// The journal.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Completions for a shell, to standard output.
+    Completions { shell: Shell },
+    /// Manual pages, into a directory.
+    Man { dir: PathBuf },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DrainArgs {
+    pub node: String,
+    /// Why; it stands in the journal and on the work order.
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Agree to the plan beforehand, whatever it turns out to be.
+    #[arg(long)]
+    pub yes: bool,
+    /// Open the case even while the verdict is no; it waits until it is yes.
+    #[arg(long)]
+    pub when_clear: bool,
+    /// Run the loop here instead of asking a service. Refuses while another instance holds the state.
+    #[arg(long)]
+    pub standalone: bool,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WaitArgs {
+    /// Stay and show how it goes, to the end.
+    #[arg(long)]
+    pub wait: bool,
+    /// Wait no longer than this.
+    #[arg(long, value_name = "TIME", default_value = "4h")]
+    pub timeout: Period,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// How many times faster than real time.
+    #[arg(long)]
+    pub speed: Option<f64>,
+    /// Keep running afterwards, with the console on a loopback port.
+    #[arg(long)]
+    pub serve: bool,
+    /// Keep the state here, to go on after being killed.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Feed recorded alerts to the policies and compare the decisions.
+    Test {
+        /// Test files or directories; if none is given, those beside the configured policies, or the shipped ones.
+        paths: Vec<PathBuf>,
+    },
+    /// The policies in the order in which they are asked.
+    List {
+        /// A directory of policies; if not given, the configured or the shipped ones.
+        dir: Option<PathBuf>,
+    },
+    /// The JSON Schema of a policy file.
+    Schema {
+        /// That of a policy's test file instead.
+        #[arg(long)]
+        tests: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read the configuration and everything it names; all mistakes at once.
+    Check,
+    /// The JSON Schema of the configuration file.
+    Schema {
+        /// That of the tokens file instead.
+        #[arg(long)]
+        tokens: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Walk the journal's chain and say whether anything was changed.
+    Verify,
+}
+
+/// The command line with the flag form `--drain NODE` rewritten to what it stands for.
+pub fn normal(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let Some(i) = args.iter().position(|a| a == "--drain" || a.to_string_lossy().starts_with("--drain="))
+    else {
+        return args;
+    };
+    let node = args[i].to_string_lossy().strip_prefix("--drain=").map(OsString::from);
+    args[i] = "drain".into();
+    if let Some(node) = node {
+        args.insert(i + 1, node);
+    }
+    if !args.iter().any(|a| a == "--wait") {
+        args.push("--wait".into());
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(normal(line.split(' ').map(OsString::from)))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_flag_form_is_a_drain_that_waits() {
+        for line in [
+            "pitlane --drain pve2 --reason fan --yes",
+            "pitlane --json --drain=pve2 --reason fan --yes --wait",
+            "pitlane drain pve2 --reason fan --yes --wait",
+        ] {
+            match parse(line).expect(line).command {
+                Some(Command::Drain(drain)) => {
+                    assert_eq!((drain.node.as_str(), drain.reason.as_str()), ("pve2", "fan"), "{line}");
+                    assert!(drain.yes && drain.wait.wait, "{line}");
+                }
+                other => panic!("{line} became {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_duration_says_what_to_write() {
+        let said = parse("pitlane drain pve2 --timeout 90").expect_err("no unit").to_string();
+        assert!(said.contains("such as 10m"), "{said}");
+    }
+}

@@ -1,0 +1,222 @@
+//! The command line: a face. It asks the service and shows answers; what it decides itself (`explain`, `policy test`)
+//! touches nothing.
+//!
+//! Answers go to standard output, everything else to standard error. With `--json` every answer is JSON.
+
+mod args;
+mod ask;
+mod client;
+mod exit;
+mod explain;
+mod follow;
+mod local;
+mod policy_test;
+mod text;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::json;
+
+pub use args::{AuditCommand, Cli, Command, DemoArgs, DrainArgs, Global, normal};
+pub use exit::{Ended, Exit, Stop};
+
+use crate::config::file::ConfigFile;
+use crate::config::{Mistakes, read};
+use crate::model::ids::{CaseId, NodeName};
+use crate::model::request::Ask;
+use crate::model::seen::Trouble;
+use crate::model::shown::{CaseLine, CaseView, Judged, OwedView, Status};
+use crate::ports::Archive;
+
+use client::Client;
+
+/// Cases that `cases` lists and `owed --offline` looks through.
+const CASES_MAX: usize = 1_000;
+
+/// What the command line needs of the state on this machine; `main` knows the store.
+#[async_trait]
+pub trait Local: Send + Sync {
+    /// For reading, beside a running service or without one.
+    async fn archive(&self, state: &Path) -> Result<Arc<dyn Archive>, Trouble>;
+
+    /// Walks the journal's chain; the words say how far it is whole.
+    async fn verify(&self, state: &Path) -> Result<String, Trouble>;
+}
+
+/// How answers are given.
+#[derive(Clone, Copy, Debug)]
+pub struct Say {
+    json: bool,
+}
+
+impl Say {
+    /// The answer, once. A closed pipe is the reader's choice.
+    fn print(self, value: &impl Serialize, text: impl FnOnce() -> String) {
+        let out = if self.json {
+            serde_json::to_string_pretty(value).map(|json| json + "\n").unwrap_or_default()
+        } else {
+            text()
+        };
+        let _ = std::io::stdout().write_all(out.as_bytes());
+    }
+
+    fn schema(self, schema: &serde_json::Value) {
+        Say { json: true }.print(schema, String::new);
+    }
+
+    /// Something that happened on the way: a line, or one line of JSON.
+    fn event(self, text: &str, value: impl FnOnce() -> serde_json::Value) {
+        let line = if self.json { value().to_string() } else { text.to_owned() };
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
+
+    /// For people only.
+    fn hint(self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+}
+
+/// Runs every command but those that `main` runs itself (`run`, `demo`, `drain --standalone`), and says how it ended.
+pub async fn run(global: &Global, command: &Command, local: &dyn Local) -> Exit {
+    let say = Say { json: global.json };
+    match dispatch(global, command, local, say).await {
+        Ok(exit) => exit,
+        Err(stop) => told(global, &stop),
+    }
+}
+
+/// Tells why a command ended unhappily.
+pub fn told(global: &Global, stop: &Stop) -> Exit {
+    if global.json {
+        Say { json: true }.print(&json!({"error": stop.text, "exit": stop.exit.code()}), String::new);
+    }
+    let _ = writeln!(std::io::stderr(), "pitlane: {stop}");
+    stop.exit
+}
+
+async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Say) -> Ended {
+    let case = |id: &u64| CaseId(*id);
+    let client = || Client::new(global);
+    match command {
+        Command::Check { node } => {
+            let judged: Judged =
+                client()?.get(&format!("/api/v1/nodes/{}/verdict", self::node(node)?)).await?;
+            say.print(&judged, || text::verdict(&judged.verdict));
+            Ok(ask::exit_of(&judged.verdict))
+        }
+        Command::Plan { node } => {
+            let judged: Judged =
+                client()?.get(&format!("/api/v1/nodes/{}/verdict", self::node(node)?)).await?;
+            say.print(&judged, || text::plan(&judged));
+            Ok(if judged.plan.is_some() { Exit::Done } else { ask::exit_of(&judged.verdict) })
+        }
+        Command::Drain(args) => ask::drain(&client()?, args, say).await,
+        Command::Status => {
+            let status: Status = client()?.get("/api/v1/status").await?;
+            say.print(&status, || text::status(&status, crate::model::time::Time::now()));
+            Ok(if status.ready { Exit::Done } else { Exit::Unseen })
+        }
+        Command::Cases => {
+            let cases: Vec<CaseLine> = client()?.get(&format!("/api/v1/cases?limit={CASES_MAX}")).await?;
+            say.print(&cases, || text::cases(&cases, crate::model::time::Time::now()));
+            Ok(Exit::Done)
+        }
+        Command::Show { case } => {
+            let view: CaseView = client()?.get(&format!("/api/v1/cases/{case}")).await?;
+            say.print(&view, || text::case(&view, crate::model::time::Time::now()));
+            Ok(Exit::Done)
+        }
+        Command::Approve { case: id, plan } => ask::approve(&client()?, case(id), plan, say).await,
+        Command::Abort { case: id, reason, wait } => {
+            let what = Ask::Abort { case: case(id), reason: reason.clone() };
+            ask::about(&client()?, what, Some((wait, case(id))), say).await
+        }
+        Command::Done { case: id, note, hands_off, wait } => {
+            let what = Ask::Done { case: case(id), note: note.clone(), hands_off: *hands_off };
+            ask::about(&client()?, what, Some((wait, case(id))), say).await
+        }
+        Command::Note { case: id, text } => {
+            ask::about(&client()?, Ask::Note { case: case(id), text: text.clone() }, None, say).await
+        }
+        Command::Retire { case: id, reason } => {
+            ask::about(&client()?, Ask::Retire { case: case(id), reason: reason.clone() }, None, say).await
+        }
+        Command::Heal { case: id } => ask::about(&client()?, Ask::Heal { case: case(id) }, None, say).await,
+        Command::Pause { reason } => {
+            ask::about(&client()?, Ask::Pause { reason: reason.clone() }, None, say).await
+        }
+        Command::Resume => ask::about(&client()?, Ask::Resume, None, say).await,
+        Command::Owed { offline } => owed(global, *offline, local, say).await,
+        Command::Policy(command) => local::policies(command, &global.config, say),
+        Command::Config(command) => local::configuration(command, &global.config, say),
+        Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
+        Command::Audit(AuditCommand::Verify) => {
+            let words = local
+                .verify(&state_dir(&global.config)?)
+                .await
+                .map_err(|t| Stop::new(Exit::Failed, t.text()))?;
+            say.print(&json!({"verified": words}), || format!("{words}\n"));
+            Ok(Exit::Done)
+        }
+        Command::Completions { shell } => local::completions(*shell),
+        Command::Man { dir } => local::man(dir),
+        Command::Run | Command::Demo(_) => {
+            Err(Stop::new(Exit::Usage, "this command is not asked of a service"))
+        }
+    }
+}
+
+/// From the service; from its database when the service is dead, which is when this is needed most.
+async fn owed(global: &Global, offline: bool, local: &dyn Local, say: Say) -> Ended {
+    let asked = if offline {
+        None
+    } else {
+        match Client::new(global)?.get::<Vec<OwedView>>("/api/v1/owed").await {
+            Ok(all) => Some(all),
+            Err(stop) if stop.exit == Exit::Unseen && state_dir(&global.config).is_ok() => {
+                say.hint(&format!("{stop}. Reading its database instead."));
+                None
+            }
+            Err(stop) => return Err(stop),
+        }
+    };
+    let all = match asked {
+        Some(all) => all,
+        None => {
+            let unseen = |trouble: Trouble| Stop::new(Exit::Unseen, trouble.to_string());
+            let archive = local.archive(&state_dir(&global.config)?).await.map_err(unseen)?;
+            let cases = archive.cases(CASES_MAX).await.map_err(unseen)?;
+            cases.iter().filter_map(OwedView::of).collect()
+        }
+    };
+    say.print(&all, || text::owed(&all));
+    Ok(Exit::Done)
+}
+
+/// Where the configuration keeps the state, without reading anything that it names.
+fn state_dir(config: &Path) -> Result<PathBuf, Stop> {
+    let usage = |text: String| Stop::new(Exit::Usage, text);
+    let text = std::fs::read_to_string(config)
+        .map_err(|e| usage(format!("{} cannot be read: {e}; write --config FILE", config.display())))?;
+    let mut mistakes = Mistakes::of(config.display().to_string());
+    let read = read::<ConfigFile>(&text, &mut mistakes);
+    let Some(read) = read else { return Err(usage(mistakes.to_string())) };
+    let state = read.json["state"].as_str().map_or_else(crate::config::file::state_dir, PathBuf::from);
+    Ok(config.parent().unwrap_or(Path::new(".")).join(state))
+}
+
+/// A node's name, as Proxmox spells it.
+fn node(text: &str) -> Result<NodeName, Stop> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if (1..=63).contains(&text.len()) && text.chars().all(fine) {
+        return Ok(NodeName::from(text));
+    }
+    Err(Stop::new(
+        Exit::Usage,
+        format!("{text:?} is no node's name; write it as Proxmox shows it, such as pve1"),
+    ))
+}

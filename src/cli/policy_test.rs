@@ -1,0 +1,253 @@
+//! `policy test`: recorded alerts in, the decision out, by the very code that decides in service.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::config::mistakes::{Mistakes, Place};
+use crate::config::policy::{self, SHIPPED_TESTS};
+use crate::config::policy_test::{Expected, PolicyCase, PolicyTests, parse};
+use crate::decide::{decide, place_alert};
+use crate::model::alert::Episode;
+use crate::model::ids::Fingerprint;
+use crate::model::note::Noted;
+use crate::model::observed::{NodeRow, Observed, Opinion, PveView};
+use crate::model::rules::{
+    Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Policy, Response, Rules,
+};
+use crate::model::seen::Seen;
+use crate::model::state::State;
+use crate::model::time::{Time, after};
+
+/// One test's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    pub file: String,
+    pub test: String,
+    /// What differs from what was expected; empty: nothing.
+    pub wrong: Vec<String>,
+}
+
+/// What the policies made of the alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Made {
+    node: Option<String>,
+    class: Option<String>,
+    component: Option<String>,
+    policy: Option<String>,
+    confirmed: bool,
+    why: String,
+}
+
+/// Runs test files, each against the policies of its own directory. No paths: the shipped ones.
+///
+/// # Errors
+/// Files that cannot be read, or that are wrong.
+pub fn run(paths: &[PathBuf]) -> Result<Vec<Outcome>, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let mut outcomes = Vec::new();
+    if paths.is_empty() {
+        let policies = policy::load(None, &mut mistakes);
+        for (name, text) in SHIPPED_TESTS {
+            outcomes.extend(file(name, text, &policies, &mut mistakes));
+        }
+    }
+    for path in paths.iter().flat_map(|path| tests_in(path)) {
+        let name = path.display().to_string();
+        let policies = policy::load(Some(path.parent().unwrap_or(Path::new("."))), &mut mistakes);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => outcomes.extend(file(&name, &text, &policies, &mut mistakes)),
+            Err(why) => {
+                mistakes.turn_to(name);
+                mistakes.add(
+                    Place::START,
+                    format!("cannot be read: {why}; name a NAME.test.yaml or a directory of them"),
+                );
+            }
+        }
+    }
+    mistakes.or(Some(outcomes))
+}
+
+/// The path itself, or every test file in it.
+fn tests_in(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(path) else { return vec![path.to_owned()] };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|file| file.to_string_lossy().ends_with(".test.yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn file(name: &str, text: &str, policies: &[Policy], mistakes: &mut Mistakes) -> Vec<Outcome> {
+    mistakes.turn_to(name);
+    let Some(tests) = parse(text, mistakes) else { return Vec::new() };
+    if !policies.iter().any(|p| p.name == tests.policy) {
+        mistakes.add(Place::START, format!("there is no policy {} beside this test", tests.policy));
+        return Vec::new();
+    }
+    let rules = rules(&tests, policies);
+    let outcome = |test: &PolicyCase| Outcome {
+        file: name.to_owned(),
+        test: test.name.clone(),
+        wrong: differences(&test.expect, &made(test, &tests, &rules), &tests),
+    };
+    tests.tests.iter().map(outcome).collect()
+}
+
+/// The policies as they are, everything else at its default. The mode only matters after belief.
+fn rules(tests: &PolicyTests, policies: &[Policy]) -> Rules {
+    let labels = tests.mapping.node_labels.clone();
+    Rules {
+        mode: Mode::Observe,
+        policies: policies.to_vec(),
+        mapping: Mapping {
+            node_labels: labels
+                .map_or_else(|| Mapping::default().node_labels, |all| all.into_iter().map(|l| l.0).collect()),
+            map: tests.mapping.map.clone(),
+        },
+        ceph: CephSetup::None,
+        hand: HandSetup::Absent,
+        budgets: Budgets::default(),
+        limits: Limits::default(),
+        packing: Packing::default(),
+    }
+}
+
+fn made(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Made {
+    let now = after(Time::UNIX_EPOCH, std::time::Duration::from_secs(1_767_225_600) + test.at.0);
+    let members = members(tests);
+    let mut observed = Observed::nothing(now);
+    observed.episodes = episodes(test, now);
+    observed.pve = PveView {
+        first: Seen::known(members.clone(), now),
+        second: Seen::known(members.clone(), now),
+        ..PveView::default()
+    };
+    let decision = decide(&State::default(), &observed, rules);
+    let mut made = Made::default();
+    for alert in &test.alerts {
+        match place_alert(&alert.labels, &members, rules) {
+            Ok((key, policy)) => {
+                made.node = Some(key.node.to_string());
+                made.class = Some(key.class);
+                made.component = Some(key.component);
+                made.policy = Some(policy.name.to_string());
+                if policy.respond.action == Response::Record {
+                    made.why = "recorded, never drained".to_owned();
+                }
+            }
+            Err(why) if made.node.is_none() => made.why = why.to_string(),
+            Err(_) => {}
+        }
+    }
+    for case in &decision.cases {
+        made.why = case.wait.as_ref().map(ToString::to_string).unwrap_or_default();
+    }
+    for note in &decision.notes {
+        if matches!(note.what, Noted::Steady { .. } | Noted::Flapping { .. }) {
+            made.confirmed = true;
+            made.why = note.what.to_string();
+        }
+    }
+    made
+}
+
+/// Every member, online and quorate.
+fn members(tests: &PolicyTests) -> Opinion {
+    let row = |_| NodeRow {
+        online: true,
+        address: None,
+        capacity: None,
+        storages: std::collections::BTreeMap::new(),
+    };
+    Opinion {
+        member: tests.members[0].clone(),
+        quorate: true,
+        nodes: tests.members.iter().map(|node| (node.clone(), row(node))).collect(),
+        guests: std::collections::BTreeMap::new(),
+    }
+}
+
+/// What would be stored at that moment: what has begun, with its end if that has come.
+fn episodes(test: &PolicyCase, now: Time) -> Vec<Episode> {
+    let start =
+        |at: std::time::Duration| after(Time::UNIX_EPOCH, std::time::Duration::from_secs(1_767_225_600) + at);
+    let mut all = Vec::new();
+    for (i, alert) in test.alerts.iter().enumerate() {
+        for firing in alert.fires.iter().filter(|firing| start(firing.from.0) <= now) {
+            all.push(Episode {
+                fingerprint: Fingerprint(format!("{i:016x}")),
+                labels: alert.labels.clone(),
+                starts_at: start(firing.from.0),
+                received_at: start(firing.from.0),
+                ends_at: firing.to.map(|to| start(to.0)).filter(|end| *end <= now),
+            });
+        }
+    }
+    all
+}
+
+fn differences(expect: &Expected, made: &Made, tests: &PolicyTests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut same = |what: &str, expected: Option<&str>, found: Option<&str>| {
+        if expected.is_some() && expected != found {
+            let (expected, found) = (expected.unwrap_or("none"), found.unwrap_or("none"));
+            wrong.push(format!("{what}: expected {expected:?}, found {found:?} ({})", made.why));
+        }
+    };
+    let yes = |flag: bool| if flag { "true" } else { "false" };
+    same("node", expect.node.as_ref().map(|n| n.as_str()), made.node.as_deref());
+    same("class", expect.class.as_deref(), made.class.as_deref());
+    same("component", expect.component.as_deref(), made.component.as_deref());
+    same("confirmed", expect.confirmed.map(yes), Some(yes(made.confirmed)));
+    same("unplaced", expect.unplaced.map(yes), Some(yes(made.node.is_none())));
+    if expect.unplaced != Some(true) {
+        same("policy", Some(tests.policy.as_str()), made.policy.as_deref());
+    }
+    if let Some(why) = &expect.why
+        && !made.why.contains(why.as_str())
+    {
+        wrong.push(format!("why: expected {why:?} in {:?}", made.why));
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_policies_pass_their_tests() {
+        let outcomes = run(&[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert!(outcomes.len() >= 9, "{outcomes:?}");
+        for outcome in outcomes {
+            assert!(outcome.wrong.is_empty(), "{outcome:#?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_expectation_fails_and_says_what_was_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let test = "policy: fan\nmembers: [pve1]\ntests:\n  - name: wrong\n    alerts:\n      - labels: {alarm_class: fan, \
+                    severity: warning, node: pve1, name: FAN1}\n        fires: [{from: 0s}]\n    at: 10m\n    expect: \
+                    {node: pve2, component: FAN2, confirmed: false, unplaced: true, why: tea}\n";
+        std::fs::write(dir.path().join("fan.yaml"), policy::SHIPPED[0].1).expect("writable");
+        std::fs::write(dir.path().join("fan.test.yaml"), test).expect("writable");
+        let outcomes = run(&[dir.path().to_owned()]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let wrong = &outcomes[0].wrong;
+        assert_eq!(wrong.len(), 5, "{wrong:#?}");
+        assert!(wrong[0].starts_with("node: expected \"pve2\", found \"pve1\""), "{wrong:#?}");
+    }
+
+    #[test]
+    fn a_test_without_its_policy_is_a_mistake() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("a.yaml"), policy::SHIPPED[0].1.replace("policy: fan", "policy: a"))
+            .expect("writable");
+        std::fs::write(dir.path().join("fan.test.yaml"), SHIPPED_TESTS[0].1).expect("writable");
+        let said = run(&[dir.path().join("fan.test.yaml")]).expect_err("no policy fan").to_string();
+        assert!(said.contains("there is no policy fan beside this test"), "{said}");
+    }
+}

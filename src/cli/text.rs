@@ -1,0 +1,178 @@
+//! Answers as people read them. Numbers with their units, times with their age, a no with its reason and remedy.
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::model::plan::Plan;
+use crate::model::shown::{CaseLine, CaseView, Judged, OwedView, Status};
+use crate::model::time::{Period, Time, age};
+use crate::model::verdict::{Answer, Verdict};
+
+/// Wide enough for a reading and its remedy, narrow enough for half a screen.
+const WIDTH: u16 = 120;
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(header);
+    table
+}
+
+fn ago(now: Time, then: Time) -> String {
+    format!("{} ago", Period::secs(age(now, then).as_secs()))
+}
+
+pub fn verdict(verdict: &Verdict) -> String {
+    let mut rows = table(["check", "answer", "age", "reading", "what to do"]);
+    for check in &verdict.checks {
+        let mut reading = vec![check.reading.clone()];
+        reading.extend(check.reasons.iter().map(ToString::to_string));
+        // Of what could not be seen the reason is all there is to read.
+        reading.dedup();
+        rows.add_row([
+            check.name.to_string(),
+            check.answer.to_string(),
+            check.age.map(|age| age.to_string()).unwrap_or_default(),
+            reading.join("\n"),
+            check.remedies().join("\n"),
+        ]);
+    }
+    let blind = verdict.checks.iter().filter(|c| c.answer == Answer::Unknown).count();
+    let said = match (verdict.clear(), blind) {
+        (true, _) => format!("YES, {} may leave now.", verdict.node),
+        (false, 0) => format!("NO, {} may not leave now.", verdict.node),
+        (false, n) => format!(
+            "NO, {} may not leave now: {n} of the checks cannot see, and unknown is no.",
+            verdict.node
+        ),
+    };
+    format!("{rows}\n{said}\n")
+}
+
+pub fn plan(judged: &Judged) -> String {
+    let Some(plan) = &judged.plan else {
+        let why: Vec<String> = judged.verdict.reasons().iter().map(ToString::to_string).collect();
+        return format!("There is no plan for {}: {}.\n", judged.verdict.node, why.join("; "));
+    };
+    let mut out = format!("Plan {} for {}:\n", plan.hash().short(), plan.node);
+    out.push_str(&effects(plan));
+    let mut rows = table(["guest", "name", "goes to", "how"]);
+    for step in &plan.moves {
+        rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), step.how.to_string()]);
+    }
+    for (guest, nodes) in &plan.ha {
+        let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+        rows.add_row([guest.to_string(), String::new(), nodes.join(" or "), "HA moves it".into()]);
+    }
+    for (guest, why) in &plan.stops {
+        rows.add_row([guest.to_string(), String::new(), "nowhere".into(), format!("is shut down: {why}")]);
+    }
+    for (guest, why) in &plan.stays {
+        rows.add_row([guest.to_string(), String::new(), "nowhere".into(), format!("stays: {why}")]);
+    }
+    out.push_str(&format!("{rows}\n"));
+    for warning in &plan.warnings {
+        out.push_str(&format!("Warning: {warning}.\n"));
+    }
+    out
+}
+
+fn effects(plan: &Plan) -> String {
+    let mut out = String::new();
+    if plan.maintenance {
+        out.push_str("- HA maintenance is asked for\n");
+    }
+    if let Some(host) = &plan.noout {
+        out.push_str(&format!("- noout is held on {host}\n"));
+    }
+    out
+}
+
+pub fn status(status: &Status, now: Time) -> String {
+    let mut out = format!("pitlane {}, mode {}", status.version, status.mode);
+    match status.turn_at {
+        Some(at) => out.push_str(&format!(", last turn {}", ago(now, at))),
+        None => out.push_str(", no turn has ended yet"),
+    }
+    out.push_str(if status.ready { ".\n" } else { ". The loop does not turn: nothing here is fresh.\n" });
+    if let Some(pause) = &status.paused {
+        let why = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+        out.push_str(&format!(
+            "Paused by {} {}{why}. `pitlane resume` goes on.\n",
+            pause.by,
+            ago(now, pause.at)
+        ));
+    }
+    if status.kill_file {
+        out.push_str("The kill file is there: nothing new is begun until it is removed.\n");
+    }
+    for fault in status.faults.iter().filter(|fault| fault.fires()) {
+        out.push_str(&format!("Fails: {}.\n", fault.key));
+    }
+    for alert in &status.unplaced {
+        out.push_str(&format!("Alert {} leads nowhere: {}.\n", alert.fingerprint, alert.why));
+    }
+    out.push_str(&cases(&status.cases, now));
+    out
+}
+
+pub fn cases(lines: &[CaseLine], now: Time) -> String {
+    if lines.is_empty() {
+        return "No cases.\n".to_owned();
+    }
+    let mut rows = table(["case", "node", "phase", "since", "what"]);
+    for line in lines {
+        rows.add_row([
+            line.id.to_string(),
+            line.node.to_string(),
+            line.phase.to_string(),
+            ago(now, line.since),
+            line.text.clone(),
+        ]);
+    }
+    format!("{rows}\n")
+}
+
+pub fn case(view: &CaseView, now: Time) -> String {
+    let case = &view.case;
+    let mut out = format!(
+        "Case {} of {}: {}, {}\n",
+        case.id,
+        case.node,
+        case.phase.name(),
+        ago(now, case.phase.since())
+    );
+    if let Some(wait) = &case.wait {
+        out.push_str(&format!("Waits: {wait}.\n       {}\n", wait.remedy()));
+    }
+    match &view.safe_to_power_off {
+        Ok(at) => out.push_str(&format!("Safe to power off, judged {}.\n", ago(now, *at))),
+        Err(why) if case.holds_the_node() => out.push_str(&format!("Do not power it off: {why}.\n")),
+        Err(_) => {}
+    }
+    out.push('\n');
+    for line in &view.story {
+        out.push_str(&format!("{}  {}\n", clock(line.at), line.text));
+    }
+    out
+}
+
+/// `2026-01-01 12:00:00Z`: seconds are enough for people.
+pub fn clock(at: Time) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+pub fn owed(all: &[OwedView]) -> String {
+    if all.is_empty() {
+        return "Nothing is owed: nothing is held, no guest is away.\n".to_owned();
+    }
+    let mut out = String::new();
+    for view in all {
+        out.push_str(&format!("# case {}, {}\n", view.case, view.node));
+        for line in &view.shell {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}

@@ -1,0 +1,116 @@
+//! Who asks. Bearer tokens for programs, the same token in a cookie for the console.
+//!
+//! Only hashes are known, and each one is compared in full whatever the others said, so that time tells nothing.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use sha2::{Digest, Sha256};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+use super::Shared;
+use super::error::Refusal;
+use crate::model::access::{KnownToken, Role};
+use crate::model::ids::Person;
+
+pub const COOKIE: &str = "pitlane";
+
+/// No token is longer; hashing megabytes for a stranger is not our work.
+const TOKEN_MAX: usize = 512;
+
+/// The known tokens.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    tokens: Vec<KnownToken>,
+    /// The surface speaks TLS, so cookies may insist on it.
+    pub secure: bool,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    pub name: Person,
+    pub role: Role,
+}
+
+impl Access {
+    pub fn new(tokens: Vec<KnownToken>, secure: bool) -> Self {
+        Self { tokens, secure }
+    }
+
+    /// # Errors
+    /// [`Refusal::WrongToken`].
+    pub fn who(&self, token: &str) -> Result<Who, Refusal> {
+        if token.len() > TOKEN_MAX {
+            return Err(Refusal::WrongToken);
+        }
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut found = u32::MAX;
+        for (i, known) in self.tokens.iter().enumerate() {
+            let i = u32::try_from(i).unwrap_or(u32::MAX);
+            found.conditional_assign(&i, hash.ct_eq(&known.sha256));
+        }
+        let known =
+            usize::try_from(found).ok().and_then(|i| self.tokens.get(i)).ok_or(Refusal::WrongToken)?;
+        Ok(Who { name: Person(known.name.clone()), role: known.role })
+    }
+}
+
+impl Who {
+    /// # Errors
+    /// [`Refusal::NotAllowed`].
+    pub fn sees(&self) -> Result<(), Refusal> {
+        self.needs(self.role.sees(), Role::Read)
+    }
+
+    pub(crate) fn needs(&self, fine: bool, needs: Role) -> Result<(), Refusal> {
+        if fine { Ok(()) } else { Err(Refusal::NotAllowed { role: self.role.name(), needs: needs.name() }) }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The token that the console's cookie carries.
+pub fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(name, token)| (name == COOKIE).then_some(token))
+}
+
+/// Lets nobody through whose bearer token is unknown or may not see.
+pub async fn known(
+    State(shared): State<Shared>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let who = shared.access.who(bearer(request.headers()).ok_or(Refusal::NoToken)?)?;
+    who.sees()?;
+    request.extensions_mut().insert(who);
+    Ok(next.run(request).await)
+}
+
+/// Lets only those through who deliver alerts.
+pub async fn may_deliver(
+    State(shared): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let who = shared.access.who(bearer(request.headers()).ok_or(Refusal::NoToken)?)?;
+    who.needs(who.role == Role::Alerts, Role::Alerts)?;
+    Ok(next.run(request).await)
+}
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        parts.extensions.get::<Self>().cloned().ok_or(Refusal::NoToken)
+    }
+}

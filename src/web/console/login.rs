@@ -1,0 +1,105 @@
+//! Logging in and out of the console.
+
+use axum::Form;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::html;
+use serde::Deserialize;
+
+use super::pages::{Reload, frame};
+use crate::web::Shared;
+use crate::web::auth::{COOKIE, Who, cookie};
+use crate::web::error::Refusal;
+
+/// A working day.
+const STAY_SECS: u32 = 12 * 3600;
+
+/// Somebody who logged in here and may see. Whoever did not is sent to the login page.
+pub struct Visitor(pub Who);
+
+impl FromRequestParts<Shared> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
+        let Some(token) = cookie(&parts.headers) else {
+            return Err(Redirect::to("/login").into_response());
+        };
+        let who = shared.access.who(token).map_err(|_| Redirect::to("/login").into_response())?;
+        who.sees().map_err(IntoResponse::into_response)?;
+        Ok(Self(who))
+    }
+}
+
+/// The cookie is sent by our own pages only; this checks the same by another sign, for browsers that forget.
+///
+/// # Errors
+/// [`Refusal::OtherSite`].
+pub fn same_site(headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return if matches!(site, "same-origin" | "none") { Ok(()) } else { Err(Refusal::OtherSite) };
+    }
+    match (text("origin"), text("host")) {
+        (Some(origin), Some(host)) if origin.split_once("://").is_some_and(|(_, rest)| rest == host) => {
+            Ok(())
+        }
+        _ => Err(Refusal::OtherSite),
+    }
+}
+
+pub async fn page() -> Response {
+    form(None).into_response()
+}
+
+fn form(wrong: Option<&str>) -> maud::Markup {
+    frame(
+        "Log in",
+        None,
+        Reload::Never,
+        html! {
+            @if let Some(wrong) = wrong { p.no { (wrong) } }
+            form method="post" action="/login" {
+                label { "Token " input type="password" name="token" autocomplete="current-password" required; }
+                button { "Log in" }
+            }
+        },
+    )
+}
+
+#[derive(Deserialize)]
+pub struct Login {
+    token: String,
+}
+
+pub async fn enter(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Form(login): Form<Login>,
+) -> Result<Response, Refusal> {
+    same_site(&headers)?;
+    let token = login.token.trim();
+    let welcome = shared.access.who(token).is_ok_and(|who| who.role.sees());
+    let plain = token.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
+    if !welcome || !plain {
+        let page = form(Some("This token is not known here, or may not see."));
+        return Ok((StatusCode::UNAUTHORIZED, page).into_response());
+    }
+    Ok(with_cookie(&shared, token, STAY_SECS, "/cases"))
+}
+
+pub async fn leave(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Refusal> {
+    same_site(&headers)?;
+    Ok(with_cookie(&shared, "", 0, "/login"))
+}
+
+fn with_cookie(shared: &Shared, token: &str, secs: u32, to: &str) -> Response {
+    let secure = if shared.access.secure { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={secs}; HttpOnly; SameSite=Strict{secure}");
+    let mut response = Redirect::to(to).into_response();
+    if let Ok(value) = HeaderValue::try_from(cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}

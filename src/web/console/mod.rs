@@ -1,0 +1,34 @@
+//! A small console, rendered here, without a script: cases, their story, a verdict, and the forms to ask.
+//!
+//! Whoever logs in gives the same bearer token; it lives in a cookie that other sites cannot send and scripts cannot
+//! read. Every form checks the origin as well. The forms write requests; they decide nothing.
+
+mod forms;
+mod login;
+mod pages;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
+
+use super::Shared;
+
+const STYLE: &str = include_str!("style.css");
+
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/cases") }))
+        .route("/style.css", get(style))
+        .route("/login", get(login::page).post(login::enter))
+        .route("/logout", post(login::leave))
+        .route("/cases", get(pages::cases))
+        .route("/cases/{case}", get(pages::case))
+        .route("/cases/{case}/{ask}", post(forms::about_case))
+        .route("/verdict", get(pages::verdict))
+        .route("/drain", post(forms::drain))
+}
+
+async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
+}

@@ -1,0 +1,275 @@
+//! The console's pages. Each says how old what it shows is.
+
+use axum::extract::{Path, Query, State};
+use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
+
+use super::login::Visitor;
+use crate::model::access::Role;
+use crate::model::case::{Case, Phase};
+use crate::model::ids::{CaseId, RequestId};
+use crate::model::request::Reply;
+use crate::model::shown::{CaseLine, CaseView, Judged, OwedView};
+use crate::model::time::{Period, Time, age};
+use crate::web::Shared;
+use crate::web::api::{Page, judge, status_of, view};
+use crate::web::auth::Who;
+use crate::web::error::Refusal;
+use crate::web::requests::fresh_id;
+
+/// A page about the present reloads itself.
+const RELOAD_SECS: u32 = 10;
+const CASES_MAX: usize = 200;
+
+#[derive(Deserialize)]
+pub struct Asked {
+    request: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Which {
+    node: String,
+}
+
+/// Does the page load itself again?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    Never,
+    Often,
+}
+
+/// The page around the contents. `who`: whoever is logged in.
+pub fn frame(title: &str, who: Option<&Who>, reload: Reload, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                @if reload == Reload::Often { meta http-equiv="refresh" content=(RELOAD_SECS); }
+                title { (title) " · pitlane" }
+                link rel="stylesheet" href="/style.css";
+            }
+            body {
+                header {
+                    a href="/cases" { b { "pitlane" } }
+                    @if let Some(who) = who {
+                        form method="post" action="/logout" {
+                            (who.name) " (" (who.role.name()) ") " button { "Log out" }
+                        }
+                    }
+                }
+                main { h1 { (title) } (body) }
+            }
+        }
+    }
+}
+
+fn ago(now: Time, then: Time) -> String {
+    format!("{} ago", Period::secs(age(now, then).as_secs()))
+}
+
+/// What became of the request that brought the visitor here.
+async fn answer(shared: &Shared, request: Option<String>) -> Result<Markup, Refusal> {
+    let Some(id) = request else { return Ok(html! {}) };
+    let reply = shared.store.reply(&RequestId(id)).await?;
+    Ok(match reply {
+        None => html! { p.wait { "Your request is stored; the next turn answers it. Reload to see." } },
+        Some(Reply::Accepted { case: Some(case) }) => {
+            html! { p.yes { "Accepted: " a href={ "/cases/" (case) } { "case " (case) } "." } }
+        }
+        Some(Reply::Accepted { case: None }) => html! { p.yes { "Accepted." } },
+        Some(Reply::Refused { why }) => html! { p.no { "Refused: " (why) } },
+    })
+}
+
+pub async fn cases(
+    State(shared): State<Shared>,
+    Visitor(who): Visitor,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Refusal> {
+    let all = shared.archive.cases(CASES_MAX).await?;
+    let status = status_of(&shared);
+    let now = shared.clock.now();
+    let body = html! {
+        (answer(&shared, asked.request).await?)
+        p.wait[!status.ready] {
+            "Mode " b { (status.mode) } ". "
+            @match status.turn_at {
+                Some(at) => { "Last turn " (ago(now, at)) "." }
+                None => { "No turn has ended yet." }
+            }
+            @if !status.ready { " The loop does not turn: nothing below is fresh." }
+            @if let Some(pause) = &status.paused { " Paused by " (pause.by) ": " (pause.reason) "." }
+            @if status.kill_file { " The kill file is there: nothing new is begun." }
+        }
+        @if !status.unplaced.is_empty() {
+            p.wait { (status.unplaced.len()) " alerts lead nowhere; see " code { "pitlane status" } "." }
+        }
+        table {
+            thead { tr { th { "Case" } th { "Node" } th { "Phase" } th { "Since" } th { "What" } } }
+            tbody {
+                @for line in all.iter().map(CaseLine::from) {
+                    tr {
+                        td { a href={ "/cases/" (line.id) } { (line.id) } }
+                        td { (line.node) } td { (line.phase) } td { (ago(now, line.since)) } td { (line.text) }
+                    }
+                }
+            }
+        }
+        @if all.is_empty() { p { "No case yet." } }
+        h2 { "May a node leave?" }
+        form method="get" action="/verdict" {
+            label { "Node " input name="node" required pattern="[A-Za-z0-9-]{1,63}"; } button { "Judge now" }
+        }
+    };
+    Ok(frame("Cases", Some(&who), Reload::Often, body))
+}
+
+pub async fn verdict(
+    State(shared): State<Shared>,
+    Visitor(who): Visitor,
+    Query(which): Query<Which>,
+) -> Result<Markup, Refusal> {
+    let judged = judge(&shared, &which.node).await?;
+    let key = fresh_id();
+    let body = html! {
+        (judgement(&judged))
+        @if who.role == Role::Operate {
+            form method="post" action="/drain" {
+                input type="hidden" name="key" value=(key);
+                input type="hidden" name="node" value=(judged.verdict.node);
+                label { "Reason " input name="text" required; }
+                button { "Open a case for " (judged.verdict.node) }
+            }
+        }
+    };
+    Ok(frame(&format!("May {} leave?", judged.verdict.node), Some(&who), Reload::Never, body))
+}
+
+fn judgement(judged: &Judged) -> Markup {
+    let verdict = &judged.verdict;
+    html! {
+        @if verdict.clear() { p.yes { "Yes, at " (verdict.at) "." } } @else { p.no { "No, at " (verdict.at) "." } }
+        table {
+            thead { tr { th { "Check" } th { "Answer" } th { "Reading" } th { "Age" } th { "What to do" } } }
+            tbody {
+                @for check in &verdict.checks {
+                    tr {
+                        td { (check.name) }
+                        td.no[check.answer.stops()] { (check.answer) }
+                        td {
+                            (check.reading)
+                            @for why in check.reasons.iter().map(ToString::to_string) {
+                                @if why != check.reading { br; (why) }
+                            }
+                        }
+                        td { @if let Some(age) = check.age { (age) } }
+                        td { @for remedy in check.remedies() { (remedy) br; } }
+                    }
+                }
+            }
+        }
+        @if let Some(plan) = &judged.plan {
+            p { "Plan " code { (plan.hash().short()) } ": " (plan.moves.len()) " guests to move, "
+                (plan.ha.len()) " that HA moves, " (plan.stops.len()) " to shut down, " (plan.stays.len()) " stay." }
+        }
+    }
+}
+
+pub async fn case(
+    State(shared): State<Shared>,
+    Visitor(who): Visitor,
+    Path(id): Path<u64>,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Refusal> {
+    let seen = view(&shared, CaseId(id), &Page::all()).await?;
+    let case = &seen.case;
+    let now = shared.clock.now();
+    let body = html! {
+        (answer(&shared, asked.request).await?)
+        p { b { (case.phase.name()) } ", " (ago(now, case.phase.since())) "." }
+        @if let Some(wait) = &case.wait { p.wait { "Waits: " (wait) ". " (wait.remedy()) } }
+        @if let Some(progress) = seen.progress {
+            p { progress value=(progress.done) max=(progress.all.max(1)) {} " " (progress.done) " of " (progress.all)
+                " guests" }
+        }
+        (power(&seen, now))
+        (checklist(&shared, case))
+        (forms(&seen, &who))
+        @if let Some(owed) = OwedView::of(case) {
+            h2 { "Owed" }
+            p { "Without pitlane this gives everything back:" }
+            pre { @for line in &owed.shell { (line) "\n" } }
+        }
+        h2 { "Story" }
+        table { tbody {
+            @for line in &seen.story { tr { td { time datetime=(line.at) { (line.at) } } td { (line.text) } } }
+        } }
+    };
+    let reload = if case.open() { Reload::Often } else { Reload::Never };
+    Ok(frame(&format!("Case {id}: {}", case.node), Some(&who), reload, body))
+}
+
+/// What the technician is asked to do, as the policy says it, while the machine is his.
+fn checklist(shared: &Shared, case: &Case) -> Markup {
+    let order = shared.rules.policy(&case.policy).map(|policy| &policy.work_order);
+    let Some(order) = order.filter(|_| case.owed.work_order.is_some()) else { return html! {} };
+    let parts: Vec<&str> = case.faults.iter().map(|fault| fault.component.as_str()).collect();
+    let fill = |text: &str| {
+        text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &parts.join(", "))
+    };
+    html! {
+        h2 { (fill(&order.title)) }
+        ul { @for line in &order.checklist { li { (fill(line)) } } }
+    }
+}
+
+/// Said only of a judgement that is fresh as the page is made; the page says when, for it stays on a screen.
+fn power(seen: &CaseView, now: Time) -> Markup {
+    if !matches!(seen.case.phase, Phase::HandedOver { .. }) {
+        return html! {};
+    }
+    match &seen.safe_to_power_off {
+        Ok(at) => html! { p.yes { "Safe to power off, judged " (ago(now, *at)) " at " (at)
+        ". Reload just before you press the button." } },
+        Err(why) => html! { p.no { "Do not power it off: " (why) "." } },
+    }
+}
+
+fn forms(seen: &CaseView, who: &Who) -> Markup {
+    let case = &seen.case;
+    let action = |ask: &str| format!("/cases/{}/{ask}", case.id);
+    let key = fresh_id();
+    let operator = who.role == Role::Operate;
+    let technician = operator || who.role == Role::Technician;
+    html! {
+        @if case.open() && technician {
+            @if operator && let Phase::Preparing { shown: Some(plan), approval: None, .. } = &case.phase {
+                form method="post" action=(action("approve")) {
+                    input type="hidden" name="key" value=(key);
+                    input type="hidden" name="plan" value=(plan);
+                    button { "Approve plan " (plan.short()) }
+                }
+            }
+            @if matches!(case.phase, Phase::HandedOver { .. } | Phase::Proving { .. } | Phase::Stranded { .. }) {
+                form method="post" action=(action("done")) {
+                    input type="hidden" name="key" value=(key);
+                    label { "What was done " input name="text"; }
+                    label { input type="checkbox" name="hands_off" value="yes"; " nobody works on the machine" }
+                    button { "Done" }
+                }
+            }
+            form method="post" action=(action("note")) {
+                input type="hidden" name="key" value=(key);
+                label { "Note " input name="text" required; } button { "Add" }
+            }
+            @if operator {
+                form method="post" action=(action("abort")) {
+                    input type="hidden" name="key" value=(key);
+                    label { "Reason " input name="text" required; } button { "Call it off" }
+                }
+            }
+        }
+    }
+}

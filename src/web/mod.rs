@@ -1,0 +1,124 @@
+//! The operators' surface over HTTP: an API, a small console, metrics, health.
+//!
+//! It writes requests and shows; it never acts, never decides, never calls Proxmox. What it shows is a copy of the
+//! last turn and of the archive, with its age. The one fresh thing, a verdict, is asked of the loop.
+
+mod api;
+mod auth;
+mod console;
+mod error;
+mod health;
+mod requests;
+mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::{get, post};
+use tokio::sync::{Notify, Semaphore, watch};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::model::rules::Rules;
+use crate::model::shown::Shown;
+use crate::ports::{Archive, Clock, Looker, Store};
+
+pub use auth::{Access, Who};
+pub use serve::{Listening, serve, tls_config};
+
+/// Bodies of our own API are a few lines of JSON.
+const BODY_MAX: usize = 64 << 10;
+
+/// Above the 15 s that a fresh verdict may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Fresh looks at once: each is a full look at the cluster.
+const LOOKS_MAX: usize = 2;
+
+/// What the pages and answers are made of.
+#[derive(Clone)]
+pub struct App {
+    pub store: Arc<dyn Store>,
+    pub archive: Arc<dyn Archive>,
+    pub shown: watch::Receiver<Arc<Shown>>,
+    pub looker: Arc<dyn Looker>,
+    pub clock: Arc<dyn Clock>,
+    pub rules: Arc<Rules>,
+    /// Rung when a request was stored. It carries no orders: the loop looks at everything.
+    pub bell: Arc<Notify>,
+    pub registry: prometheus::Registry,
+    pub access: Arc<Access>,
+}
+
+/// What handlers share: the parts, and the limit on fresh looks.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    app: App,
+    looks: Arc<Semaphore>,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
+/// Everything under one roof. `alerts` is the receiver of alerts, which brings its own body limit and reads its own
+/// bodies; who may deliver is checked here.
+pub fn router(app: App, alerts: Router) -> Router {
+    let shared = Shared { app, looks: Arc::new(Semaphore::new(LOOKS_MAX)) };
+    let alerts = alerts.layer(from_fn_with_state(shared.clone(), auth::may_deliver));
+    let seen = Router::new()
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/nodes/{node}/verdict", get(api::verdict))
+        .route("/api/v1/cases", get(api::cases))
+        .route("/api/v1/cases/{case}", get(api::case))
+        .route("/api/v1/journal", get(api::journal))
+        .route("/api/v1/owed", get(api::owed))
+        .route("/api/v1/observed", get(api::observed))
+        .route("/api/v1/requests", post(requests::ask))
+        .route("/api/v1/requests/{request}", get(requests::answered))
+        .route("/metrics", get(health::metrics))
+        .layer(from_fn_with_state(shared.clone(), auth::known));
+    let open = Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .merge(console::routes());
+    seen.merge(open)
+        .fallback(error::nothing_here)
+        .method_not_allowed_fallback(error::not_this_way)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_WITHIN))
+        .with_state(shared)
+        .merge(alerts)
+        .layer(CatchPanicLayer::custom(error::broken))
+        .layer(map_response(harden))
+}
+
+/// Headers that every answer carries: nothing is cached, framed, sniffed or fetched from elsewhere.
+async fn harden(mut response: Response) -> Response {
+    const HEADERS: [(header::HeaderName, &str); 5] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

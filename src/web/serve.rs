@@ -1,0 +1,152 @@
+//! The listener: TLS where configured, hard limits everywhere, and an orderly end.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once; the rest waits in the kernel's queue.
+const CONNECTIONS_MAX: usize = 512;
+/// Whoever has not sent its headers or shaken hands by then is no client.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// All headers of a request together; cookies and tokens fit many times.
+const HEADERS_MAX_BYTES: usize = 32 << 10;
+const HEADERS_MAX: usize = 64;
+/// Running answers at the end have so long.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// After a failed accept (out of descriptors), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound listener, so that the address is known before the first client comes.
+pub struct Listening {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    pub address: SocketAddr,
+}
+
+impl Listening {
+    /// # Errors
+    /// The address is taken, or not ours.
+    pub async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), address })
+    }
+}
+
+/// Why TLS cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTls {
+    #[error("reading {0}")]
+    Read(String, #[source] rustls::pki_types::pem::Error),
+    #[error("opening {0}")]
+    Open(String, #[source] std::io::Error),
+    #[error("{0} holds no certificate; it must be PEM")]
+    NoCertificate(String),
+    #[error("certificate and key do not fit together")]
+    Unfit(#[source] rustls::Error),
+}
+
+/// Certificate chain and key from PEM files.
+///
+/// # Errors
+/// Says which file, and why.
+pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, BadTls> {
+    let open = |path: &Path| {
+        File::open(path).map(BufReader::new).map_err(|e| BadTls::Open(path.display().to_string(), e))
+    };
+    let read = |path: &Path, e| BadTls::Read(path.display().to_string(), e);
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_reader_iter(open(cert)?).collect::<Result<_, _>>().map_err(|e| read(cert, e))?;
+    if chain.is_empty() {
+        return Err(BadTls::NoCertificate(cert.display().to_string()));
+    }
+    let key = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|e| read(key, e))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(BadTls::Unfit)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Serves until `stop`, then lets running answers end for a few seconds.
+pub async fn serve(listening: Listening, router: Router, stop: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let open = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept(&listening.listener, &slots) => accepted,
+        };
+        let Some((stream, slot)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (tls, router, stop) = (listening.tls.clone(), router.clone(), stop.clone());
+        open.spawn(async move {
+            let _slot = slot;
+            match tls {
+                None => connection(stream, router, stop).await,
+                Some(tls) => {
+                    if let Ok(Ok(stream)) = tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream)).await {
+                        connection(stream, router, stop).await;
+                    }
+                }
+            }
+        });
+    }
+    drop(listening);
+    open.close();
+    let _ = tokio::time::timeout(STOP_WITHIN, open.wait()).await;
+}
+
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            let _ = stream.set_nodelay(true);
+            Some((stream, slot))
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "accepting a connection: {error}");
+            None
+        }
+    }
+}
+
+/// One connection. How it ends is the client's affair: a broken line is not worth a log line. At the end it finishes
+/// the answer that it is giving.
+async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEADERS_MAX_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}

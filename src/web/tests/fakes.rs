@@ -1,0 +1,243 @@
+//! A store, a clock and a looker in memory, with one case that is handed over.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, watch};
+
+use crate::model::access::{KnownToken, Role};
+use crate::model::alert::Episode;
+use crate::model::case::{Case, Handover, Origin, Phase};
+use crate::model::fault::FaultKey;
+use crate::model::ids::{CaseId, NodeName, RequestId};
+use crate::model::note::{Note, Noted};
+use crate::model::owed::{Debt, Owed, WorkOrderDebt};
+use crate::model::request::{Reply, Request};
+use crate::model::rules::{
+    Budgets, CephSetup, Confirm, ContainerPolicy, HandSetup, ImmovablePolicy, Limits, Mapping, Mode, Packing,
+    Policy, ProofCheck, Prove, Respond, Response, Rules, WorkOrderText,
+};
+use crate::model::seen::Trouble;
+use crate::model::shown::{Judged, Shown};
+use crate::model::state::{Decision, State};
+use crate::model::step::{Attempt, Outcome, StepId};
+use crate::model::time::{Period, Time, after};
+use crate::model::verdict::{Answer, Check, CheckName, Verdict};
+use crate::model::wait::Wait;
+use crate::ports::{Archive, Clock, Ingested, Looker, Store, Uncommitted};
+use crate::telemetry::Metrics;
+use crate::web::{Access, App};
+
+pub const NOON: &str = "2026-01-01T12:00:00Z";
+
+/// So many seconds after noon.
+pub fn at(secs: u64) -> Time {
+    after(NOON.parse().expect("a valid instant"), std::time::Duration::from_secs(secs))
+}
+
+pub struct HandClock(Mutex<Time>);
+
+impl HandClock {
+    pub fn set(&self, now: Time) {
+        *self.0.lock().expect("no test panics holding it") = now;
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Time {
+        *self.0.lock().expect("no test panics holding it")
+    }
+}
+
+#[derive(Default)]
+pub struct World {
+    requests: Mutex<Vec<Request>>,
+}
+
+impl World {
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no test panics holding it").clone()
+    }
+}
+
+fn case() -> Case {
+    let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true };
+    let order = WorkOrderDebt { since: at(0), round: 1, ticket: None };
+    Case {
+        id: CaseId(7),
+        node: "pve2".into(),
+        policy: "manual".into(),
+        origin: Origin::Person { by: "alice".into(), reason: "fan".into(), yes: false },
+        opened_at: at(0),
+        faults: [FaultKey { node: "pve2".into(), class: "fan".into(), component: "FAN3".into() }].into(),
+        phase: Phase::HandedOver {
+            since: at(0),
+            handover: Handover::Died { at: at(0) },
+            claim: None,
+            cancelled: None,
+        },
+        owed: Owed { maintenance: Some(debt), work_order: Some(order), ..Owed::default() },
+        wait: Some(Wait::Technician),
+        overran: false,
+        heal: false,
+        revision: 3,
+    }
+}
+
+#[async_trait]
+impl Store for World {
+    async fn load(&self) -> Result<State, Trouble> {
+        Ok(State::default())
+    }
+
+    async fn episodes(&self, _: Time) -> Result<Vec<Episode>, Trouble> {
+        Ok(Vec::new())
+    }
+
+    async fn commit(&self, _: &Decision, _: Time) -> Result<(), Uncommitted> {
+        panic!("a face committed a decision")
+    }
+
+    async fn record(&self, _: &StepId, _: Time, _: &Outcome) -> Result<(), Trouble> {
+        panic!("a face took a step")
+    }
+
+    async fn ingest(&self, _: Vec<Episode>) -> Result<Ingested, Trouble> {
+        Ok(Ingested::default())
+    }
+
+    async fn poison(&self, _: &[u8], _: &str, _: Time) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn request(&self, request: &Request) -> Result<(), Trouble> {
+        let mut all = self.requests.lock().expect("no test panics holding it");
+        if all.iter().all(|r| r.id != request.id) {
+            all.push(request.clone());
+        }
+        Ok(())
+    }
+
+    async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble> {
+        let known = self.requests().iter().any(|r| &r.id == id);
+        Ok(known.then_some(Reply::Accepted { case: Some(CaseId(7)) }))
+    }
+}
+
+#[async_trait]
+impl Archive for World {
+    async fn cases(&self, _: usize) -> Result<Vec<Case>, Trouble> {
+        Ok(vec![case()])
+    }
+
+    async fn case(&self, id: CaseId) -> Result<Option<Case>, Trouble> {
+        Ok((id == CaseId(7)).then(case))
+    }
+
+    async fn journal(&self, case: Option<CaseId>, after: u64, _: usize) -> Result<Vec<(u64, Note)>, Trouble> {
+        let what = Noted::PersonOpened { node: "pve2".into(), by: "alice".into(), reason: "fan".into() };
+        let note = Note { at: at(0), case: Some(CaseId(7)), what };
+        Ok(if after < 1 && case != Some(CaseId(8)) { vec![(1, note)] } else { Vec::new() })
+    }
+
+    async fn ledger(&self, _: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
+        Ok(BTreeMap::new())
+    }
+}
+
+struct Judge;
+
+#[async_trait]
+impl Looker for Judge {
+    async fn judge(&self, node: &NodeName) -> Result<Judged, Trouble> {
+        if node.as_str() == "gone" {
+            return Err(Trouble::Unreachable("no member answers".into()));
+        }
+        let reasons = vec![Wait::NodeOffline { node: node.clone() }];
+        let check = Check {
+            name: CheckName::Quorum,
+            answer: Answer::Block,
+            reading: "2 of 3".into(),
+            age: Some(Period::secs(1)),
+            reasons,
+        };
+        let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check] };
+        Ok(Judged { verdict, plan: None })
+    }
+}
+
+fn policy() -> Policy {
+    let hour = Period::hours(1);
+    Policy {
+        name: "manual".into(),
+        matchers: Vec::new(),
+        class: "manual".into(),
+        component_labels: Vec::new(),
+        confirm: Confirm { steady_for: hour, or_episodes: 1, within: hour, clears_after: hour },
+        respond: Respond {
+            action: Response::Drain,
+            mode: Mode::Approve,
+            time_box: hour,
+            containers: ContainerPolicy::Ask,
+            immovable: ImmovablePolicy::Block,
+        },
+        work_order: WorkOrderText {
+            title: "{{ node }}: maintenance".into(),
+            checklist: vec!["clean {{ component }}".into()],
+        },
+        prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
+        sensor: None,
+    }
+}
+
+pub struct Parts {
+    pub app: App,
+    pub world: Arc<World>,
+    pub clock: Arc<HandClock>,
+}
+
+/// A token of each role, whose text is the role's name.
+fn tokens() -> Vec<KnownToken> {
+    [Role::Alerts, Role::Read, Role::Technician, Role::Operate]
+        .map(|role| KnownToken {
+            name: role.name().into(),
+            role,
+            sha256: Sha256::digest(role.name().as_bytes()).into(),
+        })
+        .to_vec()
+}
+
+pub fn parts() -> Parts {
+    let world = Arc::new(World::default());
+    let clock = Arc::new(HandClock(Mutex::new(at(0))));
+    let mut shown = Shown::nothing();
+    shown.state.cases = vec![case()];
+    shown.turn_at = at(0);
+    shown.observed.at = at(0);
+    shown.pace = Period::secs(10);
+    shown.show.safe_to_power_off.insert(CaseId(7), Ok(at(0)));
+    let rules = Rules {
+        mode: Mode::Approve,
+        policies: vec![policy()],
+        mapping: Mapping::default(),
+        ceph: CephSetup::None,
+        hand: HandSetup::Absent,
+        budgets: Budgets::default(),
+        limits: Limits::default(),
+        packing: Packing::default(),
+    };
+    let app = App {
+        store: world.clone(),
+        archive: world.clone(),
+        shown: watch::channel(Arc::new(shown)).1,
+        looker: Arc::new(Judge),
+        clock: clock.clone(),
+        rules: Arc::new(rules),
+        bell: Arc::new(Notify::new()),
+        registry: Metrics::new().expect("names differ").registry(),
+        access: Arc::new(Access::new(tokens(), false)),
+    };
+    Parts { app, world, clock }
+}

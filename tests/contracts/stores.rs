@@ -1,0 +1,199 @@
+//! The store in memory, on which stories and crash tests stand, and the store on disk promise the same: whatever is
+//! done to both, both answer the same and remember the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pitlane::adapters::store;
+use pitlane::model::alert::Episode;
+use pitlane::model::case::{Case, Ending, Origin, Phase};
+use pitlane::model::ids::{CaseId, Fingerprint, Person, RequestId};
+use pitlane::model::note::{Note, Noted};
+use pitlane::model::owed::Owed;
+use pitlane::model::proof::Settled;
+use pitlane::model::request::{Ask, Reply, Request};
+use pitlane::model::state::{Decision, Pause};
+use pitlane::model::step::{Action, Outcome, Step, StepId};
+use pitlane::model::time::{Time, after};
+use pitlane::ports::{Archive, Clock, Store, Uncommitted};
+use pitlane::sim::memory_store::MemoryStore;
+use proptest::prelude::*;
+
+/// What may be done to a store. Numbers are small, so that things meet.
+#[derive(Clone, Debug)]
+enum Act {
+    Commit { cases: Vec<(u64, u64, u8)>, notes: u8, steps: Vec<u8>, replies: Vec<u8>, pause: Option<bool> },
+    Record { case: u64, step: u8, done: bool },
+    Ingest(Vec<(u8, u8, Option<u8>)>),
+    Request { id: u8, ask: u8 },
+}
+
+/// A minute after the last commit, whatever it was: both stores remember the same past.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Time {
+        at(60)
+    }
+}
+
+fn at(secs: u64) -> Time {
+    after("2026-03-01T10:00:00Z".parse().expect("a time"), Duration::from_secs(secs))
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let case = (1..4u64, 0..4u64, 0..3u8);
+    let commit = (
+        prop::collection::vec(case, 0..3),
+        0..3u8,
+        prop::collection::vec(0..3u8, 0..3),
+        prop::collection::vec(0..3u8, 0..2),
+        prop::option::weighted(0.2, any::<bool>()),
+    );
+    let told = (0..3u8, 0..3u8, prop::option::of(3..6u8));
+    let act = prop_oneof![
+        4 => commit.prop_map(|(cases, notes, steps, replies, pause)| Act::Commit { cases, notes, steps, replies, pause }),
+        1 => (1..4u64, 0..3u8, any::<bool>()).prop_map(|(case, step, done)| Act::Record { case, step, done }),
+        1 => prop::collection::vec(told, 0..5).prop_map(Act::Ingest),
+        2 => (0..3u8, 0..2u8).prop_map(|(id, ask)| Act::Request { id, ask }),
+    ];
+    prop::collection::vec(act, 1..24)
+}
+
+proptest! {
+    // Each case is a new database with some twenty waits for the disk.
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_stores_answer_and_remember_the_same(acts in acts()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().expect("a directory");
+            let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
+            let memory = MemoryStore::new();
+            for act in &acts {
+                let (said, expected) = (perform(&disk, act).await, perform(&memory, act).await);
+                prop_assert_eq!(said, expected, "{:?}", act);
+                prop_assert_eq!(remembered(&disk).await, remembered(&memory).await, "{:?}", act);
+            }
+            disk.verify().await.expect("the chain holds");
+            Ok(())
+        })?;
+    }
+}
+
+/// What was answered, without the words.
+async fn perform(store: &impl Store, act: &Act) -> String {
+    match act {
+        Act::Commit { cases, notes, steps, replies, pause } => {
+            let decision = Decision {
+                cases: cases.iter().map(|(id, revision, phase)| case(*id, *revision, *phase)).collect(),
+                notes: (0..*notes).map(|n| note(cases.first().map(|case| case.0), n)).collect(),
+                // Steps belong to a case of the same decision.
+                steps: cases.iter().zip(steps).map(|(case, subject)| step(case.0, *subject)).collect(),
+                replies: replies.iter().map(|id| (request_id(*id), Reply::Accepted { case: None })).collect(),
+                pause: pause
+                    .map(|pull| pull.then(|| Pause { by: "anna".into(), at: at(1), reason: "x".into() })),
+                ..Decision::default()
+            };
+            match store.commit(&decision, at(2)).await {
+                Ok(()) => "committed".into(),
+                Err(Uncommitted::Conflict) => "conflict".into(),
+                Err(Uncommitted::Trouble(trouble)) => trouble.kind().into(),
+            }
+        }
+        Act::Record { case, step, done } => {
+            let outcome = if *done { Outcome::Done { ticket: None } } else { Outcome::Expired };
+            let said = store.record(&step_id(*case, *step), at(3), &outcome).await;
+            said.map_or_else(|trouble| trouble.kind().into(), |()| "recorded".into())
+        }
+        Act::Ingest(told) => {
+            let told = told.iter().map(|(alert, start, end)| episode(*alert, *start, *end)).collect();
+            format!("{:?}", store.ingest(told).await.expect("stores"))
+        }
+        Act::Request { id, ask } => {
+            let ask = if *ask == 0 { Ask::Resume } else { Ask::Pause { reason: "x".into() } };
+            let request =
+                Request { id: request_id(*id), by: Person::from("anna"), at: at(u64::from(*id)), ask };
+            let said = store.request(&request).await;
+            said.map_or_else(|trouble| trouble.kind().into(), |()| "asked".into())
+        }
+    }
+}
+
+/// Everything that a store can be asked for.
+async fn remembered<S: Store + Archive>(store: &S) -> String {
+    let state = store.load().await.expect("loads");
+    let episodes = store.episodes(at(4)).await.expect("reads");
+    let cases = store.cases(2).await.expect("reads");
+    let journal = store.journal(None, 1, 5).await.expect("reads");
+    let story = store.journal(Some(CaseId(1)), 0, 9).await.expect("reads");
+    let ledger = store.ledger(CaseId(2)).await.expect("reads");
+    let mut replies = Vec::new();
+    for id in 0..3 {
+        replies.push(store.reply(&request_id(id)).await.expect("reads"));
+    }
+    format!("{state:#?}{episodes:#?}{cases:#?}{journal:#?}{story:#?}{ledger:#?}{replies:#?}")
+}
+
+fn case(id: u64, revision: u64, phase: u8) -> Case {
+    let phase = match phase {
+        0 => Phase::Confirming { since: at(0) },
+        1 => Phase::Stranded { since: at(1) },
+        _ => {
+            let paid = Settled::of(&Owed::default()).expect("nothing is owed");
+            Phase::Closed { at: at(2), ending: Ending::Returned, paid }
+        }
+    };
+    Case {
+        id: CaseId(id),
+        node: "pve1".into(),
+        policy: "fan".into(),
+        origin: Origin::Person { by: "anna".into(), reason: "dust".into(), yes: false },
+        opened_at: at(0),
+        faults: BTreeSet::new(),
+        phase,
+        owed: Owed::default(),
+        wait: None,
+        overran: false,
+        heal: false,
+        revision,
+    }
+}
+
+fn note(case: Option<u64>, n: u8) -> Note {
+    let what = match n {
+        0 => Noted::DrainBegins { node: "pve1".into() },
+        _ => Noted::Remark { by: "anna".into(), text: format!("remark {n}") },
+    };
+    Note { at: at(u64::from(n)), case: case.map(CaseId), what }
+}
+
+fn step(case: u64, subject: u8) -> Step {
+    Step {
+        id: step_id(case, subject),
+        case: CaseId(case),
+        node: "pve1".into(),
+        action: Action::Comment { text: "words".into() },
+        not_after: at(9),
+    }
+}
+
+fn step_id(case: u64, subject: u8) -> StepId {
+    StepId::new(CaseId(case), &format!("comment/{subject}"))
+}
+
+fn request_id(id: u8) -> RequestId {
+    RequestId(format!("request-{id}"))
+}
+
+fn episode(alert: u8, start: u8, end: Option<u8>) -> Episode {
+    Episode {
+        fingerprint: Fingerprint(alert.to_string()),
+        labels: BTreeMap::from([("node".into(), "pve1".into())]),
+        starts_at: at(start.into()),
+        received_at: at(start.into()),
+        ends_at: end.map(|end| at(end.into())),
+    }
+}
