@@ -98,7 +98,9 @@ impl fmt::Display for Wait {
                 write!(f, "pool {pool} would have {have} copies while it needs {need}")
             }
             NoSpareCopy { pool, have } => write!(f, "pool {pool} would have {have} copies and none to spare"),
-            ForeignNoout { host } => write!(f, "noout is already set on {host}, not by us; it stays when we are done"),
+            ForeignNoout { host } => {
+                write!(f, "noout is already set on {host}, not by us; it stays when we are done")
+            }
             ForeignFlag { flag } => write!(f, "Ceph's flag {flag} is set, not by us"),
             ForeignMaintenance { node } => {
                 write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done")

@@ -145,7 +145,8 @@ impl Teller {
         let now = self.now();
         for case in self.store.cases(100).await.map_err(|t| t.to_string())?.iter().filter(|c| c.open()) {
             if let Some(wait) = &case.wait {
-                self.remarks.push((now, format!("(status of case {}: {wait}; to do: {})", case.id, wait.remedy())));
+                self.remarks
+                    .push((now, format!("(status of case {}: {wait}; to do: {})", case.id, wait.remedy())));
             }
         }
         Ok(())

@@ -153,7 +153,8 @@ impl Teller {
             }
             for entry in [phase.clone(), format!("case-{}:{phase}", case.id)] {
                 let again = (2..).map(|n| format!("{entry}-{n}"));
-                let free = std::iter::once(entry.clone()).chain(again).find(|e| !self.entered.contains_key(e));
+                let free =
+                    std::iter::once(entry.clone()).chain(again).find(|e| !self.entered.contains_key(e));
                 self.entered.extend(free.map(|entry| (entry, now)));
             }
         }

@@ -75,7 +75,8 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         ["immovable", "shut-down"] => {
             rules.policies.iter_mut().for_each(|p| p.respond.immovable = ImmovablePolicy::ShutDown);
             builder.with(|world| {
-                let bound = world.guests.iter().filter(|(_, g)| !g.devices.is_empty() || g.local_cdrom.is_some());
+                let bound =
+                    world.guests.iter().filter(|(_, g)| !g.devices.is_empty() || g.local_cdrom.is_some());
                 let bound: Vec<_> = bound.map(|(id, _)| *id).collect();
                 world.safety.may_shut_down.extend(bound);
             })

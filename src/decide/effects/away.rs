@@ -365,7 +365,8 @@ fn start_if_left_stopped(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &Gue
 fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, at: Whereabouts) {
     let home = turn.case.node.clone();
     // Its own status before the cluster's list, which lags: who was just shut down by a person shall stay down.
-    let live = turn.view.guest(id).ok().and_then(|detail| detail.live.as_ref()).map_or(guest.power, |l| l.power);
+    let live =
+        turn.view.guest(id).ok().and_then(|detail| detail.live.as_ref()).map_or(guest.power, |l| l.power);
     let was = if live == Power::Stopped { Power::Stopped } else { Power::Running };
     turn.case.owed.guests.entry(id).or_insert_with(|| GuestDebt {
         name: guest.name.clone(),

@@ -94,7 +94,13 @@ impl Busy {
 
 /// On its node again: also as it was?
 fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Result<(), Wait> {
-    if may_still_leave(turn, id)? {
+    let coming = match &debt.at {
+        Whereabouts::Returning { from, .. } if *from != guest.node => {
+            moving(id, from, turn.case.phase.since(), turn.view)?.running.is_some()
+        }
+        _ => false,
+    };
+    if coming || may_still_leave(turn, id)? {
         return Ok(());
     }
     // Nothing moves it and it is locked all the same: somebody has to look.

@@ -118,7 +118,8 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
          When you are done: pitlane done {case}\n\n\
          If pitlane is gone, this gives everything back:\n{shell}",
         state = match &case.phase {
-            Phase::Stranded { .. } => format!("{} died with guests aboard; they are being recovered.", case.node),
+            Phase::Stranded { .. } =>
+                format!("{} died with guests aboard; they are being recovered.", case.node),
             _ => format!("The guests have left {}.", case.node),
         },
         case = case.id,

@@ -189,9 +189,5 @@ fn osds_up(turn: &Turn) -> Result<(), Unproved> {
     let Some(host) = turn.view.host(&turn.case.node)? else { return Ok(()) };
     let down: Vec<_> =
         turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();
-    if down.is_empty() {
-        Ok(())
-    } else {
-        Err(Unproved::NotYet(format!("{} not up and in", osds_are(&down))))
-    }
+    if down.is_empty() { Ok(()) } else { Err(Unproved::NotYet(format!("{} not up and in", osds_are(&down)))) }
 }

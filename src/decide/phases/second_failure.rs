@@ -20,13 +20,14 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
         .map(|(name, _)| name)
         .collect();
     if !offline.is_empty() {
-        return Ok(Some(Wait::SecondFailure { what: format!("{} {} offline", list(&offline), if offline.len() == 1 { "is" } else { "are" }) }));
+        return Ok(Some(Wait::SecondFailure {
+            what: format!("{} {} offline", list(&offline), if offline.len() == 1 { "is" } else { "are" }),
+        }));
     }
     if view.has_ceph() {
         let ceph = view.ceph()?;
         let host = ceph.hosts.get(&case.node);
-        let down: Vec<_> =
-            ceph.osds.iter().filter(|(_, osd)| !osd.up && Some(&osd.host) != host).collect();
+        let down: Vec<_> = ceph.osds.iter().filter(|(_, osd)| !osd.up && Some(&osd.host) != host).collect();
         if !down.is_empty() {
             let hosts: BTreeSet<_> = down.iter().map(|(_, osd)| &osd.host).collect();
             let osds: Vec<_> = down.iter().map(|(id, _)| *id).collect();
