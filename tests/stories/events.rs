@@ -6,14 +6,14 @@ use pitlane::model::case::{Case, Phase};
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, NodeName, Person, PlanHash, RequestId};
 use pitlane::model::request::{Ask, Request};
-use pitlane::model::time::after;
+use pitlane::model::time::{after, age};
 use pitlane::ports::{Archive, Store};
 use pitlane::sim::world::Sensor;
 use pitlane::sim::world::sensor::episode;
 
 use crate::happens::happens;
 use crate::harness::Teller;
-use crate::script::Event;
+use crate::script::{Event, When};
 use crate::setting::{mode_of, number};
 
 impl Teller {
@@ -166,10 +166,19 @@ impl Teller {
         Ok(())
     }
 
-    /// The technician trusts what the page says at this moment, and nothing else.
-    fn technician_opens(&self, node: &str) -> Result<(), String> {
-        self.page(node)?.map_err(|why| format!("not shown as safe: {why}"))?;
-        self.doors.world().technician_opens(&node.into());
+    /// The technician trusts what the page says at this moment, and nothing else; who is not told "safe" looks again
+    /// ten seconds later, for ten minutes.
+    fn technician_opens(&mut self, node: &str) -> Result<(), String> {
+        match self.page(node)? {
+            Ok(()) => self.doors.world().technician_opens(&node.into()),
+            Err(why) if self.looks_left == 0 => return Err(format!("not shown as safe: {why}")),
+            Err(_) => {
+                self.looks_left -= 1;
+                let when = When::At(age(self.now(), self.began) + Duration::from_secs(10));
+                let words = ["technician", "opens", node].map(str::to_owned).to_vec();
+                self.events.push(Event { when, words });
+            }
+        }
         Ok(())
     }
 

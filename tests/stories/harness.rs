@@ -51,6 +51,8 @@ pub struct Teller {
     pub firing: BTreeMap<FaultKey, Time>,
     pub asked: u64,
     pub kill: Option<std::path::PathBuf>,
+    /// So often may a technician still look at a page that does not say "safe".
+    pub looks_left: u32,
     /// The process is dead until then.
     pub dead_until: Time,
     pub remarks: Vec<(Time, String)>,
@@ -85,6 +87,7 @@ impl Teller {
             events: script.events.clone(),
             entered: BTreeMap::new(),
             stood: BTreeMap::new(),
+            looks_left: 60,
             dead_until: began,
             firing: BTreeMap::new(),
             asked: 0,

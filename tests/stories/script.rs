@@ -36,16 +36,11 @@ pub enum When {
     After(String, Duration),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Until {
+    #[default]
     Closed,
     At(Duration),
-}
-
-impl Default for Until {
-    fn default() -> Self {
-        Self::Closed
-    }
 }
 
 /// Reads a script; `#` begins a remark.

@@ -135,10 +135,12 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
     })
 }
 
+type Change = Box<dyn Fn(&mut pitlane::sim::world::Guest)>;
+
 fn guest_in(kind: &str, id: u32, node: &str, details: &[&str], builder: Builder) -> Result<Builder, String> {
     let mut ha = false;
     let mut rest = details.iter();
-    let mut changes: Vec<Box<dyn Fn(&mut pitlane::sim::world::Guest)>> = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     while let Some(word) = rest.next() {
         let mut next = || rest.next().copied().ok_or_else(|| format!("{word} what?"));
         match *word {
