@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{Opinion, Power};
+use crate::model::owed::Whereabouts;
 use crate::model::proof::EmptyRead;
 use crate::model::wait::Wait;
 
@@ -35,11 +36,15 @@ pub fn look(node: &NodeName, view: &View) -> Result<EmptyRead, Wait> {
         );
     }
     let ha = view.ha()?;
-    let held = ha
-        .services
-        .iter()
-        .filter(|(_, s)| &s.node == node && !matches!(s.state.as_str(), "stopped" | "ignored"));
+    let held = ha.services.iter().filter(|(_, s)| {
+        s.target.as_ref() == Some(node)
+            || &s.node == node && !matches!(s.state.as_str(), "stopped" | "ignored")
+    });
     aboard.extend(held.map(|(id, _)| *id));
+    // Ours on the way back to it: their migrations are listed on the nodes that they leave.
+    let owed = view.state.cases.iter().flat_map(|case| &case.owed.guests);
+    let coming = owed.filter(|(_, d)| &d.home == node && matches!(d.at, Whereabouts::Returning { .. }));
+    aboard.extend(coming.map(|(id, _)| *id));
     if aboard.is_empty() {
         Ok(EmptyRead { at: view.now, members })
     } else {

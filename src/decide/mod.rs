@@ -146,9 +146,11 @@ fn advance(turn: &mut Turn) {
 /// The time box is told once when it is over.
 fn overrun(turn: &mut Turn) {
     let Ok(policy) = turn.view.policy(&turn.case) else { return };
-    let out_since =
-        turn.case.owed.guests.values().next().and(turn.case.owed.noout.as_ref().map(|(_, d)| d.since));
-    let since = out_since.or(turn.case.owed.maintenance.as_ref().map(|debt| debt.since));
+    let owed = &turn.case.owed;
+    let noout = owed.noout.as_ref().map(|(_, debt)| debt.since);
+    let maintenance = owed.maintenance.as_ref().map(|debt| debt.since);
+    let work_order = owed.work_order.as_ref().map(|debt| debt.since);
+    let since = [noout, maintenance, work_order].into_iter().flatten().min();
     let over = since.is_some_and(|since| age(turn.view.now, since) > policy.respond.time_box.0);
     if over && !turn.case.overran {
         turn.case.overran = true;

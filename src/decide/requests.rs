@@ -47,11 +47,17 @@ pub(super) fn apply<'a>(
     let reply = match reply {
         Ok(case) => Reply::Accepted { case },
         Err(why) => {
-            let known = match &request.ask {
-                Ask::Approve { case, .. } | Ask::Abort { case, .. } | Ask::Done { case, .. } => Some(*case),
-                _ => None,
-            };
-            let case = known.filter(|id| turns.iter().any(|turn| turn.case.id == *id));
+            let about = turns.iter().find(|turn| match &request.ask {
+                Ask::Drain { node, .. } => &turn.case.node == node,
+                Ask::Approve { case, .. }
+                | Ask::Abort { case, .. }
+                | Ask::Done { case, .. }
+                | Ask::Note { case, .. }
+                | Ask::Retire { case, .. }
+                | Ask::Heal { case } => turn.case.id == *case,
+                Ask::Pause { .. } | Ask::Resume => false,
+            });
+            let case = about.map(|turn| turn.case.id);
             let what = Noted::Refused { by: request.by.clone(), why: why.clone() };
             out.notes.push(Note { at: view.now, case, what });
             Reply::Refused { why }
@@ -91,7 +97,7 @@ fn drain<'a>(
                 if matches!(turn.case.phase, Phase::Confirming { .. }) {
                     turn.case.phase = preparing;
                 }
-                turn.note(opened);
+                turn.note(Noted::PersonJoined { by: request.by.clone(), reason: reason.to_owned() });
                 Ok(Some(id))
             }
             _ => Err(format!("case {id} has {node} already; pitlane show {id} tells how far it is")),
@@ -118,7 +124,8 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
         Ask::Done { note, hands_off, .. } => match &mut turn.case.phase {
             Phase::HandedOver { claim, cancelled, .. } if *hands_off == cancelled.is_some() => {
                 *claim = Some(Claim { by: by.clone(), at, note: note.clone() });
-                turn.note(Noted::ClaimedDone { by, note: note.clone() });
+                let note = note.clone();
+                turn.note(if *hands_off { Noted::HandsOff { by } } else { Noted::ClaimedDone { by, note } });
                 Ok(())
             }
             Phase::HandedOver { cancelled: Some(_), .. } => Err(format!(
@@ -134,7 +141,15 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
             Ok(())
         }
         Ask::Retire { reason, .. } => match turn.case.phase {
-            Phase::HandedOver { .. } | Phase::Stranded { .. } | Phase::Proving { .. } => {
+            Phase::HandedOver { .. }
+            | Phase::Stranded { .. }
+            | Phase::Proving { .. }
+            | Phase::GivingBack { .. } => {
+                let node = &turn.case.node;
+                // HA would fill it again as soon as its maintenance ends.
+                if turn.view.cluster().map_err(|wait| wait.to_string())?.online(node) {
+                    return Err(format!("{node} is online; switch it off, or pitlane done {id}"));
+                }
                 let why = Ending::Retired { by, reason: reason.clone() };
                 turn.note(Noted::ReturnBegins { why: why.clone() });
                 turn.case.phase =
@@ -146,11 +161,15 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
                 turn.case.phase.name()
             )),
         },
-        Ask::Heal { .. } if turn.case.owed.noout.is_some() => {
-            turn.case.heal = true;
-            Ok(())
-        }
-        Ask::Heal { .. } => Err(format!("case {id} holds no noout; Ceph is free to heal")),
+        Ask::Heal { .. } => match &turn.case.owed.noout {
+            Some((host, _)) => {
+                let host = host.clone();
+                turn.case.heal = true;
+                turn.note(Noted::Heals { by, host });
+                Ok(())
+            }
+            None => Err(format!("case {id} holds no noout; Ceph is free to heal")),
+        },
         Ask::Drain { .. } | Ask::Pause { .. } | Ask::Resume => Ok(()),
     }
 }

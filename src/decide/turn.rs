@@ -75,8 +75,15 @@ impl<'a> Turn<'a> {
 
     /// Remembers what stands in the way; journals it when it is a new thing.
     pub fn waits(&mut self, wait: Wait) {
-        let known = self.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
-        if !known && !wait.quiet() && !wait.wants_a_deeper_look() {
+        let old = self.case.wait.as_ref();
+        // "Nobody looked yet" was never told, and gives way to whatever the look then brings.
+        let looked = |old: &&Wait| old.wants_a_deeper_look() == wait.wants_a_deeper_look();
+        let old = old.filter(looked);
+        let known = old.is_some_and(|old| old.subject() == wait.subject());
+        let told = old.is_some_and(|old| old.headline() == wait.headline());
+        // The end of what was told is told, too: by whatever happened instead, or else by the quiet wait that follows.
+        let ends = self.notes.is_empty() && old.is_some_and(|old| !old.quiet());
+        if !told && !wait.wants_a_deeper_look() && (!wait.quiet() || ends) {
             self.note(Noted::Waits { wait: wait.clone() });
         }
         // The words may hold readings; keep the first ones while the subject is the same, or each turn would be a commit.

@@ -3,18 +3,10 @@
 use std::fmt;
 
 use super::note::Noted;
+use super::wait_text::count;
 
 fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
-}
-
-/// `3 guests`, `1 guest`, `no guests`.
-fn count(n: usize, one: &str) -> String {
-    match n {
-        0 => format!("no {one}s"),
-        1 => format!("1 {one}"),
-        n => format!("{n} {one}s"),
-    }
 }
 
 impl fmt::Display for Noted {
@@ -25,6 +17,7 @@ impl fmt::Display for Noted {
             PersonOpened { node, by, reason } => {
                 write!(f, "{by} opens a case for {node}{}.", because(reason))
             }
+            PersonJoined { by, reason } => write!(f, "{by} asks for the drain too{}.", because(reason)),
             FaultJoined { fault } => write!(f, "Another alarm joins the case: {fault}."),
             Steady { fault, spell } => write!(f, "Believed: {fault} has been failing for {spell}."),
             Flapping { fault, episodes, within } => {
@@ -59,13 +52,7 @@ impl fmt::Display for Noted {
             DrainBegins { node } => write!(f, "{node} may leave; the drain begins."),
             MgrFails { mgr } => write!(f, "Ceph's manager {mgr} hands over to another node."),
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
-            MaintenanceFound { node } => {
-                write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done.")
-            }
             NooutAsked { host } => write!(f, "noout is set on {host}: Ceph waits instead of copying."),
-            NooutFound { host } => {
-                write!(f, "noout is set on {host} already, not by us; it stays when we are done.")
-            }
             Leaves { guest, name, to, how } => write!(f, "Guest {guest} ({name}) leaves for {to}, {how}."),
             HaMoves { guest, name, to: Some(to) } => write!(f, "HA moves guest {guest} ({name}) to {to}."),
             HaMoves { guest, name, to: None } => write!(f, "HA moves guest {guest} ({name})."),
@@ -74,7 +61,7 @@ impl fmt::Display for Noted {
             }
             IsDown { guest, name } => write!(f, "Guest {guest} ({name}) is down."),
             Arrived { guest, name, node, took } => {
-                write!(f, "Guest {guest} ({name}) has arrived on {node} after {took}.")
+                write!(f, "Guest {guest} ({name}) has arrived on {node} within {took}.")
             }
             MoveFailed { guest, error } => write!(f, "Guest {guest} did not move: {error}."),
             MoveCancelled { guest, after } => {
@@ -82,6 +69,9 @@ impl fmt::Display for Noted {
             }
             CameBack { guest, name } => {
                 write!(f, "Guest {guest} ({name}) is on the node again; it has to leave.")
+            }
+            Outgrown { guest } => {
+                write!(f, "Guest {guest} is aboard and not part of the plan; the node is judged anew.")
             }
             Empty { node } => write!(f, "{node} is empty, seen twice."),
 
@@ -91,6 +81,8 @@ impl fmt::Display for Noted {
             WorkOrderReopened { round, why } => {
                 write!(f, "The work order is reopened (round {round}): {why}.")
             }
+            WorkOrderAlso { fault } => write!(f, "The work order also names {fault} now."),
+            HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),
             Cancelled { by, reason } => {
                 write!(
@@ -100,15 +92,17 @@ impl fmt::Display for Noted {
                 )
             }
             Overrun { time_box } => write!(f, "The time box of {time_box} is over and the node is not back."),
-            SecondFailure { what } => write!(f, "A second failure while the node is out: {what}."),
 
             NodeBack { node } => write!(f, "{node} is online again."),
             ProofBegins { soak } => write!(f, "All checks are good; they have to stay so for {soak}."),
-            ProofBroken { check, why } => write!(f, "Not proved: {check} is not good: {why}."),
+            ProofBroken { why, .. } => write!(f, "Not proved: {why}."),
             Proved { soak } => write!(f, "Proved: all checks stayed good for {soak}."),
 
             ReturnBegins { why } => write!(f, "Everything goes back: {why}."),
             ReturnStopped { fault } => write!(f, "The return stops: {fault} fails again."),
+            Heals { by, host } => {
+                write!(f, "{by} lets Ceph heal: noout on {host} goes back although OSDs are down.")
+            }
             NooutReturned { host } => write!(f, "noout on {host} is given back."),
             NooutGone { host } => write!(f, "noout on {host} is gone."),
             MaintenanceReturned { node } => write!(f, "HA may use {node} again."),
@@ -116,7 +110,7 @@ impl fmt::Display for Noted {
             GoesHome { guest, name, how } => write!(f, "Guest {guest} ({name}) goes home, {how}."),
             HaBringsHome { guest, name } => write!(f, "HA brings guest {guest} ({name}) home."),
             Home { guest, name, took: Some(took) } => {
-                write!(f, "Guest {guest} ({name}) is home after {took}.")
+                write!(f, "Guest {guest} ({name}) is home within {took}.")
             }
             Home { guest, name, took: None } => write!(f, "Guest {guest} ({name}) is home, as it was."),
             StartedAgain { guest, name } => {
@@ -125,7 +119,14 @@ impl fmt::Display for Noted {
             StaysAway { guest, name, why } => write!(f, "Guest {guest} ({name}) stays where it is: {why}."),
             WorkOrderClosed => f.write_str("The work order is closed."),
             Died { node, aboard } => write!(f, "{node} died with {} aboard.", count(*aboard, "guest")),
-            Closed { ending, took } => write!(f, "Closed after {took}: {ending}. Nothing is owed."),
+            Closed { ending, took, stay: 0 } => {
+                write!(f, "Closed after {took}: {ending}. Nothing is owed.")
+            }
+            Closed { ending, took, stay } => write!(
+                f,
+                "Closed after {took}: {ending}. {} away from home; nothing else is owed.",
+                count(*stay, "guest")
+            ),
 
             Remark { by, text } => write!(f, "{by} notes: {text}"),
             Refused { by, why } => write!(f, "A request by {by} is refused: {why}."),

@@ -3,10 +3,11 @@
 //! A debt is made in the commit that plans the step. If we die between, the next turn sees the debt unpaid, or never
 //! taken; both are fine. What someone else set before us is never a debt of ours, so we never clear it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, TicketRef};
 use super::observed::{GuestKind, Power};
 use super::time::Time;
@@ -76,6 +77,20 @@ pub struct WorkOrderDebt {
     /// 1 when first opened, one more for each time it was reopened.
     pub round: u32,
     pub ticket: Option<TicketRef>,
+    /// Why it was reopened last.
+    #[serde(default)]
+    pub why: String,
+    /// Faults that the technician has been told of.
+    #[serde(default)]
+    pub names: BTreeSet<FaultKey>,
+}
+
+impl WorkOrderDebt {
+    /// It was not done: another round.
+    pub fn again(&mut self, why: &str) {
+        self.round += 1;
+        why.clone_into(&mut self.why);
+    }
 }
 
 impl GuestDebt {
@@ -90,6 +105,11 @@ impl Owed {
             && self.noout.is_none()
             && self.work_order.is_none()
             && self.guests.values().all(GuestDebt::paid)
+    }
+
+    /// Guests that stay away from home for good.
+    pub fn stay(&self) -> usize {
+        self.guests.values().filter(|debt| matches!(debt.at, Whereabouts::Stays { .. })).count()
     }
 
     /// Guests that still have to go home.

@@ -53,85 +53,234 @@ impl fmt::Display for Source {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "wait")]
 pub enum Wait {
-    CannotSee { source: Source, why: Blind },
+    CannotSee {
+        source: Source,
+        why: Blind,
+    },
 
     // Quorum and members
-    NoQuorum { member: NodeName },
-    QuorumAfter { votes_left: u32, votes_total: u32 },
+    NoQuorum {
+        member: NodeName,
+    },
+    QuorumAfter {
+        votes_left: u32,
+        votes_total: u32,
+    },
     TwoNodesOnly,
-    NotAMember { node: NodeName },
-    NodeOffline { node: NodeName },
+    NotAMember {
+        node: NodeName,
+    },
+    NodeOffline {
+        node: NodeName,
+    },
 
     // HA
     HaDisarmed,
-    HaDead { who: String },
-    HaNoCandidate { guest: GuestId, why: String },
-    HaGuestInError { guest: GuestId, state: String },
-    HaRuleBroken { rule: String, text: String },
-    NoHand { what: String },
+    HaDead {
+        who: String,
+    },
+    HaNoCandidate {
+        guest: GuestId,
+        why: String,
+    },
+    HaGuestInError {
+        guest: GuestId,
+        state: String,
+    },
+    HaRuleBroken {
+        rule: String,
+        text: String,
+    },
+    NoHand {
+        what: String,
+    },
 
     // Guests
-    NoTarget { guest: GuestId, blockers: Vec<(NodeName, String)> },
-    Unmovable { guest: GuestId, why: String },
-    GuestLocked { guest: GuestId, lock: String },
-    BackupRunning { node: NodeName },
-    ForeignMove { guest: GuestId },
-    ContainerRestarts { guest: GuestId },
-    ShutsDown { guest: GuestId },
-    NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
-    NoSpareQuorum { votes_left: u32, votes_total: u32 },
+    NoTarget {
+        guest: GuestId,
+        blockers: Vec<(NodeName, String)>,
+    },
+    Unmovable {
+        guest: GuestId,
+        why: String,
+    },
+    GuestLocked {
+        guest: GuestId,
+        lock: String,
+    },
+    BackupRunning {
+        node: NodeName,
+    },
+    ForeignMove {
+        guest: GuestId,
+    },
+    ContainerRestarts {
+        guest: GuestId,
+    },
+    ShutsDown {
+        guest: GuestId,
+    },
+    NoSpareFor {
+        lost: NodeName,
+        guests: Vec<GuestId>,
+    },
+    NoSpareQuorum {
+        votes_left: u32,
+        votes_total: u32,
+    },
 
     // Ceph
-    CephNoQuorum { have: usize, monitors: usize },
-    CephUnexpected { presence: String },
-    CephHealth { code: String, summary: String },
-    PgsUnclean { states: String },
+    CephNoQuorum {
+        have: usize,
+        monitors: usize,
+    },
+    CephUnexpected {
+        presence: String,
+    },
+    CephHealth {
+        code: String,
+        summary: String,
+    },
+    PgsUnclean {
+        states: String,
+    },
     NoStandbyMgr,
-    MonsAfter { left: usize, monitors: usize },
-    HostUnknown { node: NodeName },
-    OsdsDown { osds: Vec<OsdId> },
-    NotOkToStop { host: HostName, bad_pgs: u64 },
-    EmptyAnswer { host: HostName },
-    TooFewCopies { pool: String, have: u32, need: u32 },
-    NoSpareCopy { pool: String, have: u32 },
-    ForeignNoout { host: HostName },
-    ForeignFlag { flag: String },
+    MonsAfter {
+        left: usize,
+        monitors: usize,
+    },
+    HostUnknown {
+        node: NodeName,
+    },
+    OsdsDown {
+        osds: Vec<OsdId>,
+    },
+    NotOkToStop {
+        host: HostName,
+        bad_pgs: u64,
+    },
+    EmptyAnswer {
+        host: HostName,
+    },
+    TooFewCopies {
+        pool: String,
+        have: u32,
+        need: u32,
+    },
+    NoSpareCopy {
+        pool: String,
+        have: u32,
+    },
+    ForeignNoout {
+        host: HostName,
+    },
+    ForeignFlag {
+        flag: String,
+    },
 
     // Budgets, rights, people
-    NodesOut { out: Vec<NodeName>, max: u32 },
-    DomainOut { domain: String, out: NodeName },
-    DrainsToday { count: u32, max: u32 },
-    ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
-    MissingPrivilege { privilege: String, path: String },
+    ForeignMaintenance {
+        node: NodeName,
+    },
+    NodesOut {
+        out: Vec<NodeName>,
+        max: u32,
+    },
+    DomainOut {
+        domain: String,
+        out: NodeName,
+    },
+    DrainsToday {
+        count: u32,
+        max: u32,
+    },
+    ManyAlarm {
+        nodes: BTreeSet<NodeName>,
+        max: u32,
+    },
+    MissingPrivilege {
+        privilege: String,
+        path: String,
+    },
     ObserveOnly,
-    Approval { hash: PlanHash },
-    OutsideApproval { guest: GuestId },
-    PolicyGone { policy: PolicyName },
-    Paused { by: String },
-    Verdict { reasons: Vec<Wait> },
+    Approval {
+        hash: PlanHash,
+    },
+    OutsideApproval {
+        guest: GuestId,
+    },
+    PolicyGone {
+        policy: PolicyName,
+    },
+    Paused {
+        by: String,
+    },
+    Verdict {
+        reasons: Vec<Wait>,
+    },
 
     // On the way
-    Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
-    QuietButUnproved { why: String },
-    MgrOnNode { mgr: String },
+    Unconfirmed {
+        episodes: u32,
+        needed: u32,
+        steady_for: Period,
+    },
+    QuietButUnproved {
+        why: String,
+    },
+    MgrOnNode {
+        mgr: String,
+    },
     MaintenancePending,
-    NooutPending { host: HostName },
-    GuestsAboard { guests: Vec<GuestId> },
-    MoveFails { guest: GuestId, tries: u32, error: String },
-    HaStuck { guest: GuestId },
-    SecondLook { since: Time },
+    NooutPending {
+        host: HostName,
+    },
+    GuestsAboard {
+        guests: Vec<GuestId>,
+    },
+    MoveFails {
+        guest: GuestId,
+        tries: u32,
+        error: String,
+    },
+    HaStuck {
+        guest: GuestId,
+    },
+    SecondLook {
+        since: Time,
+    },
     Technician,
+    /// Somebody put guests on a node that was handed over.
+    CameAboard {
+        guests: Vec<GuestId>,
+    },
     HandsOff,
     NodeNotBack,
-    Unproved { check: ProofCheck, why: String },
-    Soaking { until: Time },
-    NooutStillSet { host: HostName },
+    Unproved {
+        check: ProofCheck,
+        why: String,
+    },
+    Soaking {
+        until: Time,
+    },
+    NooutStillSet {
+        host: HostName,
+    },
     MaintenanceStillOn,
-    GuestsNotHome { guests: Vec<GuestId> },
+    GuestsNotHome {
+        guests: Vec<GuestId>,
+    },
     WorkOrderPending,
-    SecondFailure { what: String },
-    StrandedGuests { guests: Vec<GuestId> },
-    EffectFails { effect: String, error: String },
+    SecondFailure {
+        what: String,
+    },
+    StrandedGuests {
+        guests: Vec<GuestId>,
+    },
+    EffectFails {
+        effect: String,
+        error: String,
+    },
 }
 
 impl Wait {
@@ -163,6 +312,13 @@ impl Wait {
             }
             CephHealth { code, .. } => format!("{name}/{code}"),
             TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
+            CameAboard { guests }
+            | StrandedGuests { guests }
+            | GuestsAboard { guests }
+            | GuestsNotHome { guests } => {
+                format!("{name}/{guests:?}")
+            }
+            OsdsDown { osds } => format!("{name}/{osds:?}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
             Approval { hash } => format!("{name}/{hash}"),
@@ -174,6 +330,15 @@ impl Wait {
             }
             EffectFails { effect, .. } => format!("{name}/{effect}"),
             _ => name,
+        }
+    }
+
+    /// What it is about first of all: a wait is told again only when this changes.
+    pub fn headline(&self) -> String {
+        match self {
+            Self::Verdict { reasons } => reasons.first().map(Self::headline).unwrap_or_default(),
+            Self::OsdsDown { .. } => self.name(),
+            other => other.subject(),
         }
     }
 
@@ -194,6 +359,8 @@ impl Wait {
                 | Technician
                 | MgrOnNode { .. }
                 | Unconfirmed { .. }
+                | ObserveOnly
+                | HandsOff
         )
     }
 

@@ -16,6 +16,23 @@ pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     }
 }
 
+/// `3 guests`, `1 guest`, `no guests`.
+pub fn count(n: usize, one: &str) -> String {
+    match n {
+        0 => format!("no {one}s"),
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    }
+}
+
+/// `OSD 3 is`, `OSDs 3 and 4 are`.
+pub fn osds_are<T: fmt::Display>(ids: &[T]) -> String {
+    match ids {
+        [one] => format!("OSD {one} is"),
+        all => format!("OSDs {} are", list(all)),
+    }
+}
+
 fn guests(ids: &[GuestId]) -> String {
     format!("{} {}", if ids.len() == 1 { "guest" } else { "guests" }, list(ids))
 }
@@ -23,6 +40,9 @@ fn guests(ids: &[GuestId]) -> String {
 fn blockers(all: &[(NodeName, String)]) -> String {
     all.iter().map(|(node, why)| format!("{node}: {why}")).collect::<Vec<_>>().join("; ")
 }
+
+/// More reasons than these are counted: most follow from the first.
+const REASONS_TOLD: usize = 3;
 
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +89,7 @@ impl fmt::Display for Wait {
                 write!(f, "without the node {left} of {monitors} monitors stay, which is no majority")
             }
             HostUnknown { node } => write!(f, "no CRUSH host can be matched to {node}"),
-            OsdsDown { osds } => write!(f, "OSDs {} are down or out", list(osds)),
+            OsdsDown { osds } => write!(f, "{} down or out", osds_are(osds)),
             NotOkToStop { host, bad_pgs } => {
                 write!(f, "stopping all OSDs of {host} together would stop {bad_pgs} placement groups")
             }
@@ -78,8 +98,13 @@ impl fmt::Display for Wait {
                 write!(f, "pool {pool} would have {have} copies while it needs {need}")
             }
             NoSpareCopy { pool, have } => write!(f, "pool {pool} would have {have} copies and none to spare"),
-            ForeignNoout { host } => write!(f, "noout is already set on {host}, not by us"),
+            ForeignNoout { host } => {
+                write!(f, "noout is already set on {host}, not by us; it stays when we are done")
+            }
             ForeignFlag { flag } => write!(f, "Ceph's flag {flag} is set, not by us"),
+            ForeignMaintenance { node } => {
+                write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done")
+            }
             NodesOut { out, max } => write!(f, "already out: {} (at most {max} at once)", list(out)),
             DomainOut { domain, out } => write!(f, "{out} of the same failure domain {domain} is out"),
             DrainsToday { count, max } => write!(f, "{count} drains in the last 24 hours (at most {max})"),
@@ -92,16 +117,17 @@ impl fmt::Display for Wait {
             }
             MissingPrivilege { privilege, path } => write!(f, "our token lacks {privilege} on {path}"),
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
-            Approval { hash } => write!(f, "waits for a person to approve plan {}", hash.short()),
+            Approval { hash } => write!(f, "a person has to approve plan {}", hash.short()),
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
             PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
             Verdict { reasons } => {
-                write!(
-                    f,
-                    "may not leave now: {}",
-                    reasons.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
-                )
+                let told: Vec<String> = reasons.iter().take(REASONS_TOLD).map(Self::to_string).collect();
+                write!(f, "may not leave now: {}", told.join("; "))?;
+                match reasons.len().saturating_sub(REASONS_TOLD) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
             }
             Unconfirmed { episodes, needed, steady_for } => {
                 write!(f, "{episodes} of {needed} episodes seen, not yet steady for {steady_for}")
@@ -116,16 +142,21 @@ impl fmt::Display for Wait {
             }
             HaStuck { guest } => write!(f, "HA does not move guest {guest}"),
             SecondLook { since } => write!(f, "seen empty at {since}; a second look follows"),
-            Technician => f.write_str("waits for the technician"),
-            HandsOff => f.write_str("cancelled; waits until the technician has left the machine"),
-            NodeNotBack => f.write_str("waits for the node to come back online"),
-            Unproved { check, why } => write!(f, "{check} is not good: {why}"),
+            Technician => f.write_str("the technician has the node"),
+            CameAboard { guests: aboard } => write!(
+                f,
+                "{} came aboard after the hand-over; the machine must not be switched off",
+                guests(aboard)
+            ),
+            HandsOff => f.write_str("called off; the technician has to leave the machine first"),
+            NodeNotBack => f.write_str("the node has to come back online"),
+            Unproved { why, .. } => write!(f, "not proved yet: {why}"),
             Soaking { until } => write!(f, "all checks good; watched until {until}"),
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
-            SecondFailure { what } => write!(f, "a second failure: {what}"),
+            SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
         }
@@ -188,6 +219,10 @@ impl Wait {
             EmptyAnswer { .. } => "look at ceph osd tree: are the host's OSDs up?".into(),
             NoSpareCopy { .. } => "know the risk: one more failure stops or loses data".into(),
             ForeignNoout { host } => format!("ask who set it; ceph osd unset-group noout {host}"),
+            ForeignMaintenance { node } => {
+                format!("ask who asked for it; ha-manager crm-command node-maintenance disable {node}")
+            }
+            CameAboard { .. } => "move them away again; pitlane moves only what was planned".into(),
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
             DrainsToday { .. } => "wait, or raise budgets.drains_per_day".into(),

@@ -5,8 +5,11 @@
 
 mod crash;
 mod deadly;
+mod events;
+mod happens;
 mod harness;
 mod script;
+mod setting;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -250,7 +250,10 @@ fn watch_ha(turn: &mut Turn, id: GuestId) -> Option<Wait> {
         Whereabouts::Leaving { since, .. } => since,
         _ => turn.case.owed.maintenance.as_ref().map_or(turn.case.phase.since(), |debt| debt.since),
     };
-    let stuck = !on_its_way && !service.command && age(now, since) > turn.view.rules.limits.ha_stuck_after.0;
+    // HA tries such a guest again and again; another try is no news.
+    let known = matches!(&turn.case.wait, Some(Wait::HaStuck { guest }) if *guest == id);
+    let still = !on_its_way && !service.command;
+    let stuck = (still || known) && age(now, since) > turn.view.rules.limits.ha_stuck_after.0;
     stuck.then_some(Wait::HaStuck { guest: id })
 }
 
@@ -292,11 +295,18 @@ pub(super) fn follow_those_gone(turn: &mut Turn) -> Result<(), Wait> {
     for (id, debt) in owed {
         let Some(guest) = cluster.guests.get(&id) else { continue };
         if guest.node == node {
-            if matches!(debt.at, Whereabouts::Away { .. }) {
+            if matches!(debt.at, Whereabouts::Away { .. } | Whereabouts::Returning { .. }) {
                 turn.note(Noted::CameBack { guest: id, name: debt.name });
                 set(turn, id, Whereabouts::Aboard);
             }
             continue;
+        }
+        // It was on its way home when the return stopped, and did not get there.
+        if let Whereabouts::Returning { since, .. } = &debt.at
+            && age(turn.view.now, *since) >= MOVE_SETTLES
+            && arrived(turn, id, guest)
+        {
+            set(turn, id, Whereabouts::Away { node: guest.node.clone() });
         }
         let arrived = match &debt.at {
             Whereabouts::Leaving { since, .. } if arrived(turn, id, guest) => {
@@ -354,7 +364,10 @@ fn start_if_left_stopped(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &Gue
 /// Writes the debt down, before the guest moves.
 fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, at: Whereabouts) {
     let home = turn.case.node.clone();
-    let was = if guest.power == Power::Stopped { Power::Stopped } else { Power::Running };
+    // Its own status before the cluster's list, which lags: who was just shut down by a person shall stay down.
+    let live =
+        turn.view.guest(id).ok().and_then(|detail| detail.live.as_ref()).map_or(guest.power, |l| l.power);
+    let was = if live == Power::Stopped { Power::Stopped } else { Power::Running };
     turn.case.owed.guests.entry(id).or_insert_with(|| GuestDebt {
         name: guest.name.clone(),
         kind: guest.kind,

@@ -51,9 +51,6 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
     }
     if turn.case.owed.maintenance.is_none() {
         if ha.maintenance_requested(&node) {
-            if turn.case.wait.is_none() {
-                turn.note(Noted::MaintenanceFound { node: node.clone() });
-            }
             return if ha.in_maintenance(&node) { Ok(()) } else { Err(Wait::MaintenancePending) };
         }
         turn.case.owed.maintenance = Some(debt(turn, "the node is being drained"));
@@ -83,12 +80,7 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
             debt.seen = true;
             return Ok(());
         }
-        None if set => {
-            if turn.case.wait.is_none() {
-                turn.note(Noted::NooutFound { host });
-            }
-            return Ok(());
-        }
+        None if set => return Ok(()),
         Some(_) => {}
         None => {
             turn.case.owed.noout =
@@ -124,7 +116,9 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
     let Some(debt) = turn.case.owed.maintenance.clone() else { return Ok(()) };
     let node = turn.case.node.clone();
     let ha = turn.view.ha()?;
-    if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
+    // A dead node cannot show that it is over; what counts is that nobody asks for it any more.
+    let in_effect = ha.in_maintenance(&node) && turn.view.cluster()?.online(&node);
+    if !ha.maintenance_requested(&node) && !in_effect {
         if may_still_come(turn, &debt, "maintenance-on") {
             return Err(Wait::MaintenanceStillOn);
         }
@@ -150,7 +144,8 @@ fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
     !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
 }
 
-/// A repeated effect is told once.
-fn already_tried(turn: &Turn, subject: &str) -> bool {
-    turn.view.state.ledger.contains_key(&crate::model::step::StepId::new(turn.case.id, subject))
+/// Was this asked for since the phase began? A repeated effect is told once.
+pub fn already_tried(turn: &Turn, subject: &str) -> bool {
+    let id = crate::model::step::StepId::new(turn.case.id, subject);
+    turn.view.state.ledger.get(&id).is_some_and(|attempt| attempt.at >= turn.case.phase.since())
 }

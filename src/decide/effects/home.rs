@@ -30,15 +30,21 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
     let node = turn.case.node.clone();
     let cluster = turn.view.cluster()?;
     let mut room = room(&node, turn.view)?;
-    let mut busy = Busy::count(turn, &owed);
     let mut blind: Option<Wait> = None;
+    // First who is back: a slot that has become free is used in the same turn.
+    for (id, debt) in &owed {
+        if let Some(guest) = cluster.guests.get(id).filter(|guest| guest.node == node) {
+            blind = blind.or(at_home(turn, *id, guest, debt).err());
+        }
+    }
+    let mut busy = Busy::count(turn);
     for (id, debt) in owed {
         let Some(guest) = cluster.guests.get(&id) else {
             stays(turn, id, &debt, None, "it no longer exists");
             continue;
         };
         let done = if guest.node == node {
-            at_home(turn, id, guest, &debt)
+            Ok(())
         } else if !known_to_be_there(&debt, &guest.node) {
             // Its new node is read in full from the next look on.
             set(turn, id, Whereabouts::Away { node: guest.node.clone() });
@@ -73,11 +79,12 @@ struct Busy {
 }
 
 impl Busy {
-    fn count(turn: &Turn, owed: &[(GuestId, GuestDebt)]) -> Self {
+    fn count(turn: &Turn) -> Self {
         let mut busy = Self { from: BTreeMap::new(), into_home: 0 };
-        for (id, _) in owed.iter().filter(|(_, d)| matches!(d.at, Whereabouts::Returning { .. }) && !d.ha) {
+        let owed = turn.case.owed.away();
+        for (id, _) in owed.filter(|(_, d)| matches!(d.at, Whereabouts::Returning { .. }) && !d.ha) {
             busy.into_home += 1;
-            if let Some(guest) = turn.view.cluster().ok().and_then(|c| c.guests.get(id)) {
+            if let Some(guest) = turn.view.cluster().ok().and_then(|c| c.guests.get(&id)) {
                 *busy.from.entry(guest.node.clone()).or_default() += 1;
             }
         }
@@ -87,8 +94,12 @@ impl Busy {
 
 /// On its node again: also as it was?
 fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Result<(), Wait> {
-    if !settled(guest) || may_still_leave(turn, id)? {
+    if may_still_leave(turn, id)? {
         return Ok(());
+    }
+    // Nothing moves it and it is locked all the same: somebody has to look.
+    if let Some(lock) = &guest.lock {
+        return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
     }
     let detail = turn.view.guest(id)?;
     let power = detail.live.as_ref().map_or(guest.power, |live| live.power);

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::already_tried;
 use crate::decide::turn::Turn;
-use crate::model::case::Origin;
+use crate::model::case::{Origin, Phase};
 use crate::model::note::Noted;
 use crate::model::owed::WorkOrderDebt;
 use crate::model::step::{Action, Outcome, WorkOrder};
@@ -16,7 +17,13 @@ const NEVER_AGAIN: Duration = Duration::MAX;
 /// Opens the work order, or reopens it for this round.
 pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
     if turn.case.owed.work_order.is_none() {
-        turn.case.owed.work_order = Some(WorkOrderDebt { since: turn.view.now, round: 1, ticket: None });
+        turn.case.owed.work_order = Some(WorkOrderDebt {
+            since: turn.view.now,
+            round: 1,
+            ticket: None,
+            why: String::new(),
+            names: turn.case.faults.clone(),
+        });
         let title = order(turn)?.title;
         turn.note(Noted::WorkOrderAsked { title });
     }
@@ -34,15 +41,31 @@ pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
     }
     if !reopened(turn) {
         let (subject, round) = reopening(turn);
-        let text = turn
-            .case
-            .wait
-            .as_ref()
-            .map_or_else(|| "It is not proved.".to_owned(), |wait| format!("Not done yet: {wait}."));
+        let why = turn.case.owed.work_order.as_ref().map_or_else(String::new, |debt| debt.why.clone());
+        if !already_tried(turn, &subject) {
+            turn.note(Noted::WorkOrderReopened { round, why: why.clone() });
+        }
+        let text = format!("Not done yet: {why}.");
         turn.step(&subject, Action::ReopenWorkOrder { round, text }, NEVER_AGAIN);
         return Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending));
     }
-    Ok(())
+    name_the_others(turn)
+}
+
+/// Faults that joined the case after the work order was written: the technician stands at the machine now.
+fn name_the_others(turn: &mut Turn) -> Result<(), Wait> {
+    let Some(debt) = &turn.case.owed.work_order else { return Ok(()) };
+    let Some(fault) = turn.case.faults.difference(&debt.names).next().cloned() else { return Ok(()) };
+    let subject = format!("work-order/also/{}/{}", fault.class, fault.component);
+    if turn.said(&subject).is_some() {
+        if let Some(debt) = &mut turn.case.owed.work_order {
+            debt.names.insert(fault.clone());
+        }
+        turn.note(Noted::WorkOrderAlso { fault });
+        return name_the_others(turn);
+    }
+    turn.step(&subject, Action::Comment { text: format!("Also: {fault}.") }, NEVER_AGAIN);
+    Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending))
 }
 
 /// The ticket system shows this round, so what it says of the work is about this round.
@@ -65,13 +88,16 @@ pub fn close_work_order(turn: &mut Turn, text: &str) -> Result<(), Wait> {
     if turn.case.owed.work_order.is_none() {
         return Ok(());
     }
-    if turn.said("work-order/close").is_some() {
+    // Reopened, it has to be closed once more.
+    let round = turn.case.owed.work_order.as_ref().map_or(1, |debt| debt.round);
+    let subject = format!("work-order/close-{round}");
+    if turn.said(&subject).is_some() {
         turn.case.owed.work_order = None;
         turn.note(Noted::WorkOrderClosed);
         return Ok(());
     }
-    turn.step("work-order/close", Action::CloseWorkOrder { text: text.to_owned() }, NEVER_AGAIN);
-    Err(turn.failing("work-order/close").unwrap_or(Wait::WorkOrderPending))
+    turn.step(&subject, Action::CloseWorkOrder { text: text.to_owned() }, NEVER_AGAIN);
+    Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending))
 }
 
 fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
@@ -88,10 +114,14 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
     };
     // Never the word "safe": whether the machine may be switched off is only true at the moment it is asked.
     let body = format!(
-        "{why}\n\nThe guests have left {node}. Before you switch it off, ask: pitlane show {case}\n\
+        "{why}\n\n{state} Before you switch it off, ask: pitlane show {case}\n\
          When you are done: pitlane done {case}\n\n\
          If pitlane is gone, this gives everything back:\n{shell}",
-        node = case.node,
+        state = match &case.phase {
+            Phase::Stranded { .. } =>
+                format!("{} died with guests aboard; they are being recovered.", case.node),
+            _ => format!("The guests have left {}.", case.node),
+        },
         case = case.id,
         shell = crate::model::give_back::shell(&case.node, &case.owed).join("\n"),
     );

@@ -12,6 +12,11 @@ use crate::model::wait::Wait;
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let next = drain(turn);
+    // A guest that the plan does not know wants a new plan: judged anew, approved anew, with everything held meanwhile.
+    if let Err(Wait::OutsideApproval { guest }) = &next {
+        turn.note(Noted::Outgrown { guest: *guest });
+        return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
+    }
     if let (Phase::Draining { empty, .. }, Err(wait)) = (&mut turn.case.phase, &next)
         && !matches!(wait, Wait::SecondLook { .. })
     {
@@ -26,10 +31,6 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         return Ok(died);
     }
     if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
-        let known = turn.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
-        if let (Wait::SecondFailure { what }, false) = (&wait, known) {
-            turn.note(Noted::SecondFailure { what: what.clone() });
-        }
         return Err(wait);
     }
     owe_all(turn)?;

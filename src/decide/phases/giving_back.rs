@@ -1,7 +1,8 @@
 //! Everything goes back: noout when the OSDs are up and clean, then HA maintenance, then the guests, then the work
 //! order. The one way back; success, abort and false alarm all walk it.
 
-use crate::decide::effects::{close_work_order, give_maintenance_back, give_noout_back, home};
+use crate::decide::effects::{already_tried, close_work_order, give_maintenance_back, give_noout_back, home};
+use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Ending, Phase};
 use crate::model::note::Noted;
@@ -24,16 +25,14 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         forget_homes(turn);
         give_noout_back(turn)?;
     } else {
-        let node = turn.case.node.clone();
-        if !turn.view.cluster()?.online(&node) {
-            return Err(Wait::NodeNotBack);
-        }
         if turn.case.owed.noout.is_some() {
             if !turn.case.heal {
+                back(turn)?;
                 clean(turn)?;
             }
             give_noout_back(turn)?;
         }
+        back(turn)?;
     }
     give_maintenance_back(turn)?;
     home(turn)?;
@@ -41,7 +40,8 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     close(turn)
 }
 
-/// The node's fault shows again on the way back: no guest returns to it, it goes back to the technician.
+/// The node's fault shows again on the way back: no guest returns to it. While everything is still held it goes back
+/// to the technician as it is; once something was given back, it has to be judged and drained anew.
 fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     let Phase::GivingBack { why: Ending::Returned, handover: Some(_), .. } = &turn.case.phase else {
         return Ok(None);
@@ -52,20 +52,38 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     else {
         return Ok(None);
     };
-    // Guests that are home already are part of a drain again, so it has to be judged anew.
-    let aboard = !super::super::emptiness::aboard(turn.view.cluster()?, &node).is_empty();
+    let all_held = still_held(turn)?;
     turn.note(Noted::ReturnStopped { fault: fault.clone() });
-    if aboard {
-        for debt in turn.case.owed.guests.values_mut().filter(|debt| debt.at == Whereabouts::Home) {
-            debt.at = Whereabouts::Aboard;
-        }
-        return Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }));
+    let why = format!("{fault} fails again");
+    if all_held {
+        return Ok(super::proving::back_to_the_technician(turn, &why));
     }
-    let why = Wait::Unproved {
-        check: crate::model::rules::ProofCheck::AlertsClear,
-        why: format!("{fault} fires again"),
-    };
-    Ok(super::proving::back_to_the_technician(turn, &why))
+    if let Some(order) = &mut turn.case.owed.work_order {
+        order.again(&why);
+    }
+    let cluster = turn.view.cluster()?;
+    for (id, debt) in &mut turn.case.owed.guests {
+        let Some(guest) = cluster.guests.get(id) else { continue };
+        debt.at = match &debt.at {
+            same @ (Whereabouts::Stays { .. } | Whereabouts::ShutDown) => same.clone(),
+            _ if guest.node == node => Whereabouts::Aboard,
+            coming @ Whereabouts::Returning { .. } => coming.clone(),
+            _ => Whereabouts::Away { node: guest.node.clone() },
+        };
+    }
+    Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }))
+}
+
+/// Nothing was given back yet, or asked to be; nobody is aboard or on the way.
+fn still_held(turn: &Turn) -> Result<bool, Wait> {
+    let asked = ["noout-off", "maintenance-off"].iter().any(|subject| already_tried(turn, subject));
+    let coming = turn.case.owed.away().any(|(_, debt)| matches!(debt.at, Whereabouts::Returning { .. }));
+    Ok(!asked && !coming && emptiness::aboard(turn.view.cluster()?, &turn.case.node).is_empty())
+}
+
+/// The node is there: nobody goes home to a dead one.
+fn back(turn: &Turn) -> Result<(), Wait> {
+    if turn.view.cluster()?.online(&turn.case.node) { Ok(()) } else { Err(Wait::NodeNotBack) }
 }
 
 /// All OSDs of the host up and in, every PG clean, and that for some seconds: in the first one after a return
@@ -119,6 +137,6 @@ fn close(turn: &mut Turn) -> Result<Phase, Wait> {
     let Phase::GivingBack { why, .. } = &turn.case.phase else { return Err(Wait::WorkOrderPending) };
     let ending = why.clone();
     let took = crate::decide::faults::whole_seconds(age(turn.view.now, turn.case.opened_at));
-    turn.note(Noted::Closed { ending: ending.clone(), took });
+    turn.note(Noted::Closed { ending: ending.clone(), took, stay: turn.case.owed.stay() });
     Ok(Phase::Closed { at: turn.view.now, ending, paid })
 }

@@ -18,13 +18,12 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     open_work_order(turn)?;
     held?;
     if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
-        let known = turn.case.wait.as_ref().is_some_and(|old| old.subject() == wait.subject());
-        if let (Wait::SecondFailure { what }, false) = (&wait, known) {
-            turn.note(Noted::SecondFailure { what: what.clone() });
-        }
         return Err(wait);
     }
-    let claim = claim(turn)?;
+    let claim = match claim(turn) {
+        Err(wait) => return Err(came_aboard(turn)?.unwrap_or(wait)),
+        Ok(claim) => claim,
+    };
     let node = turn.case.node.clone();
     if !turn.view.cluster()?.online(&node) {
         return Err(Wait::NodeNotBack);
@@ -49,6 +48,16 @@ fn hold(turn: &mut Turn) -> Result<(), Wait> {
         hold_noout(turn)?;
     }
     Ok(())
+}
+
+/// Somebody put guests on the node while it is the technician's. They are not ours to move; but it is told.
+fn came_aboard(turn: &Turn) -> Result<Option<Wait>, Wait> {
+    let cluster = turn.view.cluster()?;
+    if !cluster.online(&turn.case.node) {
+        return Ok(None);
+    }
+    let guests: Vec<_> = emptiness::aboard(cluster, &turn.case.node).into_iter().collect();
+    Ok((!guests.is_empty()).then_some(Wait::CameAboard { guests }))
 }
 
 /// The technician's word: by request, or in the ticket system.
@@ -93,7 +102,8 @@ pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
         if !stop.ok {
             return Err(Wait::NotOkToStop { host: host.clone(), bad_pgs: stop.bad_pgs });
         }
-        if !view.ceph()?.has_noout(host) {
+        // Whoever let Ceph heal has chosen to go without it.
+        if !case.heal && !view.ceph()?.has_noout(host) {
             return Err(Wait::NooutPending { host: host.clone() });
         }
     }

@@ -26,9 +26,9 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     let plan = planned?.plan;
     let hash = plan.hash();
+    let approval = approval(turn, &plan);
     show(turn, &plan);
 
-    let approval = approval(turn, &plan);
     let mode = turn.view.rules.mode_of(policy);
     let by_itself = mode == Mode::Act && matches!(turn.case.origin, Origin::Alarm { .. });
     match (mode, approval) {

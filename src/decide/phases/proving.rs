@@ -10,7 +10,7 @@ use crate::model::note::Noted;
 use crate::model::rules::{Policy, ProofCheck};
 use crate::model::time::{Time, after, age};
 use crate::model::wait::Wait;
-use crate::model::wait_text::list;
+use crate::model::wait_text::{list, osds_are};
 
 /// After a cancellation nothing was repaired, so nothing is soaked but the machine's own return.
 const SOAK_CANCELLED_MAX: Duration = Duration::from_secs(300);
@@ -86,49 +86,56 @@ fn broken(turn: &mut Turn, wait: Wait) -> Result<Phase, Wait> {
     Err(wait)
 }
 
-/// A part that is seen to be bad after it was good, or that never becomes good, goes back to the technician.
+/// A part that is seen to fail after it was good, or that is not good for too long, goes back to the technician.
 fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, Wait> {
     let now = turn.view.now;
     let Phase::Proving { good_since, claim, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
-    let relapsed = good_since.is_some() && why.seen_bad;
-    let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0 && why.seen_bad;
-    let wait = Wait::Unproved { check, why: why.text.clone() };
-    if !(relapsed || patience_over) {
+    let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0;
+    let (text, goes_back) = match why {
+        // Nobody looked yet: the next look will.
+        Unproved::Unseen(wait) if wait.wants_a_deeper_look() => return broken(turn, wait),
+        Unproved::Unseen(wait) => (wait.to_string(), false),
+        Unproved::Elsewhere(text) => (text, false),
+        Unproved::NotYet(text) => (text, patience_over),
+        Unproved::Bad(text) => (text, patience_over || good_since.is_some()),
+    };
+    let wait = Wait::Unproved { check, why: text.clone() };
+    if !goes_back {
         return broken(turn, wait);
     }
-    turn.note(Noted::ProofBroken { check, why: why.text.clone() });
-    back_to_the_technician(turn, &wait).ok_or(wait)
+    turn.note(Noted::ProofBroken { check, why: text.clone() });
+    back_to_the_technician(turn, &text).ok_or(wait)
 }
 
-/// Reopens the work order in a new round.
-pub(super) fn back_to_the_technician(turn: &mut Turn, why: &Wait) -> Option<Phase> {
-    let handover = match &turn.case.phase {
-        Phase::Proving { handover, .. } => handover.clone(),
-        Phase::GivingBack { handover: Some(handover), .. } => handover.clone(),
+/// With the work order in a new round.
+pub(super) fn back_to_the_technician(turn: &mut Turn, why: &str) -> Option<Phase> {
+    let (handover, cancelled) = match &turn.case.phase {
+        Phase::Proving { handover, cancelled, .. } => (handover.clone(), cancelled.clone()),
+        Phase::GivingBack { handover: Some(handover), .. } => (handover.clone(), None),
         _ => return None,
     };
     if let Some(order) = &mut turn.case.owed.work_order {
-        order.round += 1;
-        let round = order.round;
-        turn.note(Noted::WorkOrderReopened { round, why: why.to_string() });
+        order.again(why);
     }
-    Some(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled: None })
+    Some(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled })
 }
 
-/// Why a check does not pass; `seen_bad`: it was read and is bad, as opposed to not being readable yet.
-struct Unproved {
-    text: String,
-    seen_bad: bool,
+/// Why a check does not pass.
+enum Unproved {
+    /// Read, and bad: if it was good before, the repair did not hold.
+    Bad(String),
+    /// Still coming up; it becomes the technician's when it takes too long.
+    NotYet(String),
+    /// Nothing that the technician could mend on this node.
+    Elsewhere(String),
+    /// Nobody can see it.
+    Unseen(Wait),
 }
 
 impl From<Wait> for Unproved {
     fn from(wait: Wait) -> Self {
-        Self { text: wait.to_string(), seen_bad: false }
+        Self::Unseen(wait)
     }
-}
-
-fn bad(text: String) -> Unproved {
-    Unproved { text, seen_bad: true }
 }
 
 fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unproved> {
@@ -136,17 +143,17 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
     match check {
         ProofCheck::AlertsClear => {
             if let Some(fault) = view.faults()?.iter().find(|f| f.key.node == case.node && f.fires()) {
-                return Err(bad(format!("{} still fires", fault.key)));
+                return Err(Unproved::Bad(format!("the alarm fires: {}", fault.key)));
             }
         }
         ProofCheck::SensorsOk => {
             for key in &case.faults {
                 if policy.sensor.is_none() {
-                    return Err(bad(format!("policy {} names no sensor", policy.name)));
+                    return Err(Unproved::Elsewhere(format!("policy {} names no sensor", policy.name)));
                 }
                 let reading = view.sensor(key)?;
                 if !reading.good {
-                    return Err(bad(format!("{key}: {}", reading.text)));
+                    return Err(Unproved::Bad(format!("the sensor of {key} reads {}", reading.text)));
                 }
             }
         }
@@ -154,13 +161,14 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
             let services = &view.node(&case.node)?.services;
             let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();
             if !down.is_empty() {
-                return Err(Unproved { text: format!("{} not running", list(down)), seen_bad: false });
+                return Err(Unproved::NotYet(format!("{} not running on {}", list(down), case.node)));
             }
         }
         ProofCheck::TimeSync => {
             let ahead = view.node(&case.node)?.clock_ahead;
             if ahead.abs() > CLOCK_OFF_MAX_SECS {
-                return Err(bad(format!("the node's clock is {ahead} s ahead of ours")));
+                let (off, way) = (ahead.abs(), if ahead > 0 { "ahead of" } else { "behind" });
+                return Err(Unproved::NotYet(format!("the node's clock is {off} s {way} ours")));
             }
         }
         ProofCheck::OsdsUp => osds_up(turn)?,
@@ -169,7 +177,7 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
                 let unclean = view.ceph()?.unclean_pgs();
                 if !unclean.is_empty() {
                     let text = list(unclean.iter().map(|(state, n)| format!("{n} {state}")));
-                    return Err(Unproved { text, seen_bad: false });
+                    return Err(Unproved::Elsewhere(format!("placement groups are not clean: {text}")));
                 }
             }
         }
@@ -181,9 +189,5 @@ fn osds_up(turn: &Turn) -> Result<(), Unproved> {
     let Some(host) = turn.view.host(&turn.case.node)? else { return Ok(()) };
     let down: Vec<_> =
         turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();
-    if down.is_empty() {
-        Ok(())
-    } else {
-        Err(Unproved { text: format!("OSDs {} are not up and in", list(down)), seen_bad: false })
-    }
+    if down.is_empty() { Ok(()) } else { Err(Unproved::NotYet(format!("{} not up and in", osds_are(&down)))) }
 }

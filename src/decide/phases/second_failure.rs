@@ -1,9 +1,11 @@
 //! While a node is out, another failure is an incident by itself: nothing new begins, and it is told.
 
+use std::collections::BTreeSet;
+
 use crate::decide::view::View;
 use crate::model::case::Case;
 use crate::model::wait::Wait;
-use crate::model::wait_text::list;
+use crate::model::wait_text::{list, osds_are};
 
 /// What else has failed, if anything.
 ///
@@ -18,20 +20,19 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
         .map(|(name, _)| name)
         .collect();
     if !offline.is_empty() {
-        return Ok(Some(Wait::SecondFailure { what: format!("{} offline", list(offline)) }));
+        return Ok(Some(Wait::SecondFailure {
+            what: format!("{} {} offline", list(&offline), if offline.len() == 1 { "is" } else { "are" }),
+        }));
     }
     if view.has_ceph() {
         let ceph = view.ceph()?;
         let host = ceph.hosts.get(&case.node);
-        let down: Vec<_> = ceph
-            .osds
-            .iter()
-            .filter(|(_, osd)| !osd.up && Some(&osd.host) != host)
-            .map(|(id, _)| id)
-            .collect();
+        let down: Vec<_> = ceph.osds.iter().filter(|(_, osd)| !osd.up && Some(&osd.host) != host).collect();
         if !down.is_empty() {
+            let hosts: BTreeSet<_> = down.iter().map(|(_, osd)| &osd.host).collect();
+            let osds: Vec<_> = down.iter().map(|(id, _)| *id).collect();
             return Ok(Some(Wait::SecondFailure {
-                what: format!("OSDs {} of other hosts down", list(down)),
+                what: format!("{} down on {}", osds_are(&osds), list(hosts)),
             }));
         }
     }

@@ -9,6 +9,7 @@ use crate::model::observed::HaNodeState;
 use crate::model::time::{Time, age};
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::Wait;
+use crate::model::wait_text::count;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -22,9 +23,10 @@ fn find(q: &Question) -> Result<Found, Wait> {
     let today = drains_today(q);
     let alarming = alarming(q)?;
     let mut found = Found::new(format!(
-        "{} nodes out, {today} drains in 24 hours, {} nodes alarming",
-        out.len(),
-        alarming.len()
+        "{} out, {} in 24 hours, {} alarming",
+        count(out.len(), "node"),
+        count(today as usize, "drain"),
+        count(alarming.len(), "node")
     ));
     if u32::try_from(out.len()).unwrap_or(u32::MAX) >= budgets.nodes_out_max {
         found.block(Wait::NodesOut { out: out.iter().cloned().collect(), max: budgets.nodes_out_max });

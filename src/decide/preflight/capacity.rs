@@ -3,6 +3,7 @@
 use super::{Found, Question};
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::Wait;
+use crate::model::wait_text::count;
 
 pub(super) fn check(q: &Question) -> Check {
     q.answer(CheckName::Capacity, &q.view.seen.pve.first, find(q))
@@ -11,7 +12,11 @@ pub(super) fn check(q: &Question) -> Check {
 fn find(q: &Question) -> Result<Found, Wait> {
     let planned = q.planned()?;
     let targets = planned.plan.targets().len();
-    let mut found = Found::new(format!("{} guests find room on {targets} nodes", planned.plan.moves.len()));
+    let mut found = Found::new(format!(
+        "{} of ours to place, on {}",
+        count(planned.plan.moves.len() + planned.unplaced.len(), "guest"),
+        count(targets, "node")
+    ));
     for unplaced in &planned.unplaced {
         found.block(unplaced.clone());
     }

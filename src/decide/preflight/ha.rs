@@ -6,6 +6,7 @@ use crate::model::rules::HandSetup;
 use crate::model::time::age;
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::{Source, Wait};
+use crate::model::wait_text::count;
 
 /// Proxmox itself calls a manager with an older timestamp dead.
 const DEAD_AFTER_SECS: u64 = 30;
@@ -19,7 +20,7 @@ pub(super) fn check(q: &Question) -> Check {
 
 fn find(q: &Question) -> Result<Found, Wait> {
     let ha = q.view.ha()?;
-    let mut found = Found::new(format!("{} guests managed", ha.services.len()));
+    let mut found = Found::new(format!("{} managed", count(ha.services.len(), "guest")));
     if !ha.armed {
         found.block(Wait::HaDisarmed);
     }
@@ -48,6 +49,10 @@ fn find(q: &Question) -> Result<Found, Wait> {
             }
         }
     }
+    let ours = q.case.is_some_and(|case| case.owed.maintenance.is_some());
+    if ha.maintenance_requested(q.node) && !ours {
+        found.warn(Wait::ForeignMaintenance { node: q.node.clone() });
+    }
     for (rule, text) in &q.view.ha_rules()?.broken {
         found.warn(Wait::HaRuleBroken { rule: rule.clone(), text: text.clone() });
     }
@@ -67,7 +72,7 @@ pub(super) fn candidates(q: &Question) -> Check {
 
 fn find_candidates(q: &Question) -> Result<Found, Wait> {
     let planned = q.planned()?;
-    let mut found = Found::new(format!("{} HA guests, each with a place", planned.plan.ha.len()));
+    let mut found = Found::new(format!("{} with a place", count(planned.plan.ha.len(), "HA guest")));
     for stuck in &planned.stuck {
         if matches!(stuck, Wait::HaNoCandidate { .. }) {
             found.block(stuck.clone());

@@ -46,6 +46,7 @@ pub fn judge(
     let question = Question { node, case, view, planned: plan(node, case, policy, view) };
     let checks = vec![
         quorum::check(&question),
+        budgets::check(&question),
         privileges::check(&question),
         ha::check(&question),
         ha::candidates(&question),
@@ -57,7 +58,6 @@ pub fn judge(
         ceph_flags::check(&question),
         ok_to_stop::check(&question),
         redundancy::check(&question),
-        budgets::check(&question),
     ];
     let verdict = Verdict { node: node.clone(), at: view.now, checks };
     let planned = question.planned.map(|mut planned| {

@@ -9,6 +9,7 @@ use crate::model::observed::Power;
 use crate::model::rules::NPlusOne;
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::Wait;
+use crate::model::wait_text::count;
 
 pub(super) fn check(q: &Question) -> Check {
     if q.view.rules.packing.n_plus_one == NPlusOne::Off {
@@ -20,7 +21,7 @@ pub(super) fn check(q: &Question) -> Check {
 fn find(q: &Question) -> Result<Found, Wait> {
     let (open, _) = rooms(q.node, q.view)?;
     let after = after_the_drain(q, open)?;
-    let mut found = Found::new(format!("each of {} nodes looked at", after.len()));
+    let mut found = Found::new(format!("the loss of each of {} looked at", count(after.len(), "other node")));
     for lost in after.keys() {
         let left = without(q, &after, lost)?;
         if left.is_empty() {

@@ -4,6 +4,7 @@ use super::{Found, Question};
 use crate::model::observed::{Pool, PoolKind};
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::Wait;
+use crate::model::wait_text::list;
 
 pub(super) fn check(q: &Question) -> Check {
     let name = CheckName::Redundancy;
@@ -22,9 +23,12 @@ fn find(q: &Question) -> Result<Found, Wait> {
         Some(host) => u32::try_from(ceph.osds_of(host).count()).unwrap_or(u32::MAX),
         None => 0,
     };
-    let mut found = Found::new(format!("{} pools", ceph.pools.len()));
+    let left = |pool: &Pool| pool.size.saturating_sub(on_one_host(pool, osds));
+    let mut found = Found::new(list(
+        ceph.pools.iter().map(|pool| format!("{} keeps {} of {} copies", pool.name, left(pool), pool.size)),
+    ));
     for pool in &ceph.pools {
-        let have = pool.size.saturating_sub(on_one_host(pool, osds));
+        let have = left(pool);
         if have < pool.min_size {
             found.block(Wait::TooFewCopies { pool: pool.name.clone(), have, need: pool.min_size });
         } else if have <= last(pool) || have == pool.min_size {

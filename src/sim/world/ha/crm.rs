@@ -125,14 +125,17 @@ impl World {
                     (false, LrmMode::Maintenance) => was,
                     _ => HaNodeState::Online,
                 };
-            } else if was != HaNodeState::Maintenance {
-                // A node in maintenance that goes off stays `maintenance`; only its membership tells.
+            } else {
+                // An empty node in maintenance that goes off stays `maintenance`; only its membership tells. One that
+                // still carries guests is fenced for them like any other.
                 let lost = age(self.now, *member.lost.get_or_insert(died)).as_secs();
                 member.state = match was {
-                    HaNodeState::Unknown | HaNodeState::Fence if carries && lost >= FENCE_SECS => {
+                    HaNodeState::Unknown | HaNodeState::Fence | HaNodeState::Maintenance
+                        if carries && lost >= FENCE_SECS =>
+                    {
                         HaNodeState::Fence
                     }
-                    HaNodeState::Fence => HaNodeState::Unknown,
+                    HaNodeState::Maintenance => HaNodeState::Maintenance,
                     _ => HaNodeState::Unknown,
                 };
             }

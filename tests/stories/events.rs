@@ -1,0 +1,233 @@
+//! What a script lets happen to pitlane: alarms, requests, its own death, and a look at its page.
+
+use std::time::Duration;
+
+use pitlane::model::case::{Case, Phase};
+use pitlane::model::fault::FaultKey;
+use pitlane::model::ids::{CaseId, NodeName, Person, PlanHash, RequestId};
+use pitlane::model::request::{Ask, Request};
+use pitlane::model::time::after;
+use pitlane::ports::{Archive, Store};
+use pitlane::sim::world::Sensor;
+use pitlane::sim::world::sensor::episode;
+
+use crate::happens::happens;
+use crate::harness::Teller;
+use crate::script::Event;
+use crate::setting::{mode_of, number};
+
+impl Teller {
+    /// Everything whose time has come, in the script's order.
+    pub async fn happen(&mut self) -> Result<(), String> {
+        let now = self.now();
+        let (due, later): (Vec<Event>, Vec<Event>) = self
+            .events
+            .drain(..)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .partition(|e| self.due(e).is_some_and(|at| at <= now));
+        self.events = later;
+        for event in due {
+            let words: Vec<&str> = event.words.iter().map(String::as_str).collect();
+            self.event(&words).await.map_err(|why| format!("{}: {why}", event.words.join(" ")))?;
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self, words: &[&str]) -> Result<(), String> {
+        match words {
+            ["alarm", node, part] => self.alarm(node, part, Sensor::Bad).await,
+            ["clears", node, part] => self.clear(node, part, Some(Sensor::Good)).await,
+            // The alarm resolves although the part is as broken as before.
+            ["resolves", node, part, "unseen"] => self.clear(node, part, Some(Sensor::Blind)).await,
+            ["flaps", node, part, "times", times, "every", every] => {
+                let every = number(every)?;
+                for n in 0..number(times)? {
+                    let at = after(self.now(), Duration::from_secs(n * every));
+                    let key = fan(node, part);
+                    let told = episode(&key, at, Some(after(at, Duration::from_secs(every / 2))));
+                    let told = pitlane::model::alert::Episode { received_at: self.now(), ..told };
+                    self.ingest(told).await?;
+                    self.doors.world().set_sensor(&key, Sensor::Bad);
+                }
+                Ok(())
+            }
+            ["sensor", node, part, to] => {
+                let to = match *to {
+                    "good" => Sensor::Good,
+                    "bad" => Sensor::Bad,
+                    "blind" => Sensor::Blind,
+                    _ => return Err("good, bad or blind".to_owned()),
+                };
+                self.doors.world().set_sensor(&fan(node, part), to);
+                Ok(())
+            }
+            ["ask", rest @ ..] => self.ask(rest).await,
+            ["mode", mode] => {
+                self.rules.mode = mode_of(mode)?;
+                self.restart();
+                Ok(())
+            }
+            // The process dies, and nobody starts it again for so long.
+            ["pitlane", "dies", "for", secs] => {
+                self.dead_until = after(self.now(), Duration::from_secs(number(secs)?));
+                self.restart();
+                Ok(())
+            }
+            ["page", node] => self.look_at_page(node),
+            ["status"] => self.look_at_status().await,
+            ["verdict", node] => self.look_at_verdict(node),
+            ["restart"] => {
+                self.restart();
+                Ok(())
+            }
+            ["kill-file", "appears"] => {
+                let path = std::env::current_exe().map_err(|e| e.to_string())?;
+                self.kill = Some(path);
+                self.doors.world().kill_switch = true;
+                self.restart();
+                Ok(())
+            }
+            ["kill-file", "goes"] => {
+                self.kill = None;
+                self.doors.world().kill_switch = false;
+                self.restart();
+                Ok(())
+            }
+            ["technician", "opens", node] => self.technician_opens(node),
+            _ => {
+                let mut world = self.doors.world();
+                happens(&mut world, words)
+            }
+        }
+    }
+
+    async fn ingest(&self, told: pitlane::model::alert::Episode) -> Result<(), String> {
+        self.store.ingest(vec![told]).await.map(|_| ()).map_err(|t| t.to_string())
+    }
+
+    async fn alarm(&mut self, node: &str, part: &str, sensor: Sensor) -> Result<(), String> {
+        let key = fan(node, part);
+        let now = self.now();
+        self.firing.insert(key.clone(), now);
+        self.doors.world().set_sensor(&key, sensor);
+        self.ingest(episode(&key, now, None)).await
+    }
+
+    async fn clear(&mut self, node: &str, part: &str, sensor: Option<Sensor>) -> Result<(), String> {
+        let key = fan(node, part);
+        let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
+        if let Some(sensor) = sensor {
+            self.doors.world().set_sensor(&key, sensor);
+        }
+        self.ingest(episode(&key, began, Some(self.now()))).await
+    }
+
+    /// What the page says of a node at this moment.
+    fn look_at_page(&mut self, node: &str) -> Result<(), String> {
+        let says = match self.page(node)? {
+            Ok(()) => "safe to power off".to_owned(),
+            Err(why) => format!("not safe to power off: {why}"),
+        };
+        self.remarks.push((self.now(), format!("(the page of {node}: {says})")));
+        Ok(())
+    }
+
+    fn page(&self, node: &str) -> Result<Result<(), String>, String> {
+        let shown = self.reconciler.shown().borrow().clone();
+        let node = NodeName::from(node);
+        let case = shown.state.cases.iter().find(|case| case.node == node).ok_or("no case for that node")?;
+        Ok(shown.safe_to_power_off(case.id, self.now()).map(|_| ()))
+    }
+
+    /// What each open case waits for, and what a person can do.
+    async fn look_at_status(&mut self) -> Result<(), String> {
+        let now = self.now();
+        for case in self.store.cases(100).await.map_err(|t| t.to_string())?.iter().filter(|c| c.open()) {
+            if let Some(wait) = &case.wait {
+                self.remarks
+                    .push((now, format!("(status of case {}: {wait}; to do: {})", case.id, wait.remedy())));
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdict that the last turn showed, check by check.
+    fn look_at_verdict(&mut self, node: &str) -> Result<(), String> {
+        let shown = self.reconciler.shown().borrow().clone();
+        let verdict = shown.show.verdicts.get(&NodeName::from(node)).ok_or("no verdict is shown")?;
+        let now = self.now();
+        self.remarks.extend(
+            verdict
+                .checks
+                .iter()
+                .map(|check| (now, format!("(verdict: {} {}: {})", check.name, check.answer, check.reading))),
+        );
+        Ok(())
+    }
+
+    /// The technician trusts what the page says at this moment, and nothing else.
+    fn technician_opens(&self, node: &str) -> Result<(), String> {
+        self.page(node)?.map_err(|why| format!("not shown as safe: {why}"))?;
+        self.doors.world().technician_opens(&node.into());
+        Ok(())
+    }
+
+    async fn ask(&mut self, words: &[&str]) -> Result<(), String> {
+        let (open, words) = match words {
+            ["case", id, rest @ ..] => (self.case(CaseId(number(id)?)).await?, rest),
+            rest => (self.open_case().await?, rest),
+        };
+        let case = || open.as_ref().map(|case| case.id).unwrap_or(CaseId(0));
+        let ask = match words {
+            ["drain", node] => Ask::Drain { node: (*node).into(), reason: "new firmware".into(), yes: false },
+            ["drain", node, "yes"] => {
+                Ask::Drain { node: (*node).into(), reason: "new firmware".into(), yes: true }
+            }
+            ["approve"] => Ask::Approve { case: case(), hash: shown_plan(open.as_ref())? },
+            ["approve", hash] => Ask::Approve { case: case(), hash: PlanHash((*hash).to_owned()) },
+            ["abort", reason] => Ask::Abort { case: case(), reason: (*reason).to_owned() },
+            ["done"] => Ask::Done { case: case(), note: String::new(), hands_off: false },
+            ["done", note] => Ask::Done { case: case(), note: (*note).to_owned(), hands_off: false },
+            ["hands-off"] => Ask::Done { case: case(), note: String::new(), hands_off: true },
+            ["note", text] => Ask::Note { case: case(), text: (*text).to_owned() },
+            ["retire", reason] => Ask::Retire { case: case(), reason: (*reason).to_owned() },
+            ["heal"] => Ask::Heal { case: case() },
+            ["pause", reason] => Ask::Pause { reason: (*reason).to_owned() },
+            ["resume"] => Ask::Resume,
+            _ => return Err("nobody can ask that".to_owned()),
+        };
+        let technician = matches!(ask, Ask::Done { .. });
+        let by = Person::from(if technician { "technician" } else { "operator" });
+        self.asked += 1;
+        let request = Request { id: RequestId(format!("ask-{}", self.asked)), by, at: self.now(), ask };
+        match &request.ask {
+            Ask::Pause { .. } => self.doors.world().kill_switch = true,
+            Ask::Resume => self.doors.world().kill_switch = false,
+            _ => {}
+        }
+        self.store.request(&request).await.map_err(|t| t.to_string())
+    }
+
+    async fn case(&self, id: CaseId) -> Result<Option<Case>, String> {
+        let cases = self.store.cases(100).await.map_err(|t| t.to_string())?;
+        Ok(cases.into_iter().find(|case| case.id == id))
+    }
+
+    /// The open case that was opened last.
+    async fn open_case(&self) -> Result<Option<Case>, String> {
+        let cases = self.store.cases(100).await.map_err(|t| t.to_string())?;
+        Ok(cases.into_iter().filter(Case::open).max_by_key(|case| case.id))
+    }
+}
+
+fn shown_plan(case: Option<&Case>) -> Result<PlanHash, String> {
+    match case.map(|case| &case.phase) {
+        Some(Phase::Preparing { shown: Some(hash), .. }) => Ok(hash.clone()),
+        _ => Err("no plan is shown".to_owned()),
+    }
+}
+
+fn fan(node: &str, part: &str) -> FaultKey {
+    pitlane::sim::world::sensor::fan(node, part)
+}

@@ -1,0 +1,104 @@
+//! What happens in the world without pitlane: people, machines, weather.
+
+use pitlane::model::ids::{GuestId, HostName, NodeName, OsdId, Upid};
+use pitlane::model::observed::HealthCheck;
+use pitlane::model::step::Switch;
+use pitlane::sim::World;
+use pitlane::sim::world::{Actor, Call, Cut, IllMove, Mishap};
+
+use crate::setting::number;
+
+/// What happens in the world without pitlane.
+pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
+    let guest = |word: &str| word.parse::<u32>().map(GuestId).map_err(|_| format!("{word} is not a guest"));
+    let switch = |word: &str| if word == "on" { Switch::On } else { Switch::Off };
+    match words {
+        ["technician", "closes", node] => world.technician_closes(&(*node).into()),
+        // The chassis is closed, and the machine stays off.
+        ["technician", "leaves", node] => {
+            world.nodes.get_mut(&NodeName::from(*node)).ok_or("no such node")?.technician = false;
+        }
+        ["dies", node] => world.node_dies(&(*node).into()),
+        ["boots", node] => world.node_boots(&(*node).into()),
+        ["cut", node] => world.cut(&(*node).into(), Cut::Network),
+        ["uncut", node] => world.heal_cut(&(*node).into()),
+        ["human", "maintenance", to, node] => world.human_maintenance(&(*node).into(), switch(to)),
+        ["human", "noout", to, host] => world.human_noout(&HostName::from(*host), switch(to)),
+        ["human", "flag", flag, to] => world.human_flag(flag, switch(to)),
+        ["human", "disarms"] => world.human_arms_ha(Switch::Off),
+        ["human", "arms"] => world.human_arms_ha(Switch::On),
+        ["human", "starts", id] => world.human_starts(guest(id)?),
+        ["human", "stops", id] => world.human_stops(guest(id)?),
+        ["human", "moves", id, "to", node] => {
+            let id = guest(id)?;
+            let row = world.guests.get(&id).ok_or("no such guest")?;
+            let call = pitlane::sim::world::MigrateCall {
+                guest: id,
+                kind: row.kind,
+                node: row.node.clone(),
+                target: (*node).into(),
+                online: row.aboard(),
+                restart: row.aboard(),
+                with_local_disks: false,
+            };
+            let via = call.target.clone();
+            let _: Upid = world.migrate(Actor::Human, &via, &call).map_err(|r| format!("{r:?}"))?;
+        }
+        ["human", "deletes", id] => {
+            world.guests.remove(&guest(id)?);
+        }
+        ["lock", id, lock] => world.set_lock(guest(id)?, Some(lock)),
+        ["unlock", id] => world.set_lock(guest(id)?, None),
+        ["backup", id, secs] => world.human_backs_up(guest(id)?, number(secs)?),
+        ["osd", id, to @ ("fails" | "recovers")] => {
+            world.set_osd_failed(OsdId(number(id)? as u32), *to == "fails");
+        }
+        ["health", code, "gone"] => world.set_check(code, None),
+        ["health", code, summary] => {
+            let severity = "HEALTH_WARN".to_owned();
+            world.set_check(
+                code,
+                Some(HealthCheck { severity, summary: (*summary).to_owned(), muted: false }),
+            );
+        }
+        ["spoil-move", id, how] => {
+            let how = match *how {
+                "aborted" => IllMove::Aborted("storage 'ceph-vm' is not available on node".to_owned()),
+                "problems" => IllMove::ProblemsAtSource,
+                "stuck" => IllMove::StuckAtSource,
+                "stopped-at-target" => IllMove::StoppedAtTarget,
+                "killed" => IllMove::Killed,
+                _ => return Err("aborted, problems, stuck, stopped-at-target or killed".to_owned()),
+            };
+            world.spoil_move(guest(id)?, how);
+        }
+        ["spoil", call, mishap, "for", secs] => {
+            let call = Call::ALL.into_iter().find(|c| format!("{c:?}") == *call).ok_or("no such call")?;
+            let until = world.later(number(secs)?);
+            world.spoil_until(call, mishap_of(mishap)?, until);
+        }
+        ["spoil", call, mishap, "times", times] => {
+            let call = Call::ALL.into_iter().find(|c| format!("{c:?}") == *call).ok_or("no such call")?;
+            world.spoil(call, mishap_of(mishap)?, number(times)? as u32);
+        }
+        ["service", node, service, to] => world.set_service(&(*node).into(), service, *to == "runs"),
+        ["restarts-pvedaemon", node] => world.restart_pvedaemon(&(*node).into()),
+        ["clock", node, secs] => {
+            let ahead = secs.parse().map_err(|_| "seconds?")?;
+            world.nodes.get_mut(&NodeName::from(*node)).ok_or("no such node")?.clock_ahead = ahead;
+        }
+        _ => return Err("nothing of that kind can happen".to_owned()),
+    }
+    Ok(())
+}
+
+fn mishap_of(word: &str) -> Result<Mishap, String> {
+    Ok(match word {
+        "unreachable" => Mishap::Unreachable,
+        "refused" => Mishap::Refused("permission denied".to_owned()),
+        "nonsense" => Mishap::Nonsense,
+        "slow" => Mishap::Slow,
+        "answer-lost" => Mishap::AnswerLost,
+        _ => return Err("unreachable, refused, nonsense, slow or answer-lost".to_owned()),
+    })
+}
