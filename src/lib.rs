@@ -8,6 +8,7 @@ pub mod adapters;
 pub mod cli;
 pub mod config;
 pub mod decide;
+pub mod demo;
 pub mod model;
 pub mod ports;
 pub mod reconcile;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use pitlane::cli::{self, Cli, Command, Exit, Stop};
+use pitlane::demo::{self, DemoOptions};
+use pitlane::telemetry::{self, Lines};
 
 /// What still runs when a command is done (a look at a silent member) is not waited for.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
@@ -32,6 +34,19 @@ async fn run(cli: &Cli) -> Exit {
     let ended = match &cli.command {
         None => Err(Stop::new(Exit::Usage, "what shall be done? See `pitlane --help`")),
         Some(Command::Run) => wiring::service(global).await,
+        Some(Command::Demo(args)) => {
+            let options = DemoOptions {
+                speed: args.speed,
+                serve: args.serve,
+                dir: args.dir.clone(),
+                json: global.json,
+            };
+            telemetry::start(Lines::Text, "error");
+            demo::run(options)
+                .await
+                .map(|()| Exit::Done)
+                .map_err(|e| Stop::new(Exit::Failed, format!("{e:#}")))
+        }
         Some(Command::Drain(args)) if args.standalone => wiring::drain_here(global, args).await,
         Some(command) => return cli::run(global, command, &wiring::LocalState).await,
     };

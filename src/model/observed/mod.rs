@@ -107,7 +107,7 @@ pub enum WorkOrderStatus {
 }
 
 /// A map whose keys are no strings, as a list of pairs.
-mod pairs {
+pub(crate) mod pairs {
     use std::collections::BTreeMap;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,5 +1,7 @@
 //! The work-order board: a ticket system that keeps its promises about ids, and remembers everything said to it.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{CaseId, TicketRef};
@@ -9,14 +11,14 @@ use crate::model::step::{StepId, WorkOrder};
 
 use super::{Actor, World};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Board {
     pub orders: BTreeMap<TicketRef, Order>,
     /// Steps already done here: doing one again changes nothing.
     done: BTreeMap<StepId, TicketRef>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     pub case: CaseId,
     pub asked: WorkOrder,
@@ -27,7 +29,7 @@ pub struct Order {
     pub rounds: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderStatus {
     Open,
     /// The technician's claim.
@@ -138,7 +140,7 @@ impl World {
 }
 
 /// What is said to a work order after it was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Telling {
     Reopen,
     Comment,

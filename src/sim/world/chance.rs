@@ -1,7 +1,9 @@
 //! Chance that repeats: the same seed gives the same history.
 
+use serde::{Deserialize, Serialize};
+
 /// SplitMix64. A library's generator may change its sequence with a release; recorded seeds must not.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Chance(u64);
 
 impl Chance {

@@ -1,5 +1,8 @@
 //! Who did what: the world's own memory, for audits. No door shows it.
 
+use crate::sim::world::word::Word;
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use crate::model::time::Time;
@@ -7,7 +10,7 @@ use crate::model::time::Time;
 use super::World;
 
 /// Who acts. The real cluster does not know: its flags have no owner. The world does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Actor {
     Pitlane,
     Human,
@@ -16,12 +19,13 @@ pub enum Actor {
 }
 
 /// Something that was done, as it was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
     pub at: Time,
     pub by: Actor,
     /// `migrate`, `maintenance_on`, `noout_off`, `open_work_order`, …: the words of `Action::name`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "crate::sim::world::word::known")]
+    pub kind: Word,
     /// Guest, node or host; for work orders the step's id.
     pub subject: String,
 }

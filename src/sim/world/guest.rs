@@ -1,5 +1,7 @@
 //! Guests: their configuration, whether they run, and how late the cluster's list says so.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{GuestId, NodeName};
@@ -9,7 +11,7 @@ use crate::model::time::{Time, age};
 use super::node::ROWS_EXPIRE_SECS;
 use super::{Refusal, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Guest {
     pub name: String,
     pub kind: GuestKind,
@@ -45,7 +47,7 @@ pub struct Guest {
 }
 
 /// Does it run?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Run {
     Running,
     Stopped,
@@ -54,7 +56,7 @@ pub enum Run {
 }
 
 /// The `status` word of `/cluster/resources`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Listed {
     Running,
     Stopped,
@@ -63,7 +65,7 @@ pub enum Listed {
 }
 
 /// `status/current`: the node's own answer, without lag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
     pub run: Run,
     pub lock: Option<String>,

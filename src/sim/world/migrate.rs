@@ -1,5 +1,7 @@
 //! Asking for a migration: what Proxmox answers at once. What becomes of it is `moving.rs`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::GuestKind;
 
@@ -8,7 +10,7 @@ use super::task::{Errand, Then, Work};
 use super::{Actor, Refusal, Run, World};
 
 /// `POST /nodes/N/{qemu,lxc}/ID/migrate`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MigrateCall {
     pub guest: GuestId,
     pub kind: GuestKind,
@@ -26,7 +28,7 @@ pub struct MigrateCall {
 const LOCK_WAIT_SECS: u64 = 10;
 
 /// What `GET …/migrate` tells (the preconditions). Dead nodes and nodes in maintenance are "allowed".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preconditions {
     pub running: bool,
     pub allowed: Vec<NodeName>,
@@ -34,7 +36,7 @@ pub struct Preconditions {
     pub not_allowed: Vec<(NodeName, NotAllowed)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotAllowed {
     Storage(String),
     Apart(GuestId),

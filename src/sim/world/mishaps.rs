@@ -1,12 +1,14 @@
 //! What goes wrong between pitlane and the world: answers lost, sources blind, refusals out of the blue.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::seen::Trouble;
 use crate::model::time::Time;
 
 use super::World;
 
 /// A place where something can go wrong. `Pve…` below `PveMigrate` are parts of one look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Call {
     PveFirst,
     PveSecond,
@@ -81,7 +83,7 @@ impl Call {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mishap {
     /// It never got there.
     Unreachable,
@@ -104,14 +106,14 @@ impl Mishap {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Mishaps {
     spells: Vec<Spell>,
     /// Chance in percent that any call goes wrong, in any way.
     pub by_chance: u8,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Spell {
     call: Call,
     mishap: Mishap,

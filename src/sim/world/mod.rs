@@ -1,5 +1,7 @@
 //! The world: what is true. Doors show it the way the real systems do, late and in parts.
 
+use serde::{Deserialize, Serialize};
+
 pub mod audit;
 pub mod build;
 pub mod chance;
@@ -20,6 +22,7 @@ pub mod mishaps;
 pub mod rows;
 pub mod safety;
 pub mod sensor;
+pub mod word;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -49,7 +52,7 @@ use crate::model::time::Time;
 
 /// One cluster. Fields are public to be read; to change something, use the methods: those know who did it, keep
 /// the time of it, and enforce [`safety`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct World {
     pub now: Time,
     pub chance: Chance,
@@ -61,6 +64,7 @@ pub struct World {
     pub tasks: Vec<Task>,
     pub ha: Ha,
     pub ceph: Option<Ceph>,
+    #[serde(with = "crate::model::observed::pairs")]
     pub sensors: BTreeMap<FaultKey, Sensor>,
     pub board: Board,
     /// Members that have the root helper installed.

@@ -3,6 +3,8 @@
 //! Exit `migration aborted`: it failed before anything was taken. `migration problems`: it failed later, and the guest
 //! may be on either side. A worker that was killed says nothing and leaves its lock.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use crate::model::ids::{GuestId, NodeName};
@@ -13,7 +15,7 @@ use super::migrate::MigrateCall;
 use super::task::Work;
 use super::{NodeState, Run, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Moving {
     pub call: MigrateCall,
     pub stage: Stage,
@@ -27,7 +29,7 @@ pub(crate) struct Moving {
     pub ill: Option<IllMove>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// Another migration of the guest holds the lock.
     LockWait {
@@ -58,7 +60,7 @@ pub(crate) enum Stage {
 }
 
 /// How a guest's next migration goes wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IllMove {
     /// Before anything was taken; the words are in the log, the exit is `migration aborted`.
     Aborted(String),

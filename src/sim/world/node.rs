@@ -1,5 +1,7 @@
 //! Members: power, corosync, services, and who sees whom.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use crate::model::ids::NodeName;
@@ -9,7 +11,7 @@ use crate::model::time::{Time, age};
 use super::task::{Errand, Then};
 use super::{Actor, Refusal, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     pub state: NodeState,
     /// When `state` began.
@@ -38,7 +40,7 @@ pub struct Node {
     pub answers_from: Time,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeState {
     Up,
     /// Was asked to go down: guests stop, then it is off.
@@ -55,7 +57,7 @@ pub enum NodeState {
 }
 
 /// Cut from the other members. pitlane's own way to it is not affected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cut {
     /// All networks between the members: running migrations stall.
     Network,

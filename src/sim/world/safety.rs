@@ -16,6 +16,8 @@
 //! this old. What it did itself counts at once. Nothing here looks at why pitlane did it, and no rule is shared with
 //! the code that decides.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeSet;
 
 use crate::model::ids::{GuestId, HostName, NodeName};
@@ -30,7 +32,7 @@ use super::{Actor, Node, NodeState, Refusal, Run, World};
 /// A reading may be so old when it is acted on.
 pub const NOTICE_SECS: u64 = 15;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Safety {
     /// Nodes out at once, the one under maintenance included.
     pub nodes_out_max: usize,

@@ -1,5 +1,7 @@
 //! What a sensor says of a part, and what an alarm chain would tell about a fan that comes and goes.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use crate::model::alert::Episode;
@@ -11,7 +13,7 @@ use crate::model::time::Time;
 
 use super::World;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sensor {
     Good,
     Bad,

@@ -1,16 +1,20 @@
 //! Tasks: workers of one node, known by UPID. A task outlives the call that started it, and dies with its node.
 
+use crate::sim::world::word::Word;
+use serde::{Deserialize, Serialize};
+
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::time::Time;
 
 use super::moving::Moving;
 use super::{Actor, NodeState, Refusal, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Task {
     pub upid: Upid,
     pub node: NodeName,
-    pub kind: &'static str,
+    #[serde(deserialize_with = "crate::sim::world::word::known")]
+    pub kind: Word,
     pub guest: Option<GuestId>,
     pub by: Actor,
     pub started: Time,
@@ -19,7 +23,7 @@ pub struct Task {
     pub(crate) work: Work,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
     Running,
     /// `status`: `OK`, `WARNINGS: 1`, `unexpected status`, or the error.
@@ -30,7 +34,7 @@ pub enum TaskState {
 }
 
 /// What the worker does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Work {
     Moving(Box<Moving>),
     /// Ends at `until`, with `status`, and then does `then`.
@@ -42,16 +46,17 @@ pub(crate) enum Work {
 }
 
 /// A worker that only takes time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Errand<'a> {
-    pub kind: &'static str,
+    #[serde(deserialize_with = "crate::sim::world::word::known")]
+    pub kind: Word,
     pub secs: u64,
     /// Its exit status.
     pub status: &'a str,
     pub then: Then,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Then {
     Nothing,
     Start,
@@ -109,7 +114,7 @@ impl World {
         &mut self,
         by: Actor,
         node: &NodeName,
-        kind: &'static str,
+        kind: Word,
         guest: Option<GuestId>,
         work: Work,
     ) -> Upid {

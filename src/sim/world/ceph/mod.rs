@@ -1,5 +1,7 @@
 //! Ceph: OSDs, monitors, managers, flags. What it shows is partly old, and the world knows which part.
 
+use serde::{Deserialize, Serialize};
+
 mod act;
 mod pgs;
 mod view;
@@ -12,7 +14,7 @@ use crate::model::time::{Time, after, age};
 
 use super::{Actor, Cut, NodeState, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ceph {
     /// Host bucket → member.
     pub hosts: BTreeMap<HostName, NodeName>,
@@ -45,7 +47,7 @@ pub struct Ceph {
     pub(crate) noout_gone: BTreeMap<HostName, Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Osd {
     pub host: HostName,
     /// As the map says: a dead one is up for some seconds more.
@@ -62,13 +64,13 @@ pub struct Osd {
 }
 
 /// A pool, and where its PGs lie.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Placed {
     pub pool: Pool,
     pub pgs: Vec<Pg>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pg {
     /// Where CRUSH puts it while everything is in.
     pub home: Vec<OsdId>,

@@ -163,11 +163,11 @@ impl World {
     }
 
     fn crm_service(&mut self, guest: GuestId) {
-        if let Some((state, at)) = self.ha.resources.get(&guest).and_then(|r| r.asked)
+        if let Some((state, at)) = self.ha.resources.get(&guest).and_then(|r| r.asked.clone())
             && at <= self.now
             && let Some(resource) = self.ha.resources.get_mut(&guest)
         {
-            resource.requested = state.to_owned();
+            resource.requested = state;
             resource.asked = None;
             self.stir();
         }

@@ -3,6 +3,8 @@
 //! Its silences are its traps: a guest without a candidate just stays, a refused command is a log line, and an
 //! `hamigrate` task that ends "OK" has moved nothing.
 
+use serde::{Deserialize, Serialize};
+
 mod candidates;
 mod crm;
 mod lrm;
@@ -20,7 +22,7 @@ use super::migrate::MigrateCall;
 use super::task::{Errand, Then};
 use super::{Actor, Refusal, World};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ha {
     pub resources: BTreeMap<GuestId, Resource>,
     pub node_rules: Vec<NodeAffinity>,
@@ -46,16 +48,16 @@ pub struct Ha {
     pub(crate) master_lost: Option<Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resource {
     /// `started`, `stopped`, `disabled`, `ignored`.
     pub requested: String,
     pub failback: bool,
     /// Asked through the guest's own start or stop: takes effect some seconds later.
-    pub(crate) asked: Option<(&'static str, Time)>,
+    pub(crate) asked: Option<(String, Time)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Service {
     pub state: ServiceState,
     pub node: NodeName,
@@ -66,7 +68,7 @@ pub struct Service {
     pub(crate) worker: Option<Upid>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceState {
     Started,
     Stopped,
@@ -95,7 +97,7 @@ impl ServiceState {
 }
 
 /// A node, as HA knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
     pub state: HaNodeState,
     /// `node_request`: survives reboots.
@@ -106,7 +108,7 @@ pub struct Member {
     pub(crate) lost: Option<Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Command {
     Maintenance { node: NodeName, to: Switch },
     Move { guest: GuestId, target: NodeName },
@@ -149,7 +151,7 @@ impl Ha {
     pub(super) fn ask_state(&mut self, guest: GuestId, state: &'static str, now: Time) {
         // The configured state changes about 7 s after the POST.
         if let Some(resource) = self.resources.get_mut(&guest) {
-            resource.asked = Some((state, now + SignedDuration::from_secs(7)));
+            resource.asked = Some((state.to_owned(), now + SignedDuration::from_secs(7)));
         }
     }
 }

@@ -1,0 +1,167 @@
+//! The story as a person would tell it, or as JSON lines for machines.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::model::case::{Case, PhaseName};
+use crate::model::note::{Note, Noted};
+use crate::model::shown::{Progress, Shown};
+use crate::model::time::{Time, age};
+use crate::model::verdict::Verdict;
+use crate::sim::World;
+use crate::sim::world::Actor;
+
+pub struct Teller {
+    json: bool,
+    colour: bool,
+    /// The journal's last entry that was told.
+    seq: u64,
+    now: Time,
+    /// The verdict is told once, when it is clear.
+    judged: bool,
+}
+
+impl Teller {
+    pub fn new(json: bool, colour: bool) -> Self {
+        Self { json, colour: colour && !json, seq: 0, now: Time::UNIX_EPOCH, judged: false }
+    }
+
+    /// Up to where the journal was told.
+    pub fn told(&self) -> u64 {
+        self.seq
+    }
+
+    pub fn begin(&mut self, world: &World, case: Option<&Case>) {
+        self.now = world.now;
+        let running = world.guests.values().filter(|guest| guest.aboard()).count();
+        let text = format!(
+            "A simulated cluster: {} nodes with Ceph, {} guests, {running} of them running.",
+            world.nodes.len(),
+            world.guests.len()
+        );
+        match case {
+            Some(case) => self
+                .line("cluster", &format!("{text} It goes on with case {}, {}.", case.id, case.phase.name())),
+            None => self.line("cluster", &text),
+        }
+    }
+
+    /// What people do.
+    pub fn person(&mut self, text: &str) {
+        self.line("people", text);
+    }
+
+    /// What pitlane wrote in its journal.
+    pub fn tell(&mut self, news: &[(u64, Note)]) {
+        for (seq, note) in news {
+            self.seq = *seq;
+            self.now = note.at;
+            if self.json {
+                println!(
+                    "{}",
+                    json!({"at": note.at, "who": "pitlane", "case": note.case, "text": note.what.to_string(), "note": note.what})
+                );
+            } else {
+                self.line("pitlane", &note.what.to_string());
+            }
+            if matches!(note.what, Noted::Phase { .. }) {
+                self.judged = false;
+            }
+        }
+    }
+
+    /// The verdict's checks, once, when the node may leave; and how far a drain is.
+    pub fn verdict(&mut self, shown: &Shown) {
+        self.now = self.now.max(shown.observed.at);
+        for verdict in shown.show.verdicts.values() {
+            if !self.judged && verdict.clear() {
+                self.judged = true;
+                self.checks(verdict);
+            }
+        }
+        let Some(case) = shown.state.cases.first() else { return };
+        if let (Some(Progress { done, all }), PhaseName::Draining | PhaseName::GivingBack) =
+            (Progress::of(case), case.phase.name())
+            && self.json
+        {
+            println!(
+                "{}",
+                json!({"at": self.now, "who": "progress", "phase": case.phase.name(), "done": done, "all": all})
+            );
+        }
+    }
+
+    fn checks(&self, verdict: &Verdict) {
+        if self.json {
+            println!("{}", json!({"at": verdict.at, "who": "verdict", "verdict": verdict}));
+            return;
+        }
+        println!("\n          May {} leave now? Yes.", verdict.node);
+        for check in &verdict.checks {
+            println!("            {:<4} {:<14} {}", check.answer, check.name, check.reading);
+        }
+        println!();
+    }
+
+    /// How it ended, for whoever pays for it.
+    pub fn end(&mut self, case: &Case, world: &World, wrong: &[String]) {
+        let did = world.effects_of(Actor::Pitlane);
+        let by_ha = world.effects_of(Actor::Ha).get("migrate").copied().unwrap_or(0);
+        let times = |kind: &str| did.get(kind).copied().unwrap_or(0);
+        let out = age(world.now, case.opened_at).as_secs() / 60;
+        if self.json {
+            println!(
+                "{}",
+                json!({"at": world.now, "who": "end", "case": case.id, "minutes": out, "did": did, "by_ha": by_ha, "left_behind": wrong})
+            );
+            return;
+        }
+        println!("\nWhat nobody noticed: {out} minutes from the first alarm to the last guest home,");
+        println!(
+            "{} moves by pitlane and {by_ha} by HA, {} guest shut down with its device and started again,",
+            times("migrate"),
+            times("shutdown")
+        );
+        println!("noout held once and given back, one work order, no customer asked.");
+        if wrong.is_empty() {
+            println!("Nothing is owed.");
+        }
+        for line in wrong {
+            println!("LEFT BEHIND: {line}");
+        }
+    }
+
+    /// How to go on by hand.
+    pub fn serving(&self, address: SocketAddr, secret: &str, token: &Path) {
+        if self.json {
+            println!(
+                "{}",
+                json!({"who": "serving", "url": format!("http://{address}"), "token_file": token})
+            );
+            return;
+        }
+        let token = token.display();
+        println!("\nThe cluster lives on. The pages are at http://{address}/ (log in with: {secret})");
+        println!("From another shell:\n");
+        println!("  export PITLANE_URL=http://{address} PITLANE_TOKEN_FILE={token}");
+        println!("  pitlane check pve4");
+        println!("  pitlane drain pve4 --reason 'new firmware' --yes --wait");
+        println!("  pitlane cases; pitlane show CASE; pitlane done CASE; pitlane owed\n");
+        println!("Ctrl-C ends it.");
+    }
+
+    fn line(&self, who: &str, text: &str) {
+        if self.json {
+            println!("{}", json!({"at": self.now, "who": who, "text": text}));
+            return;
+        }
+        let clock = self.now.strftime("%H:%M:%S");
+        match (who, self.colour) {
+            ("people", true) => println!("{clock}  \x1b[1m{text}\x1b[0m"),
+            ("people", false) => println!("{clock}  > {text}"),
+            _ => println!("{clock}  {text}"),
+        }
+    }
+}
