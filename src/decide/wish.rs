@@ -9,7 +9,7 @@ use crate::model::state::State;
 pub fn wish(state: &State) -> Wish {
     let mut wish = Wish::default();
     for case in &state.cases {
-        if matches!(case.phase, Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Proving { .. }) {
+        if !matches!(case.phase, Phase::Draining { .. } | Phase::GivingBack { .. } | Phase::Closed { .. }) {
             wish.faults.extend(case.faults.iter().cloned());
         }
         if !matches!(case.phase, Phase::Confirming { .. } | Phase::Closed { .. }) {

@@ -40,6 +40,7 @@ const PUT_AWAY: Duration = Duration::from_millis(200);
 const PVE_SECRET: &str = "simulated-secret";
 /// The secrets of the demo's own loopback surface. They guard nothing but a simulation.
 const OPERATOR: &str = "demo-operator";
+const TECHNICIAN: &str = "demo-technician";
 const ALERTS: &str = "demo-alerts";
 
 /// What the command line asks for.
@@ -156,7 +157,7 @@ impl Stage {
 
     /// Turn after turn, with people around, until nothing is owed.
     async fn tell(&self, teller: &mut Teller) -> anyhow::Result<()> {
-        let mut people = People::new(format!("http://{}", self.address), ALERTS, OPERATOR);
+        let mut people = People::new(format!("http://{}", self.address), ALERTS, OPERATOR, TECHNICIAN);
         teller.begin(&self.doors.world(), self.store.cases(1).await.map_err(trouble)?.first());
         let mut put_away = Instant::now();
         loop {
@@ -264,7 +265,11 @@ fn tokens_known() -> Vec<KnownToken> {
         role,
         sha256: Sha256::digest(secret).into(),
     };
-    vec![known("operator", Role::Operate, OPERATOR), known("alertmanager", Role::Alerts, ALERTS)]
+    vec![
+        known("operator", Role::Operate, OPERATOR),
+        known("technician", Role::Technician, TECHNICIAN),
+        known("alertmanager", Role::Alerts, ALERTS),
+    ]
 }
 
 fn make_private(dir: &Path) -> anyhow::Result<()> {

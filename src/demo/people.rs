@@ -32,11 +32,13 @@ pub struct People {
     url: String,
     alerts: String,
     operator: String,
+    technician: String,
 }
 
 impl People {
-    pub fn new(url: String, alerts: &str, operator: &str) -> Self {
-        Self { http: reqwest::Client::new(), url, alerts: alerts.to_owned(), operator: operator.to_owned() }
+    pub fn new(url: String, alerts: &str, operator: &str, technician: &str) -> Self {
+        let (alerts, operator, technician) = (alerts.to_owned(), operator.to_owned(), technician.to_owned());
+        Self { http: reqwest::Client::new(), url, alerts, operator, technician }
     }
 
     /// Does what has to be done now. `Some(secs)`: nothing will happen for so long; time may leap.
@@ -55,7 +57,7 @@ impl People {
         match &case.phase {
             Phase::Preparing { shown: Some(hash), approval: None, .. } => {
                 teller.person("The operator reads the plan and approves it.");
-                self.ask(json!({"ask": "approve", "case": case.id, "hash": hash})).await?;
+                self.ask(&self.operator, json!({"ask": "approve", "case": case.id, "hash": hash})).await?;
                 Ok(None)
             }
             Phase::Draining { .. } if case.faults.len() < 2 && left(case) > 3 => {
@@ -120,7 +122,11 @@ impl People {
                 }
                 teller.person("The technician says that it is done.");
                 let note = "cleaned FAN3 and FAN4, connector of FAN4 reseated";
-                self.ask(json!({"ask": "done", "case": case.id, "note": note, "hands_off": false})).await?;
+                self.ask(
+                    &self.technician,
+                    json!({"ask": "done", "case": case.id, "note": note, "hands_off": false}),
+                )
+                .await?;
                 Ok(None)
             }
         }
@@ -154,8 +160,8 @@ impl People {
         !world.sensors.is_empty() && !world.sensors.values().any(|sensor| *sensor == Sensor::Bad)
     }
 
-    async fn ask(&self, ask: serde_json::Value) -> anyhow::Result<()> {
-        self.post("/api/v1/requests", &self.operator, &ask).await
+    async fn ask(&self, token: &str, ask: serde_json::Value) -> anyhow::Result<()> {
+        self.post("/api/v1/requests", token, &ask).await
     }
 
     async fn post(&self, path: &str, token: &str, body: &serde_json::Value) -> anyhow::Result<()> {

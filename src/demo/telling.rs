@@ -108,7 +108,7 @@ impl Teller {
     /// How it ended, for whoever pays for it.
     pub fn end(&mut self, case: &Case, world: &World, wrong: &[String]) {
         let did = world.effects_of(Actor::Pitlane);
-        let by_ha = world.effects_of(Actor::Ha).get("migrate").copied().unwrap_or(0);
+        let by_ha = case.owed.guests.values().filter(|debt| debt.ha).count();
         let times = |kind: &str| did.get(kind).copied().unwrap_or(0);
         let out = age(world.now, case.opened_at).as_secs() / 60;
         if self.json {
@@ -120,7 +120,7 @@ impl Teller {
         }
         println!("\nWhat nobody noticed: {out} minutes from the first alarm to the last guest home,");
         println!(
-            "{} moves by pitlane and {by_ha} by HA, {} guest shut down with its device and started again,",
+            "{} moves by pitlane, {by_ha} guests moved and brought back by HA, {} guest shut down with its device and started again,",
             times("migrate"),
             times("shutdown")
         );

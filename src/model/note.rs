@@ -85,7 +85,7 @@ pub enum Noted {
     MaintenanceGone { node: NodeName },
     GoesHome { guest: GuestId, name: String, how: How },
     HaBringsHome { guest: GuestId, name: String },
-    Home { guest: GuestId, name: String, took: Period },
+    Home { guest: GuestId, name: String, took: Option<Period> },
     StartedAgain { guest: GuestId, name: String },
     StaysAway { guest: GuestId, name: String, why: String },
     WorkOrderClosed,

@@ -109,10 +109,10 @@ impl fmt::Display for Noted {
             MaintenanceGone { node } => write!(f, "HA maintenance of {node} is over."),
             GoesHome { guest, name, how } => write!(f, "Guest {guest} ({name}) goes home, {how}."),
             HaBringsHome { guest, name } => write!(f, "HA brings guest {guest} ({name}) home."),
-            Home { guest, name, took } if took.0.is_zero() => {
-                write!(f, "Guest {guest} ({name}) is home, as it was.")
+            Home { guest, name, took: Some(took) } => {
+                write!(f, "Guest {guest} ({name}) is home within {took}.")
             }
-            Home { guest, name, took } => write!(f, "Guest {guest} ({name}) is home within {took}."),
+            Home { guest, name, took: None } => write!(f, "Guest {guest} ({name}) is home, as it was."),
             StartedAgain { guest, name } => {
                 write!(f, "Guest {guest} ({name}) was left stopped; it is started again.")
             }

@@ -103,7 +103,7 @@ impl<T> Seen<T> {
     pub fn fresh(&self, now: Time, limit: Duration) -> Result<&T, Blind> {
         match self {
             Self::Known { value, at } if age(now, *at) <= limit => Ok(value),
-            Self::Known { at, .. } => Err(Blind::Stale { age: Period(age(now, *at)) }),
+            Self::Known { at, .. } => Err(Blind::Stale { age: Period::secs(age(now, *at).as_secs()) }),
             Self::Unknown { why } => Err(Blind::Unknown(why.clone())),
             Self::NotAsked => Err(Blind::NotAsked),
         }

@@ -1,5 +1,6 @@
 //! The command line from outside: the real program, its exit codes, and the words that it leaves a person with.
 
+mod documents;
 mod files;
 mod service;
 

@@ -116,13 +116,14 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
         }
         return Ok(());
     }
-    let took = match debt.at {
-        Whereabouts::Returning { since, .. } => Some(age(turn.view.now, since)),
+    let told = match debt.at {
+        Whereabouts::Returning { since, .. } => Some(Some(whole_seconds(age(turn.view.now, since)))),
+        // It never left.
         Whereabouts::Aboard => None,
-        _ => Some(Duration::ZERO),
+        _ => Some(None),
     };
-    if let Some(took) = took {
-        turn.note(Noted::Home { guest: id, name: debt.name.clone(), took: whole_seconds(took) });
+    if let Some(took) = told {
+        turn.note(Noted::Home { guest: id, name: debt.name.clone(), took });
     }
     set(turn, id, Whereabouts::Home);
     Ok(())

@@ -64,8 +64,13 @@ impl World {
 
 fn case() -> Case {
     let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true };
-    let order =
-        WorkOrderDebt { since: at(0), round: 1, ticket: None, why: String::new(), names: Default::default() };
+    let order = WorkOrderDebt {
+        since: at(0),
+        round: 1,
+        ticket: None,
+        names: Default::default(),
+        why: Default::default(),
+    };
     Case {
         id: CaseId(7),
         node: "pve2".into(),

@@ -153,6 +153,18 @@ fn a_node_powered_off_in_maintenance_stays_in_maintenance_and_is_not_fenced() {
     assert_ne!(at(&world, 101), "pve1", "the request survives a reboot");
 }
 
+/// Proxmox's manager: only an empty node rests in `maintenance`; services of a node gone for 60 s are fenced anyway.
+#[test]
+fn a_node_that_dies_in_maintenance_with_guests_aboard_is_fenced_for_them() {
+    let mut world = World::builder(3).guest(101, "pve1", |g| g.memory_used = 60 * GIB).ha(&[101]).build();
+    maintenance(&mut world, "pve1", Switch::On);
+    wait(&mut world, 60, |w| w.ha.nodes[&node("pve1")].state == HaNodeState::Maintenance);
+    assert_eq!(at(&world, 101), "pve1", "still aboard");
+    world.node_dies(&node("pve1"));
+    let there = wait(&mut world, 200, |w| at(w, 101) != "pve1" && w.guests[&GuestId(101)].aboard());
+    assert!((125..=155).contains(&there), "recovered after {there} s");
+}
+
 #[test]
 fn only_started_guests_are_moved_and_four_at_a_time() {
     let mut builder = World::builder(3);

@@ -1,0 +1,158 @@
+//! Fifty times kill -9, at random moments of drains and returns: the same end. The root helper and the Ceph client are
+//! children that outlive their parent's death, so an act may still happen after the one who asked for it is gone.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pitlane::model::ids::NodeName;
+use pitlane::model::observed::GuestKind;
+use pitlane::sim::World;
+use pitlane::sim::world::{Actor, Expect, Run, audit};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::hands::{Hands, simulated_ceph};
+use crate::site::{MANUAL, QUICK, Site};
+
+const KILLS: usize = 50;
+const SEED: u64 = 4;
+/// One there and back, killed every few seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Milliseconds that a process may live: some die before they answer, most in the middle of a turn.
+const LIFE_MS: std::ops::Range<u64> = 200..4_500;
+
+fn world() -> World {
+    World::builder(3)
+        .seed(SEED)
+        .at(pitlane::model::time::Time::now())
+        .vm(101, "pve1")
+        .vm(102, "pve1")
+        .vm(103, "pve1")
+        .vm(104, "pve1")
+        .ct(105, "pve1")
+        .vm(106, "pve1")
+        .guest(107, "pve1", |guest| guest.run = Run::Stopped)
+        .vm(201, "pve2")
+        .vm(301, "pve3")
+        .vm(302, "pve3")
+        .guest(303, "pve3", |guest| guest.kind = GuestKind::Lxc)
+        .vm(304, "pve3")
+        .ha(&[103, 104, 302])
+        .ceph(2)
+        .build()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fifty_kills_change_nothing() {
+    let mut site = Site::open(world(), 8.0).await;
+    site.put("policies/manual.yaml", MANUAL);
+    // Never the node that is served: pve2 is asked by our Ceph client, and is not drained here.
+    let hands = Hands::up(&site, &["pve2", "pve3", "pve1"], None);
+    let ceph = simulated_ceph(&site, "pve2");
+    site.configure(&format!("mode: approve\n{QUICK}{ceph}{}", hands.yaml()));
+    site.start().await;
+
+    let mut life = StdRng::seed_from_u64(SEED);
+    let mut kills = 0;
+    let mut rounds = 0;
+    // As many there-and-backs as it takes to die fifty times in the middle of one.
+    while kills < KILLS {
+        rounds += 1;
+        let node = ["pve1", "pve3"][rounds % 2];
+        kills += round(&mut site, &mut life, u64::try_from(rounds).expect("few"), node, KILLS - kills).await;
+    }
+
+    assert_eq!(kills, KILLS);
+    assert_eq!(site.door.violation(), None);
+    assert!(site.strays().is_empty(), "{:?}", site.strays());
+    let wrong = audit(&site.world.lock().expect("unhurt"), &Expect::default());
+    assert_eq!(wrong, Vec::<String>::new());
+    let flags = site.world.lock().expect("unhurt").effects_of(Actor::Pitlane);
+    assert_eq!(flags.get("noout_on"), flags.get("noout_off"), "{flags:?}");
+    let one_each: Vec<(u64, String)> = (1..=rounds as u64).map(|case| (case, "done".to_owned())).collect();
+    assert_eq!(site.work_orders(), one_each);
+    let said = site.said("bob", &["--json", "owed"]).await;
+    assert_eq!((said.code, said.out.trim()), (0, "[]"), "{said:?}");
+    let said = site.said("bob", &["audit", "verify"]).await;
+    assert!(said.code == 0 && said.out.contains("whole"), "{said:?}");
+}
+
+/// One drain and return of a node with a process that keeps dying; how often it did.
+async fn round(site: &mut Site, life: &mut StdRng, case: u64, node: &str, kills_max: usize) -> usize {
+    let steps = AtomicUsize::new(0);
+    let mut kills = 0;
+    let end = tokio::time::Instant::now() + PATIENCE;
+    let mut last = String::new();
+    while steps.load(Ordering::Relaxed) < STEPS {
+        assert!(
+            tokio::time::Instant::now() < end,
+            "case {case} is not over after {kills} kills and {} steps; last: {last}\n{}",
+            steps.load(Ordering::Relaxed),
+            site.log_tail()
+        );
+        assert_eq!(site.door.violation(), None, "{}", site.log_tail());
+        let span = Duration::from_millis(life.random_range(LIFE_MS));
+        let story = async {
+            while steps.load(Ordering::Relaxed) < STEPS {
+                if let Some(done) = step(site, case, node, steps.load(Ordering::Relaxed)).await {
+                    last = done.to_string();
+                    if done == json!(true) {
+                        steps.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        if kills < kills_max {
+            // The story goes on until the process has lived long enough.
+            if tokio::time::timeout(span, story).await.is_err() {
+                site.kill().await;
+                kills += 1;
+                site.spawn();
+            }
+        } else {
+            tokio::time::timeout(PATIENCE, story).await.expect("without kills it ends");
+        }
+    }
+    kills
+}
+
+const STEPS: usize = 4;
+
+/// The people's part, each step repeatable: ask for the drain; open the machine and close it when it is safe; say done;
+/// see it closed. `true`: this step is behind us. `None`: nobody answers.
+async fn step(site: &Site, case: u64, node: &str, number: usize) -> Option<Value> {
+    let view = async || site.get(&format!("/api/v1/cases/{case}")).await;
+    match number {
+        0 => {
+            let drain = json!({"ask": "drain", "node": node, "reason": "dust", "yes": true});
+            site.ask("alice", &drain, &format!("drain-{case}")).await?;
+            Some(json!(view().await.is_some()))
+        }
+        1 => {
+            let view = view().await?;
+            let safe = !view["safe_to_power_off"]["Ok"].is_null();
+            if safe {
+                let mut world = site.world.lock().expect("unhurt");
+                // It panics with somebody aboard.
+                world.technician_opens(&NodeName::from(node));
+                world.advance_secs(30);
+                world.technician_closes(&NodeName::from(node));
+            }
+            Some(if safe { json!(true) } else { view["case"].clone() })
+        }
+        2 => {
+            let done = json!({"ask": "done", "case": case, "note": "cleaned", "hands_off": false});
+            let receipt = site.ask("tom", &done, &format!("done-{case}")).await?;
+            let id = receipt["request"].as_str()?.to_owned();
+            let reply = site.get(&format!("/api/v1/requests/{id}")).await?;
+            Some(json!(reply["reply"]["reply"] == "accepted"))
+        }
+        _ => {
+            let view = view().await?;
+            let closed = view["case"]["phase"]["phase"] == "closed";
+            Some(if closed { json!(true) } else { view["case"].clone() })
+        }
+    }
+}

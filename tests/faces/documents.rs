@@ -1,0 +1,50 @@
+//! The files that the documents show, given to the real program: what an operator copies must work.
+
+use std::fs;
+use std::path::Path;
+
+use super::said;
+
+/// The YAML block of a document that begins with this comment.
+fn block(document: &str, title: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(document);
+    let text = fs::read_to_string(&path).expect("the document");
+    let start =
+        text.find(&format!("```yaml\n# {title}\n")).unwrap_or_else(|| panic!("{document} shows no {title}"));
+    let block = &text[start + "```yaml\n".len()..];
+    block[..block.find("\n```").expect("the block ends")].to_owned() + "\n"
+}
+
+#[test]
+fn the_configuration_of_the_manual_is_good_and_leaves_nothing_out() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let put = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("below the directory")).expect("writable");
+        fs::write(path, text).expect("writable");
+    };
+    put("pitlane.yaml", &block("INSTALL.md", "pitlane configuration"));
+    put("tokens.yaml", &block("INSTALL.md", "pitlane tokens"));
+    put("secrets/proxmox", "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n");
+    for name in ["secrets/hand", "secrets/ceph.client.pitlane.keyring", "known_hosts", "pve-root-ca.pem"] {
+        put(name, "");
+    }
+    for name in ["fan.yaml", "manual.yaml"] {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name);
+        put(&format!("policies/{name}"), &fs::read_to_string(shipped).expect("shipped"));
+    }
+    let (code, out, err) = said(dir.path(), &["config", "check", "--config", "pitlane.yaml"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(!out.contains("Note:"), "something is missing in the manual:\n{out}");
+}
+
+#[test]
+fn the_policy_of_the_manual_passes_its_own_tests() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in ["psu.yaml", "psu.test.yaml"] {
+        fs::write(dir.path().join(name), block("POLICIES.md", name)).expect("writable");
+    }
+    let (code, out, err) = said(dir.path(), &["policy", "test", "."]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("4 of 4 tests passed."), "{out}");
+}
