@@ -3,6 +3,8 @@
 //! here is skipped.
 
 mod ceph_real;
+mod fan_story;
+mod flapping;
 mod hand_real;
 mod hands;
 mod kills;

@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pitlane");
 /// Long enough for two busy cores; a command that waits longer says so itself.
-const COMMAND_MAX: Duration = Duration::from_secs(200);
+const COMMAND_MAX: Duration = Duration::from_secs(320);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Name, role. The token is the name; files of these names hold them.
 const PEOPLE: [(&str, &str); 4] =
