@@ -32,8 +32,8 @@ fn client(program: CephProgram) -> CephClient {
     CephClient::new(Arc::new(program), Arc::new(Now), Limits::default())
 }
 
-/// Ceph's own client as its administrator: what the test looks at, never what it tests.
-fn admin(lab: &Lab, words: &[&str]) -> Value {
+/// Ceph's own client as its administrator: what a test looks at, never what it tests.
+pub fn admin(lab: &Lab, words: &[&str]) -> Value {
     let out = ceph(lab, "client.admin", "admin_keyring", words);
     assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap_or(Value::Null)

@@ -1,8 +1,10 @@
-//! Real parts: Ceph, sshd, a BMC with Prometheus and Alertmanager behind it, and the program itself. They come from
-//! `tests/lab`; where one is not installed, its script says what to install and the test fails with those words. Nothing
-//! here is skipped.
+//! Real parts: Ceph, sshd, a BMC with Prometheus and Alertmanager behind it, and the program itself. They come
+//! from `tests/lab`; where one is not installed, its script says what to install and the test fails with those
+//! words. Nothing here is skipped.
 
 mod ceph_real;
+mod fan_story;
+mod flapping;
 mod hand_real;
 mod hands;
 mod kills;

@@ -79,7 +79,7 @@ async fn there_and_back(site: &Site, case: u64, words: &[&str]) {
     assert!(said.out.contains("back in service"), "{said:?}");
     assert!(site.strays().is_empty(), "{:?}", site.strays());
     assert_eq!(site.said("bob", &["owed"]).await.code, 0);
-    let orders: Vec<(u64, String)> = (1..=case).map(|case| (case, "done".to_owned())).collect();
+    let orders: Vec<(u64, String)> = (1..=case).map(|case| (case, "closed".to_owned())).collect();
     assert_eq!(site.work_orders(), orders);
 }
 

@@ -18,11 +18,14 @@ use tokio::process::{Child, Command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pitlane");
 /// Long enough for two busy cores; a command that waits longer says so itself.
-const COMMAND_MAX: Duration = Duration::from_secs(200);
+const COMMAND_MAX: Duration = Duration::from_secs(320);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Name, role. The token is the name; files of these names hold them.
 const PEOPLE: [(&str, &str); 4] =
     [("alice", "operate"), ("bob", "read"), ("tom", "technician"), ("alertmanager", "alerts")];
+
+const WORK_ORDERS: &str = "SELECT case_id, CASE WHEN closed_at IS NULL THEN status ELSE 'closed' END FROM work_orders \
+                           ORDER BY number";
 
 /// Spans short enough for a test and long enough for its meaning; and a budget for more than two drains.
 pub const QUICK: &str = "limits: {clean_for: 2s, turn_busy: 1s, turn_quiet: 2s, step_for: 30s, fresh_for: 30s}\nbudgets: \
@@ -207,15 +210,14 @@ impl Site {
             .collect()
     }
 
-    /// Work orders ever written on the built-in board: case, state.
+    /// Work orders ever written on the built-in board: case, state. `done` is the technician's word, `closed` ours.
     pub fn work_orders(&self) -> Vec<(u64, String)> {
         let db = rusqlite::Connection::open_with_flags(
             self.path("state/pitlane.db"),
             rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
         )
         .expect("the service's own file");
-        let mut rows =
-            db.prepare("SELECT case_id, status FROM work_orders ORDER BY number").expect("its board");
+        let mut rows = db.prepare(WORK_ORDERS).expect("its board");
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("its board");
         rows.map(|row| row.expect("a row")).collect()
     }
