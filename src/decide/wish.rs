@@ -14,6 +14,8 @@ pub fn wish(state: &State) -> Wish {
         }
         if !matches!(case.phase, Phase::Confirming { .. } | Phase::Closed { .. }) {
             wish.nodes.insert(case.node.clone());
+        }
+        if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
         }
         if case.owed.work_order.is_some() {
@@ -28,6 +30,12 @@ pub fn wish(state: &State) -> Wish {
                 wish.nodes.insert(node.clone());
             }
         }
+    }
+    if wish.avoid.is_empty() {
+        // Nobody is out, so the first that may leave is not asked about itself. More than one at a time would leave a
+        // small cluster without a second opinion about the one that is out.
+        let first = state.cases.iter().find(|case| wish.nodes.contains(&case.node));
+        wish.avoid.extend(first.map(|case| case.node.clone()));
     }
     wish
 }

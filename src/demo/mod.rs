@@ -158,7 +158,8 @@ impl Stage {
     /// Turn after turn, with people around, until nothing is owed.
     async fn tell(&self, teller: &mut Teller) -> anyhow::Result<()> {
         let mut people = People::new(format!("http://{}", self.address), ALERTS, OPERATOR, TECHNICIAN);
-        teller.begin(&self.doors.world(), self.store.cases(1).await.map_err(trouble)?.first());
+        let cases = self.store.cases(1).await.map_err(trouble)?;
+        teller.begin(&self.doors.world(), cases.first());
         let mut put_away = Instant::now();
         loop {
             let pace = self.turn(teller).await?;

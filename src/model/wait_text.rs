@@ -207,7 +207,7 @@ impl Wait {
                 "know the risk, or add capacity or a member first".into()
             }
             CephNoQuorum { .. } | MonsAfter { .. } => "bring the missing monitors back first".into(),
-            CephUnexpected { .. } => "write ceph: none, external or hyperconverged as it is".into(),
+            CephUnexpected { .. } => "write ceph: {setup: none}, external or hyperconverged, as it is".into(),
             CephHealth { code, .. } => format!("mend it, or add {code} to limits.ceph_benign"),
             PgsUnclean { .. } => "wait until Ceph is clean".into(),
             NoStandbyMgr => "add a manager on another node".into(),
@@ -225,7 +225,7 @@ impl Wait {
             CameAboard { .. } => "move them away again; pitlane moves only what was planned".into(),
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
-            DrainsToday { .. } => "wait, or raise budgets.drains_per_day".into(),
+            DrainsToday { .. } => "wait, or raise budgets.drains_per_day_max".into(),
             ManyAlarm { .. } => "look at the room, the feed and the alert rule".into(),
             MissingPrivilege { privilege, path } => {
                 format!("give the token a role with {privilege} on {path}")

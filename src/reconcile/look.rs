@@ -17,7 +17,7 @@ use super::World;
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
 const SOURCE_MAX: Duration = Duration::from_secs(11);
-/// Episodes that ended longer ago than the longest window of any policy do not matter; this is at least that.
+/// Episodes are read back at least so far, and as far as the longest window of any policy.
 const EPISODES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Looks.
@@ -25,7 +25,8 @@ const EPISODES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// # Errors
 /// Our own store cannot be read; nothing else is an error.
 pub async fn look(world: &World, rules: &Rules, wish: &Wish, state: &State) -> Result<Observed, Trouble> {
-    let since = ago(world.clock.now(), EPISODES_KEPT);
+    let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
+    let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
     let (episodes, pve, ceph, hand, sensors, work_orders, kill_file) = tokio::join!(
         world.store.episodes(since),
         pve(world, wish),
@@ -64,7 +65,8 @@ async fn ceph(
     wish: &Wish,
 ) -> (Seen<crate::model::observed::CephView>, BTreeMap<HostName, Seen<OkToStop>>) {
     let (Some(ceph), CephSetup::Hyperconverged) = (&world.ceph, rules.ceph) else {
-        let why = "no Ceph client is configured; write ceph: with its key, or ceph: none".to_owned();
+        let why =
+            "no Ceph client is configured; write ceph: with its client, or ceph: {setup: none}".to_owned();
         return (Trouble::NotConfigured(why).into(), BTreeMap::new());
     };
     let both = async {
@@ -72,7 +74,7 @@ async fn ceph(
         let mut stop = BTreeMap::new();
         if let Some(view_now) = view.any_age() {
             let hosts: BTreeSet<&HostName> =
-                wish.avoid.iter().filter_map(|node| view_now.hosts.get(node)).collect();
+                wish.nodes.iter().filter_map(|node| view_now.hosts.get(node)).collect();
             for host in hosts {
                 stop.insert(host.clone(), ceph.ok_to_stop(host, view_now).await);
             }
