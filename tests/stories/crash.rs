@@ -1,6 +1,7 @@
 //! Death at every boundary, at every pair of them, and by seed with blind sources: always the same end.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::deadly::Scythe;
 use crate::harness::Teller;
@@ -73,18 +74,31 @@ fn death_by_seed_with_blind_sources_leaves_the_same_world() {
     let script = whole_way();
     let (expected, boundaries) =
         end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
-    let mut wrong = Vec::new();
-    for seed in 0..seeds {
+    let live = |seed: u64| {
         let mut chance = pitlane::sim::world::Chance::new(seed);
         let deaths = chance.below(4);
         let strikes: Vec<usize> =
             (0..deaths).map(|_| usize::try_from(chance.below(boundaries as u64 * 2)).unwrap_or(0)).collect();
         match end_of(&script, Scythe::at(strikes.clone()), Some(seed)) {
-            Ok((end, _)) if end == expected => {}
-            Ok((end, _)) => wrong.push(format!("seed {seed}, death at {strikes:?} leaves\n{end}")),
-            Err(why) => wrong.push(format!("seed {seed}, death at {strikes:?}: {why}")),
+            Ok((end, _)) if end == expected => None,
+            Ok((end, _)) => Some(format!("seed {seed}, death at {strikes:?} leaves\n{end}")),
+            Err(why) => Some(format!("seed {seed}, death at {strikes:?}: {why}")),
         }
-    }
+    };
+    let next = AtomicU64::new(0);
+    let wrong = Mutex::new(Vec::new());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds)
+                {
+                    wrong.lock().expect("no thread panics with the list in hand").extend(live(seed));
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("no thread panics with the list in hand");
     assert!(
         wrong.is_empty(),
         "{} of {seeds} wrong, expected\n{expected}\n{}",
