@@ -122,8 +122,9 @@ fn hints(config: &config::Config) -> Vec<String> {
         None => hints.push(
             "no proxmox section: there is no cluster to look at, so `pitlane run` will refuse".to_owned(),
         ),
-        Some(proxmox) if proxmox.endpoints.len() < 2 => {
-            hints.push("one endpoint only: two members must be asked before a node may leave".to_owned());
+        Some(proxmox) if proxmox.endpoints.len() < 3 => {
+            let text = "fewer than three endpoints: before a node may leave, two members beside it must be asked; name them all";
+            hints.push(text.to_owned());
         }
         Some(_) => {}
     }

@@ -111,6 +111,9 @@ pub fn room(node: &NodeName, view: &View) -> Result<Result<Room, String>, Wait> 
         holds: BTreeSet::new(),
     };
     for (id, guest) in residents(node, cluster, &view.state.cases) {
+        if guest.memory == 0 && guest.power != Power::Stopped && !guest.template {
+            return Ok(Err(format!("the size of guest {id} there is not known")));
+        }
         room.take(id, guest, packing);
     }
     Ok(Ok(room))

@@ -7,7 +7,8 @@ use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{Affinity, Guest, GuestDetail, Power};
 use crate::model::plan::{How, Move, Plan};
 use crate::model::rules::{HandSetup, Mode, Policy, Rules};
-use crate::model::wait::Wait;
+use crate::model::seen::{Blind, Trouble};
+use crate::model::wait::{Source, Wait};
 
 use super::ha;
 use super::placement::{Need, cost, place, rooms};
@@ -54,6 +55,7 @@ pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) 
     let mut ours: BTreeMap<GuestId, (&Guest, How)> = BTreeMap::new();
     let mut needs = Vec::new();
     for (id, guest) in cluster.guests_on(node) {
+        sized(*id, guest)?;
         match way(*id, guest, policy, agreed, view)? {
             Way::Ha => match ha::candidates(*id, node, cluster, view.ha()?, view.ha_rules()?) {
                 Ok(nodes) => {
@@ -88,6 +90,18 @@ pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) 
     }
     plan.moves = order(ours, &placed.to);
     Ok(Planned { plan, stuck, unplaced, warnings })
+}
+
+/// The list loses a guest's size when its node is silent for long. Nobody can be placed by a size of nothing.
+///
+/// # Errors
+/// The size is not known.
+fn sized(id: GuestId, guest: &Guest) -> Result<(), Wait> {
+    if guest.template || guest.power == Power::Stopped || guest.memory > 0 {
+        return Ok(());
+    }
+    let why = Trouble::Nonsense(format!("the list shows no size for guest {id}"));
+    Err(Wait::CannotSee { source: Source::Guest, why: Blind::Unknown(why) })
 }
 
 /// HA maintenance keeps HA from filling the node again. Without HA in use, or without the helper, there is none.

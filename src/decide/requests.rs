@@ -161,14 +161,17 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
                 turn.case.phase.name()
             )),
         },
-        Ask::Heal { .. } => match &turn.case.owed.noout {
-            Some((host, _)) => {
+        Ask::Heal { .. } => match (&turn.case.owed.noout, &turn.case.phase) {
+            (Some((host, _)), Phase::HandedOver { .. } | Phase::Stranded { .. }) => {
                 let host = host.clone();
                 turn.case.heal = true;
                 turn.note(Noted::Heals { by, host });
                 Ok(())
             }
-            None => Err(format!("case {id} holds no noout; Ceph is free to heal")),
+            (Some(_), phase) => {
+                Err(format!("case {id} is {}; only a node that is out can be healed around", phase.name()))
+            }
+            (None, _) => Err(format!("case {id} holds no noout; Ceph is free to heal")),
         },
         Ask::Drain { .. } | Ask::Pause { .. } | Ask::Resume => Ok(()),
     }

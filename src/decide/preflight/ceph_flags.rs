@@ -1,5 +1,7 @@
 //! Has somebody else set flags? What is on this host stays theirs; what holds back recovery stops us.
 
+use std::collections::BTreeSet;
+
 use super::{Found, Question};
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::Wait;
@@ -23,6 +25,13 @@ fn find(q: &Question) -> Result<Found, Wait> {
             found.block(Wait::ForeignFlag { flag: flag.clone() });
         } else if flag == "noout" {
             found.warn(Wait::ForeignFlag { flag: flag.clone() });
+        }
+    }
+    // A rack, a device class, a single OSD: no member's host, and still somebody's mark.
+    let members: BTreeSet<_> = ceph.hosts.values().collect();
+    for (place, flags) in ceph.host_flags.iter().filter(|(place, _)| !members.contains(place)) {
+        if flags.contains("noout") {
+            found.warn(Wait::ForeignNoout { host: place.clone() });
         }
     }
     if let Some(host) = q.view.host(q.node)? {
