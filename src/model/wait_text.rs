@@ -107,7 +107,10 @@ impl fmt::Display for Wait {
             }
             NodesOut { out, max } => write!(f, "already out: {} (at most {max} at once)", list(out)),
             DomainOut { domain, out } => write!(f, "{out} of the same failure domain {domain} is out"),
-            DrainsToday { count, max } => write!(f, "{count} drains in the last 24 hours (at most {max})"),
+            DrainsToday { count: drains, max } => {
+                let drains = count(*drains as usize, "drain");
+                write!(f, "{drains} in the last 24 hours (at most {max})")
+            }
             ManyAlarm { nodes, max } => {
                 write!(
                     f,

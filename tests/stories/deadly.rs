@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use pitlane::model::alert::Episode;
@@ -28,6 +28,8 @@ pub struct Scythe {
     passed: AtomicUsize,
     strikes: BTreeSet<usize>,
     fell: Notify,
+    /// Seconds that pass while a decision is written down: a disk that hangs, or a machine that was suspended.
+    pub stall: AtomicU64,
 }
 
 impl Scythe {
@@ -198,7 +200,9 @@ impl Store for Deadly {
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {
-        self.around(self.store.commit(decision, at)).await
+        let written = self.around(self.store.commit(decision, at)).await;
+        self.doors.advance_secs(self.scythe.stall.load(Ordering::SeqCst));
+        written
     }
 
     async fn record(&self, step: &StepId, at: Time, outcome: &Outcome) -> Result<(), Trouble> {

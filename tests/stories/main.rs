@@ -8,6 +8,7 @@ mod deadly;
 mod events;
 mod happens;
 mod harness;
+mod late;
 mod script;
 mod setting;
 

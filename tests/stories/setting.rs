@@ -108,6 +108,10 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
             rules.budgets.drains_per_day_max = u32::try_from(number(n)?).map_err(|e| e.to_string())?;
             builder
         }
+        ["budget", "domain", name, nodes @ ..] => {
+            rules.budgets.domains.extend(nodes.iter().map(|node| ((*node).into(), (*name).to_owned())));
+            builder
+        }
         ["apart", rule, guests @ ..] => builder.guest_rule(rule, Affinity::Apart, &ids(guests)?),
         ["together", rule, guests @ ..] => builder.guest_rule(rule, Affinity::Together, &ids(guests)?),
         ["strict", rule, guest, "on", nodes @ ..] => {
