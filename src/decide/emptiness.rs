@@ -17,6 +17,7 @@ use super::view::View;
 /// Somebody is aboard, or it cannot be seen whether.
 pub fn look(node: &NodeName, view: &View) -> Result<EmptyRead, Wait> {
     let cluster = view.cluster()?;
+    view.sees_guests()?;
     let second = view.second(node)?;
     let mut aboard = aboard(cluster, node);
     let mut members: BTreeSet<NodeName> = [cluster.member.clone()].into();

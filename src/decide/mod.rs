@@ -59,10 +59,21 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
         Some(None) if !seen.kill_file => None,
         _ => view.paused(),
     };
+    let mut ahead = None;
     for turn in &mut turns {
         match &paused {
-            Some(by) => turn.waits(Wait::Paused { by: by.clone() }),
-            None => advance(turn),
+            Some(by) => {
+                phases::interrupt(&mut turn.case);
+                turn.waits(Wait::Paused { by: by.clone() });
+            }
+            None => {
+                let held = turn.case.holds_the_node();
+                turn.ahead = ahead.clone();
+                advance(turn);
+                if !held && turn.case.holds_the_node() {
+                    ahead = Some(turn.case.node.clone());
+                }
+            }
         }
     }
     show(&turns, &view, &mut out);

@@ -162,7 +162,7 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
             )),
         },
         Ask::Heal { .. } => match (&turn.case.owed.noout, &turn.case.phase) {
-            (Some((host, _)), Phase::HandedOver { .. } | Phase::Stranded { .. }) => {
+            (Some((host, _)), phase) if out_of_reach(phase, turn.view, &turn.case) => {
                 let host = host.clone();
                 turn.case.heal = true;
                 turn.note(Noted::Heals { by, host });
@@ -174,6 +174,16 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
             (None, _) => Err(format!("case {id} holds no noout; Ceph is free to heal")),
         },
         Ask::Drain { .. } | Ask::Pause { .. } | Ask::Resume => Ok(()),
+    }
+}
+
+/// The node is out, so its OSDs may be down for long: where healing makes sense.
+fn out_of_reach(phase: &Phase, view: &View, case: &Case) -> bool {
+    let offline = view.cluster().is_ok_and(|cluster| !cluster.online(&case.node));
+    match phase {
+        Phase::HandedOver { .. } | Phase::Stranded { .. } => true,
+        Phase::Proving { .. } | Phase::GivingBack { .. } => offline,
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::case::Case;
+use crate::model::ids::NodeName;
 use crate::model::note::{Note, Noted};
 use crate::model::step::{Action, Outcome, Step, StepId};
 use crate::model::time::{after, age};
@@ -20,11 +21,13 @@ pub(super) struct Turn<'a> {
     pub case: Case,
     pub notes: Vec<Note>,
     pub steps: Vec<Step>,
+    /// A node that begins to leave in this very turn. The readings do not know of it yet, so no other may begin.
+    pub ahead: Option<NodeName>,
 }
 
 impl<'a> Turn<'a> {
     pub fn new(view: &'a View<'a>, case: Case) -> Self {
-        Self { view, case, notes: Vec::new(), steps: Vec::new() }
+        Self { view, case, notes: Vec::new(), steps: Vec::new(), ahead: None }
     }
 
     pub fn note(&mut self, what: Noted) {

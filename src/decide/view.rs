@@ -10,7 +10,7 @@ use crate::model::ids::{GuestId, HostName, NodeName};
 use crate::model::observed::{
     CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
 };
-use crate::model::rules::{CephSetup, Policy, Rules};
+use crate::model::rules::{CephSetup, Policy, Response, Rules};
 use crate::model::seen::{Blind, Seen};
 use crate::model::state::State;
 use crate::model::time::Time;
@@ -85,6 +85,18 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Our token sees every guest. Without the right to, lists are shorter in silence, and an empty list means nothing.
+    ///
+    /// # Errors
+    /// It does not, or that cannot be told.
+    pub fn sees_guests(&self) -> Result<(), Wait> {
+        let (privilege, path) = ("VM.Audit", "/vms");
+        if self.fresh(Source::Privileges, &self.seen.pve.privileges)?.allows(privilege, path) {
+            return Ok(());
+        }
+        Err(Wait::MissingPrivilege { privilege: privilege.to_owned(), path: path.to_owned() })
+    }
+
     pub fn has_ceph(&self) -> bool {
         self.rules.ceph == CephSetup::Hyperconverged
     }
@@ -134,6 +146,19 @@ impl<'a> View<'a> {
 
     pub fn fault(&self, key: &FaultKey) -> Result<Option<&Fault>, Wait> {
         Ok(self.faults()?.iter().find(|fault| &fault.key == key))
+    }
+
+    /// An alarm of the case's node that speaks against its return: of the case itself, or of a kind that drains nodes.
+    pub fn failing(&self, case: &Case) -> Result<Option<&Fault>, Wait> {
+        let drains = |fault: &Fault| {
+            self.rules.policy(&fault.policy).is_some_and(|policy| policy.respond.action == Response::Drain)
+        };
+        let of_case = |fault: &&Fault| {
+            fault.key.node == case.node
+                && fault.fires()
+                && (case.faults.contains(&fault.key) || drains(fault))
+        };
+        Ok(self.faults()?.iter().find(of_case))
     }
 
     pub fn policy(&self, case: &Case) -> Result<&'a Policy, Wait> {

@@ -32,7 +32,8 @@ pub async fn act(world: &World, steps: &[Step]) {
 
 /// A step that outlives its turn would undo the work of the living, so it is not begun late.
 async fn take(world: &World, step: &Step) -> Outcome {
-    if world.clock.now() > step.not_after {
+    // Looked at before every effect: the kill switch takes effect before the next one.
+    if world.clock.now() > step.not_after || super::look::kill_file(world).await {
         return Outcome::Expired;
     }
     match tokio::time::timeout(EFFECT_MAX, effect(world, step)).await {

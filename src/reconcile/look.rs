@@ -69,22 +69,24 @@ async fn ceph(
             "no Ceph client is configured; write ceph: with its client, or ceph: {setup: none}".to_owned();
         return (Trouble::NotConfigured(why).into(), BTreeMap::new());
     };
-    let both = async {
-        let view = ceph.look().await;
-        let mut stop = BTreeMap::new();
-        if let Some(view_now) = view.any_age() {
-            let hosts: BTreeSet<&HostName> =
-                wish.nodes.iter().filter_map(|node| view_now.hosts.get(node)).collect();
-            for host in hosts {
-                stop.insert(host.clone(), ceph.ok_to_stop(host, view_now).await);
-            }
-        }
-        (view, stop)
+    let deadline = tokio::time::Instant::now() + SOURCE_MAX;
+    let view = match tokio::time::timeout_at(deadline, ceph.look()).await {
+        Ok(view) => view,
+        Err(_) => too_slow("Ceph"),
     };
-    match tokio::time::timeout(SOURCE_MAX, both).await {
-        Ok(seen) => seen,
-        Err(_) => (too_slow("Ceph"), BTreeMap::new()),
+    let mut stop = BTreeMap::new();
+    if let Some(seen) = view.any_age() {
+        let hosts: BTreeSet<&HostName> = wish.nodes.iter().filter_map(|node| seen.hosts.get(node)).collect();
+        for host in hosts {
+            // A manager's command: without a manager it hangs, and what the monitors said is worth keeping.
+            let answer = match tokio::time::timeout_at(deadline, ceph.ok_to_stop(host, seen)).await {
+                Ok(answer) => answer,
+                Err(_) => too_slow("Ceph's manager"),
+            };
+            stop.insert(host.clone(), answer);
+        }
     }
+    (view, stop)
 }
 
 async fn hand(world: &World, rules: &Rules, wish: &Wish) -> Seen<crate::model::observed::HandView> {
@@ -137,7 +139,7 @@ async fn work_orders(
 }
 
 /// If it cannot be told whether the file is there, it is: the kill switch fails towards stopping.
-async fn kill_file(world: &World) -> bool {
+pub(super) async fn kill_file(world: &World) -> bool {
     match &world.kill_file {
         None => false,
         Some(path) => tokio::fs::try_exists(path).await.unwrap_or(true),

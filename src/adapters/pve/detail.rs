@@ -27,17 +27,37 @@ pub struct NodeAnswers {
 pub fn node(name: &NodeName, answers: &NodeAnswers, now: Time) -> NodeDetail {
     let rows = answers.qemu.iter().chain(&answers.lxc);
     let live = rows.filter_map(|row| Some((guest_id(row.vmid)?, power(row.status.as_deref())))).collect();
-    let tasks: Vec<Task> = answers.tasks.iter().filter_map(|row| task(name, row)).collect();
+    let clock_ahead = answers.time.time.0 - now.as_second();
+    let tasks: Vec<Task> = answers
+        .tasks
+        .iter()
+        .filter_map(|row| task(name, row))
+        .map(|task| by_our_clock(task, clock_ahead))
+        .collect();
     // `stopall` runs at the start of every shutdown of a node, and at no other time but a person's wish.
     let going_down = tasks.iter().any(|task| task.runs() && task.kind == "stopall");
     NodeDetail {
         live,
         tasks,
         services: answers.services.iter().filter_map(service).collect(),
-        clock_ahead: answers.time.time.0 - now.as_second(),
+        clock_ahead,
         version: answers.version.version.0.clone(),
         maintained: if going_down { Maintained::ShuttingDown } else { Maintained::No },
     }
+}
+
+/// Tasks are dated by their node's clock. A second or two is the time of the question itself.
+fn by_our_clock(mut task: Task, ahead: i64) -> Task {
+    const SAME_CLOCK_SECS: i64 = 3;
+    if ahead.abs() > SAME_CLOCK_SECS {
+        let shift = jiff::SignedDuration::from_secs(ahead);
+        let ours = |at: Time| at.saturating_sub(shift).unwrap_or(at);
+        task.started = ours(task.started);
+        if let Some(end) = &mut task.ended {
+            end.at = ours(end.at);
+        }
+    }
+    task
 }
 
 /// `None` for services that are not installed.

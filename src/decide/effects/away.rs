@@ -144,8 +144,11 @@ fn one(
                 if spell > turn.view.rules.limits.migration_max.0 {
                     let cancel =
                         Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
+                    let before = turn.steps.len();
                     turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
-                    turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
+                    if turn.steps.len() > before {
+                        turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
+                    }
                 }
                 return Err(aboard);
             }

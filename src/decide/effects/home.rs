@@ -10,14 +10,16 @@ use crate::decide::plan::need;
 use crate::decide::turn::Turn;
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::note::Noted;
-use crate::model::observed::{Guest, GuestKind, Power};
+use crate::model::observed::{Guest, GuestDetail, GuestKind, Power};
 use crate::model::owed::{GuestDebt, Whereabouts};
 use crate::model::plan::How;
-use crate::model::step::{Action, StepId};
+use crate::model::step::{Action, Outcome, StepId};
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
 const MOVE_SETTLES: Duration = Duration::from_secs(15);
+/// Proxmox gives a guest three minutes to shut down.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(200);
 const START_SETTLES: Duration = Duration::from_secs(30);
 
 /// Brings every owed guest home. `Ok`: all are, or it is told why not.
@@ -29,6 +31,7 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
     }
     let node = turn.case.node.clone();
     let cluster = turn.view.cluster()?;
+    turn.view.sees_guests()?;
     let mut room = room(&node, turn.view)?;
     let mut blind: Option<Wait> = None;
     // First who is back: a slot that has become free is used in the same turn.
@@ -109,10 +112,15 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
     }
     let detail = turn.view.guest(id)?;
     let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
+    if power == Power::Running && shutting_down(turn, id) {
+        return Ok(());
+    }
     if debt.was == Power::Running && power != Power::Running {
-        // HA starts its own.
-        if !debt.ha {
-            start(turn, id, guest, debt);
+        match (debt.ha && guest.ha, ha_says_no(turn, id)?) {
+            (true, Some(why)) => stays(turn, id, debt, Some(guest.node.clone()), &why),
+            // HA starts its own.
+            (true, None) => {}
+            (false, _) => start(turn, id, guest, debt),
         }
         return Ok(());
     }
@@ -127,6 +135,29 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
     }
     set(turn, id, Whereabouts::Home);
     Ok(())
+}
+
+/// An abort overtook a shutdown that was asked for: the guest may still go down, and then it has to be started again.
+fn shutting_down(turn: &Turn, id: GuestId) -> bool {
+    let asked = turn.view.state.ledger.get(&StepId::new(turn.case.id, &format!("shutdown-{id}")));
+    asked.is_some_and(|attempt| age(turn.view.now, attempt.at) < SHUTDOWN_MAX)
+}
+
+/// HA will not bring this guest anywhere: somebody has stopped it, or it is in error.
+fn ha_says_no(turn: &Turn, id: GuestId) -> Result<Option<String>, Wait> {
+    let requested = turn.view.ha_rules()?.resources.get(&id).map(|resource| resource.requested.clone());
+    let state = turn.view.ha()?.services.get(&id).map(|service| service.state.clone());
+    Ok(match (requested, state) {
+        (Some(requested), _) if requested != "started" => Some(format!("HA has it as {requested}")),
+        (_, Some(state)) if state == "error" => Some("HA has it in state error".to_owned()),
+        _ => None,
+    })
+}
+
+/// Tries of a step, if its last one failed.
+fn failed_tries(turn: &Turn, subject: &str) -> u32 {
+    let attempt = turn.view.state.ledger.get(&StepId::new(turn.case.id, subject));
+    attempt.filter(|a| matches!(a.outcome, Outcome::Failed { .. })).map_or(0, |attempt| attempt.tries)
 }
 
 /// A move away that an abort overtook: its task runs, HA has it in hand, or it was asked for a moment ago.
@@ -149,6 +180,10 @@ fn ha_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
         set(turn, id, Whereabouts::Returning { from: guest.node.clone(), since: now });
         return Ok(());
     };
+    if let Some(why) = ha_says_no(turn, id)? {
+        stays(turn, id, debt, Some(guest.node.clone()), &why);
+        return Ok(());
+    }
     let moving_now = turn
         .view
         .ha()?
@@ -168,7 +203,8 @@ fn ha_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
         stays(turn, id, debt, Some(guest.node.clone()), "HA does not bring it home");
         return Ok(());
     }
-    ask(turn, id, guest, debt, How::Live, turn.view.rules.limits.ha_return_within.0);
+    let how = how(guest, turn.view.guest(id)?);
+    ask(turn, id, guest, debt, how, turn.view.rules.limits.ha_return_within.0);
     Ok(())
 }
 
@@ -193,8 +229,11 @@ fn our_home(
         let spell = age(turn.view.now, task.started);
         if spell > turn.view.rules.limits.migration_max.0 {
             let cancel = Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
+            let before = turn.steps.len();
             turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
-            turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
+            if turn.steps.len() > before {
+                turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
+            }
         }
         return Ok(());
     }
@@ -213,17 +252,20 @@ fn our_home(
         stays(turn, id, debt, Some(guest.node.clone()), &error);
         return Ok(());
     }
-    if !settled(guest) || !due_after_failures(turn, &moving) {
+    if let Some(lock) = &guest.lock {
+        return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
+    }
+    let subject = format!("home-{id}");
+    if failed_tries(turn, &subject) >= turn.view.rules.limits.migration_tries_max * 2 {
+        let why = turn.failing(&subject).map_or_else(String::new, |wait| wait.to_string());
+        stays(turn, id, debt, Some(guest.node.clone()), &why);
+        return Ok(());
+    }
+    if !due_after_failures(turn, &moving) {
         return Ok(());
     }
     let detail = turn.view.guest(id)?;
-    let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
-    let how = match (power, guest.kind) {
-        (Power::Stopped, _) => How::Offline,
-        (_, GuestKind::Lxc) => How::Restart,
-        _ if detail.local_disks.is_empty() => How::Live,
-        _ => How::LiveWithDisks,
-    };
+    let how = how(guest, detail);
     let need = need(id, guest, detail, how, turn.view);
     let refusal = match room {
         Ok(room) => room.refuses(&node, &need),
@@ -253,6 +295,17 @@ fn our_home(
     Ok(())
 }
 
+/// As it is now, so it goes home.
+fn how(guest: &Guest, detail: &GuestDetail) -> How {
+    let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
+    match (power, guest.kind) {
+        (Power::Stopped, _) => How::Offline,
+        (_, GuestKind::Lxc) => How::Restart,
+        _ if detail.local_disks.is_empty() => How::Live,
+        _ => How::LiveWithDisks,
+    }
+}
+
 /// Plans the migration home. `true` if it is begun now.
 fn ask(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt, how: How, settle: Duration) -> bool {
     let action = Action::Migrate {
@@ -275,11 +328,19 @@ fn ask(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt, how: How, 
 }
 
 fn start(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
+    let subject = format!("start-{id}");
+    let tries = turn.view.state.ledger.get(&StepId::new(turn.case.id, &subject)).map_or(0, |a| a.tries);
+    if tries >= turn.view.rules.limits.migration_tries_max * 2 {
+        stays(turn, id, debt, Some(guest.node.clone()), "it does not start; read its task log");
+        return;
+    }
     let action = Action::Start { guest: id, kind: guest.kind, on: guest.node.clone() };
     let before = turn.steps.len();
-    turn.step(&format!("start-{id}"), action, START_SETTLES);
+    turn.step(&subject, action, START_SETTLES);
     if turn.steps.len() > before {
-        turn.note(Noted::StartedAgain { guest: id, name: debt.name.clone() });
+        if tries == 0 {
+            turn.note(Noted::StartedAgain { guest: id, name: debt.name.clone() });
+        }
         let since = turn.view.now;
         set(turn, id, Whereabouts::Returning { from: guest.node.clone(), since });
     }

@@ -7,6 +7,7 @@ use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::proof::{Drained, EmptyRead};
+use crate::model::rules::Mode;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
@@ -32,6 +33,11 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
         return Err(wait);
+    }
+    let policy = turn.view.policy(&turn.case)?;
+    if turn.view.rules.mode_of(policy) == Mode::Observe {
+        // Somebody took the leave to act away in the middle. Nothing new is taken; giving back is always allowed.
+        return Err(Wait::ObserveOnly);
     }
     owe_all(turn)?;
     move_mgr(turn)?;
@@ -74,6 +80,7 @@ fn died(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     if cluster.online(&node) || second.is_some_and(|member| member.online(&node)) {
         return Ok(None);
     }
+    turn.view.sees_guests()?;
     let aboard = emptiness::aboard(cluster, &node);
     if aboard.is_empty() {
         return Ok(None);

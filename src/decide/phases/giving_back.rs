@@ -47,9 +47,7 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         return Ok(None);
     };
     let node = turn.case.node.clone();
-    let Some(fault) =
-        turn.view.faults()?.iter().find(|f| f.key.node == node && f.fires()).map(|f| f.key.clone())
-    else {
+    let Some(fault) = turn.view.failing(&turn.case)?.map(|fault| fault.key.clone()) else {
         return Ok(None);
     };
     let all_held = still_held(turn)?;

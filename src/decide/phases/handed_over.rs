@@ -1,7 +1,9 @@
 //! It is the technician's. Everything stays held; the work order is open; "done" is a claim that starts the proof.
 
 use super::second_failure;
-use crate::decide::effects::{hold_maintenance, hold_noout, open_work_order, work_order_ready};
+use crate::decide::effects::{
+    give_noout_back, hold_maintenance, hold_noout, open_work_order, work_order_ready,
+};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::decide::view::View;
@@ -14,14 +16,23 @@ use crate::model::wait::Wait;
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let drained = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::Drained { .. }, .. });
-    let held = if drained { hold(turn) } else { Ok(()) };
+    // A person's wish to heal goes before noout, also for a node that died.
+    let held = match turn.case.heal {
+        true => give_noout_back(turn),
+        false if drained => hold(turn),
+        false => Ok(()),
+    };
     open_work_order(turn)?;
-    held?;
-    if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
-        return Err(wait);
-    }
     let claim = match claim(turn) {
-        Err(wait) => return Err(came_aboard(turn)?.unwrap_or(wait)),
+        // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
+        Err(wait) => {
+            held?;
+            let second = second_failure::look(&turn.case, turn.view)?;
+            return Err(match second {
+                Some(second) => second,
+                None => came_aboard(turn)?.unwrap_or(wait),
+            });
+        }
         Ok(claim) => claim,
     };
     let node = turn.case.node.clone();
@@ -36,13 +47,10 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     Ok(Phase::Proving { since: turn.view.now, handover, claim, good_since: None, cancelled })
 }
 
-/// What is ours stays held, also if somebody clears it. A person's wish to heal goes before noout.
+/// What is ours stays held, also if somebody clears it.
 fn hold(turn: &mut Turn) -> Result<(), Wait> {
     if turn.case.owed.maintenance.is_some() {
         hold_maintenance(turn)?;
-    }
-    if turn.case.heal {
-        return crate::decide::effects::give_noout_back(turn);
     }
     if turn.case.owed.noout.is_some() {
         hold_noout(turn)?;

@@ -32,3 +32,4 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
 }
 
 pub(super) use handed_over::safe_to_power_off;
+pub(super) use proving::interrupt;

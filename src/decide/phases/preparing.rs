@@ -75,6 +75,9 @@ fn approval(turn: &mut Turn, plan: &Plan) -> Option<Approval> {
 }
 
 fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approval>) -> Result<Phase, Wait> {
+    if let Some(ahead) = turn.ahead.clone() {
+        return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
+    }
     let hash = plan.hash();
     let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;
     let node = turn.case.node.clone();

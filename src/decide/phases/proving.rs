@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::decide::effects::{hold_maintenance, hold_noout};
+use crate::decide::effects::{give_noout_back, hold_maintenance, hold_noout};
 use crate::decide::turn::Turn;
-use crate::model::case::{Ending, Phase};
+use crate::model::case::{Case, Ending, Phase};
 use crate::model::note::Noted;
 use crate::model::rules::{Policy, ProofCheck};
 use crate::model::time::{Time, after, age};
@@ -20,9 +20,30 @@ const CLOCK_OFF_MAX_SECS: i64 = 5;
 const SERVICES: [&str; 5] = ["corosync", "pve-cluster", "pvedaemon", "pveproxy", "pvestatd"];
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    let next = prove(turn);
+    if let Err(wait) = &next
+        && !matches!(wait, Wait::Soaking { .. })
+    {
+        // Good means seen to be good, all the time: whatever comes between, the soak starts anew.
+        interrupt(&mut turn.case);
+    }
+    next
+}
+
+/// Nobody watched: what was soaked so far does not count.
+pub fn interrupt(case: &mut Case) {
+    if let Phase::Proving { good_since, .. } = &mut case.phase {
+        *good_since = None;
+    }
+}
+
+fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
     let node = turn.case.node.clone();
     if !turn.view.cluster()?.online(&node) {
-        return broken(turn, Wait::NodeNotBack);
+        if turn.case.heal {
+            give_noout_back(turn)?;
+        }
+        return Err(Wait::NodeNotBack);
     }
     if turn.case.owed.maintenance.is_some() {
         hold_maintenance(turn)?;
@@ -80,12 +101,6 @@ fn remember(turn: &mut Turn, since: Option<Time>) {
     }
 }
 
-/// The soak starts anew.
-fn broken(turn: &mut Turn, wait: Wait) -> Result<Phase, Wait> {
-    remember(turn, None);
-    Err(wait)
-}
-
 /// A part that is seen to fail after it was good, or that is not good for too long, goes back to the technician.
 fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, Wait> {
     let now = turn.view.now;
@@ -93,7 +108,7 @@ fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, 
     let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0;
     let (text, goes_back) = match why {
         // Nobody looked yet: the next look will.
-        Unproved::Unseen(wait) if wait.wants_a_deeper_look() => return broken(turn, wait),
+        Unproved::Unseen(wait) if wait.wants_a_deeper_look() => return Err(wait),
         Unproved::Unseen(wait) => (wait.to_string(), false),
         Unproved::Elsewhere(text) => (text, false),
         Unproved::NotYet(text) => (text, patience_over),
@@ -101,7 +116,7 @@ fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, 
     };
     let wait = Wait::Unproved { check, why: text.clone() };
     if !goes_back {
-        return broken(turn, wait);
+        return Err(wait);
     }
     turn.note(Noted::ProofBroken { check, why: text.clone() });
     back_to_the_technician(turn, &text).ok_or(wait)
@@ -142,7 +157,7 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
     let (view, case) = (turn.view, &turn.case);
     match check {
         ProofCheck::AlertsClear => {
-            if let Some(fault) = view.faults()?.iter().find(|f| f.key.node == case.node && f.fires()) {
+            if let Some(fault) = view.failing(case)? {
                 return Err(Unproved::Bad(format!("the alarm fires: {}", fault.key)));
             }
         }

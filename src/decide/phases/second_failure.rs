@@ -13,10 +13,12 @@ use crate::model::wait_text::{list, osds_are};
 /// It cannot be seen.
 pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
     let cluster = view.cluster()?;
+    // Another node of ours in a technician's hands is no failure; the budget allowed it.
+    let ours = view.held_by_others(&case.node);
     let offline: Vec<_> = cluster
         .nodes
         .iter()
-        .filter(|(name, row)| !row.online && **name != case.node)
+        .filter(|(name, row)| !row.online && **name != case.node && !ours.contains(name))
         .map(|(name, _)| name)
         .collect();
     if !offline.is_empty() {
@@ -27,7 +29,10 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
     if view.has_ceph() {
         let ceph = view.ceph()?;
         let host = ceph.hosts.get(&case.node);
-        let down: Vec<_> = ceph.osds.iter().filter(|(_, osd)| !osd.up && Some(&osd.host) != host).collect();
+        let worked_on: BTreeSet<_> =
+            ours.iter().filter_map(|node| ceph.hosts.get(*node)).chain(host).collect();
+        let down: Vec<_> =
+            ceph.osds.iter().filter(|(_, osd)| !osd.up && !worked_on.contains(&osd.host)).collect();
         if !down.is_empty() {
             let hosts: BTreeSet<_> = down.iter().map(|(_, osd)| &osd.host).collect();
             let osds: Vec<_> = down.iter().map(|(id, _)| *id).collect();
