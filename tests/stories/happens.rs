@@ -13,6 +13,11 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
     let guest = |word: &str| word.parse::<u32>().map(GuestId).map_err(|_| format!("{word} is not a guest"));
     let switch = |word: &str| if word == "on" { Switch::On } else { Switch::Off };
     match words {
+        ["lacks", privilege] => {
+            for granted in world.token.values_mut() {
+                granted.remove(*privilege);
+            }
+        }
         ["technician", "closes", node] => world.technician_closes(&(*node).into()),
         // The chassis is closed, and the machine stays off.
         ["technician", "leaves", node] => {
