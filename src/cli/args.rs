@@ -173,7 +173,7 @@ pub struct WaitArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// How many times faster than real time.
+    /// How many times faster than real time, from 0.1 to 60; 20 if not given.
     #[arg(long)]
     pub speed: Option<f64>,
     /// Keep running afterwards, with the console on a loopback port.

@@ -175,9 +175,16 @@ async fn owed(global: &Global, offline: bool, local: &dyn Local, say: Say) -> En
     let asked = if offline {
         None
     } else {
-        match Client::new(global)?.get::<Vec<OwedView>>("/api/v1/owed").await {
+        let asked = match Client::new(global) {
+            Ok(client) => client.get::<Vec<OwedView>>("/api/v1/owed").await,
+            // No token at hand at three in the morning must not hide what the database knows.
+            Err(stop) => Err(stop),
+        };
+        match asked {
             Ok(all) => Some(all),
-            Err(stop) if stop.exit == Exit::Unseen && state_dir(&global.config).is_ok() => {
+            Err(stop)
+                if matches!(stop.exit, Exit::Unseen | Exit::Usage) && state_dir(&global.config).is_ok() =>
+            {
                 say.hint(&format!("{stop}. Reading its database instead."));
                 None
             }

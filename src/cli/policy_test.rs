@@ -54,7 +54,7 @@ pub fn run(paths: &[PathBuf]) -> Result<Vec<Outcome>, Mistakes> {
     }
     for path in paths.iter().flat_map(|path| tests_in(path)) {
         let name = path.display().to_string();
-        let policies = policy::load(Some(path.parent().unwrap_or(Path::new("."))), &mut mistakes);
+        let policies = policy::load(Some(beside(&path)), &mut mistakes);
         match std::fs::read_to_string(&path) {
             Ok(text) => outcomes.extend(file(&name, &text, &policies, &mut mistakes)),
             Err(why) => {
@@ -212,6 +212,11 @@ fn differences(expect: &Expected, made: &Made, tests: &PolicyTests) -> Vec<Strin
         wrong.push(format!("why: expected {why:?} in {:?}", made.why));
     }
     wrong
+}
+
+/// The folder of a file; a bare name lies in the current one.
+fn beside(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub struct ProxmoxFile {
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     pub node: NodeName,
-    #[schemars(extend("format" = "url", "examples" = ["https://192.0.2.11:8006"]))]
+    #[schemars(extend("format" = "https-url", "examples" = ["https://192.0.2.11:8006"]))]
     pub url: String,
 }
 

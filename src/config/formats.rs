@@ -18,6 +18,10 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
         Some("matcher") => text.parse::<Matcher>().map(drop).map_err(|why| why.to_string()),
         Some("size") => text.parse::<Bytes>().map(drop),
         Some("url") => url(text),
+        Some("https-url") if text.starts_with("http://") => {
+            Err(format!("{text:?} would send the token in the clear; write https://"))
+        }
+        Some("https-url") => url(text),
         Some("node-name") => word(text, "a node's name", &['-'], 63),
         Some("policy-name") => word(text, "a policy's name", &['-', '_'], 63),
         Some("label-name") => label(text),
@@ -148,6 +152,7 @@ mod tests {
             ("duration", "1h30m", "90"),
             ("matcher", r#"a="b""#, "a"),
             ("url", "https://pve1.example.org:8006", "pve1:8006"),
+            ("https-url", "https://pve1.example.org:8006", "http://pve1.example.org:8006"),
             ("node-name", "pve-1", "pve_1"),
             ("label-name", "node", "9node"),
             ("socket-address", "127.0.0.1:9690", "localhost"),

@@ -61,6 +61,9 @@ pub struct DemoOptions {
 /// # Errors
 /// It could not be set up; or something was left owed at its end.
 pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
+    if let Some(speed) = options.speed.filter(|speed| !(0.1..=60.0).contains(speed)) {
+        bail!("a speed of {speed} is not possible; write a number from 0.1 to 60 (20 if you write none)");
+    }
     let kept = options.dir.clone();
     let dir = match &kept {
         Some(dir) => dir.clone(),

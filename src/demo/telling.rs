@@ -118,13 +118,13 @@ impl Teller {
             );
             return;
         }
-        println!("\nWhat nobody noticed: {out} minutes from the first alarm to the last guest home,");
+        println!("\nThe invisible work: {out} minutes from the first alarm to the last guest home,");
         println!(
             "{} moves by pitlane, {by_ha} guests moved and brought back by HA, {} guest shut down with its device and started again,",
             times("migrate"),
             times("shutdown")
         );
-        println!("noout held once and given back, one work order, no customer asked.");
+        println!("noout held once and given back, one work order.");
         if wrong.is_empty() {
             println!("Nothing is owed.");
         }

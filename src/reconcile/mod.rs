@@ -19,9 +19,9 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
 use crate::model::ids::NodeName;
-use crate::model::observed::Wish;
+use crate::model::observed::{Observed, Wish};
 use crate::model::rules::Rules;
-use crate::model::seen::Trouble;
+use crate::model::seen::{Seen, Trouble};
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
@@ -94,6 +94,7 @@ impl Reconciler {
             }
         }
         tell(&decision);
+        self.blind(&observed);
         act::act(&self.world, &decision.steps).await;
 
         let Decision { show, pace, .. } = decision;
@@ -102,6 +103,16 @@ impl Reconciler {
         self.world.meter.turn(began.elapsed(), &shown);
         self.shown.send_replace(Arc::new(shown));
         Ok(pace)
+    }
+
+    /// Says so when the cluster cannot be seen, and when it can be seen again: a blind service looks like a quiet one.
+    fn blind(&self, observed: &Observed) {
+        let was = matches!(self.shown.borrow().observed.pve.first, Seen::Unknown { .. });
+        match &observed.pve.first {
+            Seen::Unknown { why } if !was => error!("the cluster cannot be seen: {why}"),
+            Seen::Known { .. } if was => info!("the cluster can be seen again"),
+            _ => {}
+        }
     }
 
     /// Turns until told to stop. A turn that has begun is finished.
