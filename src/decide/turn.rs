@@ -35,12 +35,15 @@ impl<'a> Turn<'a> {
     }
 
     /// Plans a step, unless it was done or tried a moment ago. `settle`: how long its effect takes to show.
-    pub fn step(&mut self, subject: &str, action: Action, settle: Duration) {
+    /// `true`: it is planned in this turn.
+    pub fn step(&mut self, subject: &str, action: Action, settle: Duration) -> bool {
         let id = StepId::new(self.case.id, subject);
-        if self.due(&id, settle) {
+        let due = self.due(&id, settle);
+        if due {
             let not_after = after(self.view.now, self.view.rules.limits.step_for.0);
             self.steps.push(Step { id, case: self.case.id, node: self.case.node.clone(), action, not_after });
         }
+        due
     }
 
     fn due(&self, id: &StepId, settle: Duration) -> bool {

@@ -144,9 +144,8 @@ fn one(
                 if spell > turn.view.rules.limits.migration_max.0 {
                     let cancel =
                         Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
-                    let before = turn.steps.len();
-                    turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
-                    if turn.steps.len() > before {
+                    let planned = turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
+                    if planned {
                         turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
                     }
                 }
@@ -218,9 +217,8 @@ fn begin(
     let from = turn.case.node.clone();
     let action =
         Action::Migrate { guest: id, name: guest.name.clone(), kind: guest.kind, from, to: to.clone(), how };
-    let before = turn.steps.len();
-    turn.step(&format!("away-{id}"), action, MOVE_SETTLES);
-    if turn.steps.len() == before {
+    let planned = turn.step(&format!("away-{id}"), action, MOVE_SETTLES);
+    if !planned {
         return turn.failing(&format!("away-{id}")).map_or(Ok(()), Err);
     }
     slots.out += 1;
@@ -273,14 +271,13 @@ fn shut_down(turn: &mut Turn, plan: &Plan, id: GuestId, guest: &Guest) -> Result
     }
     owe(turn, id, guest, Whereabouts::Aboard);
     let node = turn.case.node.clone();
-    let before = turn.steps.len();
     // Proxmox gives a guest 180 s to shut down; asking again before would only be refused.
-    turn.step(
+    let planned = turn.step(
         &format!("shutdown-{id}"),
         Action::Shutdown { guest: id, kind: guest.kind, on: node },
         Duration::from_secs(200),
     );
-    if turn.steps.len() > before {
+    if planned {
         let why = plan.stops.get(&id).cloned().unwrap_or_default();
         turn.note(Noted::ShutsDown { guest: id, name: guest.name.clone(), why });
         let since = turn.view.now;
@@ -351,14 +348,13 @@ fn start_if_left_stopped(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &Gue
         detail.live.as_ref().is_some_and(|live| live.power == Power::Stopped && live.lock.is_none())
     });
     if stopped && debt.was == Power::Running && !debt.ha && settled(guest) {
-        let before = turn.steps.len();
         let on = guest.node.clone();
-        turn.step(
+        let planned = turn.step(
             &format!("start-{id}"),
             Action::Start { guest: id, kind: guest.kind, on },
             Duration::from_secs(30),
         );
-        if turn.steps.len() > before {
+        if planned {
             turn.note(Noted::StartedAgain { guest: id, name: debt.name.clone() });
         }
     }

@@ -30,9 +30,8 @@ pub fn move_mgr(turn: &mut Turn) -> Result<(), Wait> {
     if mgr != turn.case.node.as_str() {
         return Ok(());
     }
-    let before = turn.steps.len();
-    turn.step("mgr", Action::FailMgr { mgr: mgr.clone() }, CEPH_SETTLES);
-    if turn.steps.len() > before {
+    let planned = turn.step("mgr", Action::FailMgr { mgr: mgr.clone() }, CEPH_SETTLES);
+    if planned {
         turn.note(Noted::MgrFails { mgr: mgr.clone() });
     }
     Err(turn.failing("mgr").unwrap_or(Wait::MgrOnNode { mgr }))
@@ -103,9 +102,8 @@ pub fn give_noout_back(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::NooutGone { host });
         return Ok(());
     }
-    let before = turn.steps.len();
-    turn.step("noout-off", Action::Noout { host: host.clone(), to: Switch::Off }, CEPH_SETTLES);
-    if turn.steps.len() > before && !already_tried(turn, "noout-off") {
+    let planned = turn.step("noout-off", Action::Noout { host: host.clone(), to: Switch::Off }, CEPH_SETTLES);
+    if planned && !already_tried(turn, "noout-off") {
         turn.note(Noted::NooutReturned { host: host.clone() });
     }
     Err(turn.failing("noout-off").unwrap_or(Wait::NooutStillSet { host }))
@@ -127,9 +125,12 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
         return Ok(());
     }
     if ha.maintenance_requested(&node) {
-        let before = turn.steps.len();
-        turn.step("maintenance-off", Action::Maintenance { node: node.clone(), to: Switch::Off }, HA_SETTLES);
-        if turn.steps.len() > before && !already_tried(turn, "maintenance-off") {
+        let planned = turn.step(
+            "maintenance-off",
+            Action::Maintenance { node: node.clone(), to: Switch::Off },
+            HA_SETTLES,
+        );
+        if planned && !already_tried(turn, "maintenance-off") {
             turn.note(Noted::MaintenanceReturned { node });
         }
     }

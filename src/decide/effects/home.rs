@@ -229,9 +229,8 @@ fn our_home(
         let spell = age(turn.view.now, task.started);
         if spell > turn.view.rules.limits.migration_max.0 {
             let cancel = Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
-            let before = turn.steps.len();
-            turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
-            if turn.steps.len() > before {
+            let planned = turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
+            if planned {
                 turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
             }
         }
@@ -316,9 +315,8 @@ fn ask(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt, how: How, 
         to: turn.case.node.clone(),
         how,
     };
-    let before = turn.steps.len();
-    turn.step(&format!("home-{id}"), action, settle);
-    if turn.steps.len() == before {
+    let planned = turn.step(&format!("home-{id}"), action, settle);
+    if !planned {
         return false;
     }
     turn.note(Noted::GoesHome { guest: id, name: debt.name.clone(), how });
@@ -335,9 +333,8 @@ fn start(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
         return;
     }
     let action = Action::Start { guest: id, kind: guest.kind, on: guest.node.clone() };
-    let before = turn.steps.len();
-    turn.step(&subject, action, START_SETTLES);
-    if turn.steps.len() > before {
+    let planned = turn.step(&subject, action, START_SETTLES);
+    if planned {
         if tries == 0 {
             turn.note(Noted::StartedAgain { guest: id, name: debt.name.clone() });
         }
