@@ -106,6 +106,7 @@ pub trait Tickets: Send + Sync {
     async fn open(&self, key: &StepId, case: CaseId, order: &WorkOrder) -> Result<TicketRef, Trouble>;
     async fn reopen(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble>;
     async fn comment(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble>;
+    /// One that was never written is closed.
     async fn close(&self, key: &StepId, case: CaseId, text: &str) -> Result<(), Trouble>;
     async fn look(&self, case: CaseId) -> Seen<WorkOrderView>;
 }

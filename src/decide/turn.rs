@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::case::Case;
 use crate::model::ids::NodeName;
 use crate::model::note::{Note, Noted};
+use crate::model::rules::Mode;
 use crate::model::step::{Action, Outcome, Step, StepId};
 use crate::model::time::{after, age};
 use crate::model::wait::Wait;
@@ -60,6 +61,13 @@ impl<'a> Turn<'a> {
                         .min(RETRY_MAX)
             }
         }
+    }
+
+    /// Somebody may take the leave to act away in the middle: then nothing new is taken, and nothing is taken again.
+    /// Giving back is always allowed.
+    pub fn may_take(&self) -> Result<(), Wait> {
+        let policy = self.view.policy(&self.case)?;
+        if self.view.rules.mode_of(policy) == Mode::Observe { Err(Wait::ObserveOnly) } else { Ok(()) }
     }
 
     /// What became of a step that is said once. `None`: not yet known to have happened.

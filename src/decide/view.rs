@@ -44,6 +44,11 @@ impl<'a> View<'a> {
         view
     }
 
+    /// Somebody has looked without a break since then. What was good before a break may have been bad in it.
+    pub fn watched(&self, since: Time) -> bool {
+        since >= self.seen.watching_since
+    }
+
     pub fn fresh<T>(&self, source: Source, seen: &'a Seen<T>) -> Result<&'a T, Wait> {
         seen.fresh(self.now, self.rules.limits.fresh_for.0).map_err(|why| Wait::CannotSee { source, why })
     }

@@ -10,21 +10,29 @@ use crate::model::observed::{Observed, OkToStop, PveView, Wish};
 use crate::model::rules::{CephSetup, HandSetup, Rules};
 use crate::model::seen::{Seen, Trouble};
 use crate::model::state::State;
-use crate::model::time::Time;
+use crate::model::time::{Time, age};
 use crate::model::wait::Source;
 
 use super::World;
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
 const SOURCE_MAX: Duration = Duration::from_secs(11);
+/// A longer gap between two looks is no watching.
+const UNWATCHED_MAX: Duration = Duration::from_secs(120);
 /// Episodes are read back at least so far, and as far as the longest window of any policy.
 const EPISODES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Looks.
+/// Looks. `before`: what the loop saw last, empty in a new process.
 ///
 /// # Errors
 /// Our own store cannot be read; nothing else is an error.
-pub async fn look(world: &World, rules: &Rules, wish: &Wish, state: &State) -> Result<Observed, Trouble> {
+pub async fn look(
+    world: &World,
+    rules: &Rules,
+    wish: &Wish,
+    state: &State,
+    before: &Observed,
+) -> Result<Observed, Trouble> {
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
     let (episodes, pve, ceph, hand, sensors, work_orders, kill_file) = tokio::join!(
@@ -37,8 +45,9 @@ pub async fn look(world: &World, rules: &Rules, wish: &Wish, state: &State) -> R
         kill_file(world),
     );
     let (ceph, ok_to_stop) = ceph;
+    let at = world.clock.now();
     let observed = Observed {
-        at: world.clock.now(),
+        at,
         episodes: episodes?,
         pve,
         ceph,
@@ -47,9 +56,15 @@ pub async fn look(world: &World, rules: &Rules, wish: &Wish, state: &State) -> R
         sensors,
         work_orders,
         kill_file,
+        watching_since: watching_since(before, at),
     };
     count(world, &observed);
     Ok(observed)
+}
+
+/// A process that was dead saw nothing, nor did one that hung.
+fn watching_since(before: &Observed, now: Time) -> Time {
+    if age(now, before.at) <= UNWATCHED_MAX { before.watching_since } else { now }
 }
 
 async fn pve(world: &World, wish: &Wish) -> PveView {

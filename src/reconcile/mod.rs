@@ -84,7 +84,10 @@ impl Reconciler {
         let began = Instant::now();
         let state = self.world.store.load().await.map_err(TurnFailed::Load)?;
         let wish = decide::wish(&state);
-        let observed = look::look(&self.world, &self.rules, &wish, &state).await.map_err(TurnFailed::Load)?;
+        let before = Arc::clone(&self.shown.borrow());
+        let observed = look::look(&self.world, &self.rules, &wish, &state, &before.observed)
+            .await
+            .map_err(TurnFailed::Load)?;
         let decision = decide::decide(&state, &observed, &self.rules);
         if !nothing_to_write(&decision) {
             match self.world.store.commit(&decision, observed.at).await {
@@ -157,7 +160,8 @@ impl Looker for Reconciler {
         let mut wish = decide::wish(&state);
         wish.nodes.insert(node.clone());
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
-        let observed = look::look(&self.world, &self.rules, &wish, &state).await?;
+        let before = Arc::clone(&self.shown.borrow());
+        let observed = look::look(&self.world, &self.rules, &wish, &state, &before.observed).await?;
         let (verdict, plan) = decide::judge(node, &state, &observed, &self.rules)
             .map_err(|wait| Trouble::NotConfigured(wait.to_string()))?;
         Ok(Judged { verdict, plan: plan.ok() })

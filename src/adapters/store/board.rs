@@ -71,9 +71,13 @@ impl Board {
     async fn say(&self, key: &StepId, case: CaseId, what: Said, text: &str) -> Result<(), Trouble> {
         let (key, text, at) = (key.clone(), text.to_owned(), self.shared.now());
         let write = move |conn: &Connection| say(conn, &key, case, what, &text, at);
-        self.shared.write("writing on a work order", write).await?.ok_or_else(|| {
-            Trouble::Refused(format!("case {case} has no work order on the board; open one first"))
-        })
+        match (self.shared.write("writing on a work order", write).await?, what) {
+            // Called off before it was written: closed is what it is.
+            (Some(()), _) | (None, Said::Close) => Ok(()),
+            (None, _) => {
+                Err(Trouble::Refused(format!("case {case} has no work order on the board; open one first")))
+            }
+        }
     }
 }
 

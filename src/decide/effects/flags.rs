@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use crate::decide::plan::needs_maintenance;
 use crate::decide::turn::Turn;
+use crate::model::case::{Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::owed::Debt;
 use crate::model::step::{Action, Switch};
@@ -42,11 +44,14 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
     let ha = turn.view.ha()?;
     let node = turn.case.node.clone();
     let wanted = match &turn.case.phase {
-        crate::model::case::Phase::Draining { clearance, .. } => clearance.plan().maintenance,
-        _ => turn.case.owed.maintenance.is_some(),
+        Phase::Draining { clearance, .. } => clearance.plan().maintenance,
+        _ => turn.case.owed.maintenance.is_some() || needs_maintenance(turn.view)?,
     };
     if !wanted {
         return Ok(());
+    }
+    if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
+        turn.may_take()?;
     }
     if turn.case.owed.maintenance.is_none() {
         if ha.maintenance_requested(&node) {
@@ -80,15 +85,31 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
             return Ok(());
         }
         None if set => return Ok(()),
-        Some(_) => {}
-        None => {
-            turn.case.owed.noout =
-                Some((host.clone(), debt(turn, "the node's OSDs will be down for the work")));
-            turn.note(Noted::NooutAsked { host: host.clone() });
-        }
+        _ => turn.may_take()?,
+    }
+    if turn.case.owed.noout.is_none() {
+        turn.case.owed.noout = Some((host.clone(), debt(turn, "the node's OSDs will be down for the work")));
+        turn.note(Noted::NooutAsked { host: host.clone() });
     }
     turn.step("noout-on", Action::Noout { host: host.clone(), to: Switch::On }, CEPH_SETTLES);
     Err(turn.failing("noout-on").unwrap_or(Wait::NooutPending { host }))
+}
+
+/// After the hand-over, whatever the node left with stays held: also if somebody clears ours, or takes their own back.
+/// For a node that died nothing new is taken.
+pub fn hold(turn: &mut Turn) -> Result<(), Wait> {
+    let drained = matches!(
+        &turn.case.phase,
+        Phase::HandedOver { handover: Handover::Drained { .. }, .. }
+            | Phase::Proving { handover: Handover::Drained { .. }, .. }
+    );
+    if drained || turn.case.owed.maintenance.is_some() {
+        hold_maintenance(turn)?;
+    }
+    if !turn.case.heal && (drained || turn.case.owed.noout.is_some()) {
+        hold_noout(turn)?;
+    }
+    Ok(())
 }
 
 /// Clears our noout, and forgets the debt when it is seen to be gone.

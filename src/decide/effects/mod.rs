@@ -10,7 +10,7 @@ mod work_order;
 
 pub(super) use away::{away, owe_all};
 pub(super) use flags::{
-    already_tried, give_maintenance_back, give_noout_back, hold_maintenance, hold_noout, move_mgr,
+    already_tried, give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };
 pub(super) use home::home;
 pub(super) use work_order::{close_work_order, open_work_order, work_order_ready};

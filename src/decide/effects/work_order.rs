@@ -16,6 +16,9 @@ const NEVER_AGAIN: Duration = Duration::MAX;
 
 /// Opens the work order, or reopens it for this round.
 pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
+    if turn.said("work-order").is_none() {
+        turn.may_take()?;
+    }
     if turn.case.owed.work_order.is_none() {
         turn.case.owed.work_order = Some(WorkOrderDebt {
             since: turn.view.now,
@@ -40,6 +43,7 @@ pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::WorkOrderWritten { ticket });
     }
     if !reopened(turn) {
+        turn.may_take()?;
         let (subject, round) = reopening(turn);
         let why = turn.case.owed.work_order.as_ref().map_or_else(String::new, |debt| debt.why.clone());
         if !already_tried(turn, &subject) {
@@ -64,6 +68,7 @@ fn name_the_others(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::WorkOrderAlso { fault });
         return name_the_others(turn);
     }
+    turn.may_take()?;
     turn.step(&subject, Action::Comment { text: format!("Also: {fault}.") }, NEVER_AGAIN);
     Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending))
 }

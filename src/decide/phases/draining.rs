@@ -7,7 +7,6 @@ use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::proof::{Drained, EmptyRead};
-use crate::model::rules::Mode;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
@@ -34,11 +33,7 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
         return Err(wait);
     }
-    let policy = turn.view.policy(&turn.case)?;
-    if turn.view.rules.mode_of(policy) == Mode::Observe {
-        // Somebody took the leave to act away in the middle. Nothing new is taken; giving back is always allowed.
-        return Err(Wait::ObserveOnly);
-    }
+    turn.may_take()?;
     owe_all(turn)?;
     move_mgr(turn)?;
     hold_maintenance(turn)?;
@@ -61,8 +56,9 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
 /// The first sighting, if it is old enough; else remembers this one as the first.
 fn sighting(turn: &mut Turn, now: &EmptyRead) -> Result<EmptyRead, Wait> {
     let apart = turn.view.rules.limits.empty_apart.0;
+    let view = turn.view;
     let Phase::Draining { empty, .. } = &mut turn.case.phase else { return Ok(now.clone()) };
-    match empty {
+    match empty.as_ref().filter(|first| view.watched(first.at)) {
         Some(first) if age(now.at, first.at) >= apart => Ok(first.clone()),
         Some(first) => Err(Wait::SecondLook { since: first.at }),
         None => {

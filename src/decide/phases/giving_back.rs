@@ -104,7 +104,7 @@ fn clean(turn: &mut Turn) -> Result<(), Wait> {
         Err(Wait::PgsUnclean { states: list(unclean.iter().map(|(state, n)| format!("{n} {state}"))) })
     })();
     let Phase::GivingBack { clean_since, .. } = &mut turn.case.phase else { return Ok(()) };
-    match (checked, *clean_since) {
+    match (checked, clean_since.filter(|since| turn.view.watched(*since))) {
         (Err(wait), _) => {
             *clean_since = None;
             Err(wait)

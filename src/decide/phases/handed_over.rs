@@ -1,10 +1,9 @@
 //! It is the technician's. Everything stays held; the work order is open; "done" is a claim that starts the proof.
 
 use super::second_failure;
-use crate::decide::effects::{
-    give_noout_back, hold_maintenance, hold_noout, open_work_order, work_order_ready,
-};
+use crate::decide::effects::{give_noout_back, hold, open_work_order, work_order_ready};
 use crate::decide::emptiness;
+use crate::decide::plan::needs_maintenance;
 use crate::decide::turn::Turn;
 use crate::decide::view::View;
 use crate::model::case::{Case, Claim, Handover, Phase};
@@ -22,11 +21,15 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         false if drained => hold(turn),
         false => Ok(()),
     };
-    open_work_order(turn)?;
+    let order = open_work_order(turn);
+    if !matches!(order, Err(Wait::ObserveOnly)) {
+        order.clone()?;
+    }
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {
             held?;
+            order?;
             let second = second_failure::look(&turn.case, turn.view)?;
             return Err(match second {
                 Some(second) => second,
@@ -45,17 +48,6 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let (handover, cancelled) = (handover.clone(), cancelled.clone());
     turn.note(Noted::NodeBack { node });
     Ok(Phase::Proving { since: turn.view.now, handover, claim, good_since: None, cancelled })
-}
-
-/// What is ours stays held, also if somebody clears it.
-fn hold(turn: &mut Turn) -> Result<(), Wait> {
-    if turn.case.owed.maintenance.is_some() {
-        hold_maintenance(turn)?;
-    }
-    if turn.case.owed.noout.is_some() {
-        hold_noout(turn)?;
-    }
-    Ok(())
 }
 
 /// Somebody put guests on the node while it is the technician's. They are not ours to move; but it is told.
@@ -114,6 +106,12 @@ pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
         if !case.heal && !view.ceph()?.has_noout(host) {
             return Err(Wait::NooutPending { host: host.clone() });
         }
+    }
+    if needs_maintenance(view)?
+        && view.cluster()?.online(&case.node)
+        && !view.ha()?.in_maintenance(&case.node)
+    {
+        return Err(Wait::MaintenancePending);
     }
     Ok(view.now)
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::decide::effects::{give_noout_back, hold_maintenance, hold_noout};
+use crate::decide::effects::{give_noout_back, hold};
 use crate::decide::turn::Turn;
 use crate::model::case::{Case, Ending, Phase};
 use crate::model::note::Noted;
@@ -45,17 +45,16 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         }
         return Err(Wait::NodeNotBack);
     }
-    if turn.case.owed.maintenance.is_some() {
-        hold_maintenance(turn)?;
-    }
-    if turn.case.owed.noout.is_some() && !turn.case.heal {
-        hold_noout(turn)?;
+    match hold(turn) {
+        // Whoever took the leave to act away still gets back what was lent.
+        Ok(()) | Err(Wait::ObserveOnly) => {}
+        Err(wait) => return Err(wait),
     }
     let policy = turn.view.policy(&turn.case)?;
     let Phase::Proving { cancelled, good_since, .. } = &turn.case.phase else {
         return Err(Wait::NodeNotBack);
     };
-    let (cancelled, good_since) = (cancelled.clone(), *good_since);
+    let (cancelled, good_since) = (cancelled.clone(), good_since.filter(|since| turn.view.watched(*since)));
     for check in &policy.prove.checks {
         let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
         if cancelled.is_some() && about_the_part {

@@ -41,6 +41,8 @@ pub struct Observed {
     pub work_orders: BTreeMap<CaseId, Seen<WorkOrderView>>,
     /// The kill switch's file is there.
     pub kill_file: bool,
+    /// Since when this process has been looking without a break. What was good before is hearsay.
+    pub watching_since: Time,
 }
 
 impl Observed {
@@ -56,6 +58,7 @@ impl Observed {
             sensors: BTreeMap::new(),
             work_orders: BTreeMap::new(),
             kill_file: false,
+            watching_since: at,
         }
     }
 }
