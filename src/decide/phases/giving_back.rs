@@ -1,7 +1,7 @@
 //! Everything goes back: noout when the OSDs are up and clean, then HA maintenance, then the guests, then the work
 //! order. The one way back; success, abort and false alarm all walk it.
 
-use crate::decide::effects::{already_tried, close_work_order, give_maintenance_back, give_noout_back, home};
+use crate::decide::effects::{close_work_order, give_maintenance_back, give_noout_back, home};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Ending, Phase};
@@ -74,7 +74,7 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
 
 /// Nothing was given back yet, or asked to be; nobody is aboard or on the way.
 fn still_held(turn: &Turn) -> Result<bool, Wait> {
-    let asked = ["noout-off", "maintenance-off"].iter().any(|subject| already_tried(turn, subject));
+    let asked = ["noout-off", "maintenance-off"].iter().any(|subject| turn.already_tried(subject));
     let coming = turn.case.owed.away().any(|(_, debt)| matches!(debt.at, Whereabouts::Returning { .. }));
     Ok(!asked && !coming && emptiness::aboard(turn.view.cluster()?, &turn.case.node).is_empty())
 }
