@@ -18,6 +18,12 @@ pub fn wish(state: &State) -> Wish {
         if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
         }
+        if matches!(case.phase, Phase::Preparing { .. } | Phase::HandedOver { .. } | Phase::Proving { .. }) {
+            wish.inventory.insert(case.node.clone());
+        }
+        if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {
+            wish.bmc.insert(case.node.clone());
+        }
         if case.owed.work_order.is_some() {
             wish.work_orders.insert(case.id);
         }
