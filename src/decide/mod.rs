@@ -26,7 +26,7 @@ use crate::model::ids::{CaseId, NodeName, PolicyName};
 use crate::model::note::Noted;
 use crate::model::observed::Observed;
 use crate::model::plan::Plan;
-use crate::model::rules::{Response, Rules};
+use crate::model::rules::Rules;
 use crate::model::state::{Decision, State};
 use crate::model::time::{Period, age};
 use crate::model::verdict::Verdict;
@@ -106,7 +106,7 @@ pub fn judge(
 fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View<'a>) {
     let Ok(faults) = view.faults() else { return };
     for fault in faults {
-        let wanted = view.rules.policy(&fault.policy).is_some_and(|p| p.respond.action == Response::Drain);
+        let wanted = view.rules.policy(&fault.policy).is_some_and(|p| p.respond.action.opens_a_case());
         if !wanted {
             continue;
         }

@@ -111,12 +111,23 @@ pub struct Respond {
 
 /// What a confirmed fault leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Response {
     /// Take the node off the track.
     Drain,
+    /// Serve the part while the node works on: its guests stay, Ceph is told to wait.
+    InPlace,
+    /// Call a person. Nothing is touched.
+    Page,
     /// Write it down.
     Record,
+}
+
+impl Response {
+    /// A confirmed fault opens a case of the node, or joins the open one.
+    pub fn opens_a_case(self) -> bool {
+        matches!(self, Self::Drain)
+    }
 }
 
 /// Containers restart to move: who may decide that?
