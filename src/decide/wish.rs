@@ -25,6 +25,17 @@ pub fn wish(state: &State) -> Wish {
         if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
         }
+        let parts = matches!(
+            case.phase,
+            Phase::Preparing { .. } | Phase::HandedOver { .. } | Phase::Proving { .. }
+        );
+        // Whether a quiet disk is still there is asked before it is called a false alarm.
+        if parts || matches!(case.phase, Phase::Confirming { .. }) && case.in_place.is_some() {
+            wish.inventory.insert(case.node.clone());
+        }
+        if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {
+            wish.bmc.insert(case.node.clone());
+        }
         if case.owed.work_order.is_some() {
             wish.work_orders.insert(case.id);
         }

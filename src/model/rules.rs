@@ -112,6 +112,9 @@ pub struct Respond {
     pub mode: Mode,
     /// How long the node may be out before people are told that it overran.
     pub time_box: Period,
+    /// Light the machine's locate LED while the technician has it.
+    #[serde(default)]
+    pub locate: bool,
     /// What to do with running containers, which cannot move live.
     pub containers: ContainerPolicy,
     /// What to do with running guests that cannot move at all.

@@ -27,6 +27,8 @@ pub enum Source {
     Hand,
     Sensor,
     WorkOrder,
+    Inventory,
+    Bmc,
 }
 
 impl fmt::Display for Source {
@@ -45,6 +47,8 @@ impl fmt::Display for Source {
             Self::Hand => "the root helper",
             Self::Sensor => "the sensor",
             Self::WorkOrder => "the work order",
+            Self::Inventory => "the list of parts",
+            Self::Bmc => "the BMC",
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::model::case::Case;
 use crate::model::fault::FaultKey;
 use crate::model::ids::{HostName, NodeName};
 use crate::model::observed::{CephView, Observed, OkToStop, PveView, Wish};
@@ -14,7 +15,7 @@ use crate::model::state::State;
 use crate::model::time::{Time, age};
 use crate::model::wait::Source;
 
-use super::World;
+use super::{World, machines};
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
 const SOURCE_MAX: Duration = Duration::from_secs(11);
@@ -36,13 +37,15 @@ pub async fn look(
 ) -> Result<Observed, Trouble> {
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
-    let (episodes, pve, ceph, hand, sensors, work_orders, kill_file) = tokio::join!(
+    let (episodes, pve, ceph, hand, sensors, work_orders, inventory, bmc, kill_file) = tokio::join!(
         world.store.episodes(since),
         pve(world, wish),
         ceph(world, rules, wish),
         hand(world, rules, wish),
         sensors(world, rules, wish, state),
         work_orders(world, wish),
+        machines::inventories(world, wish, before, SOURCE_MAX),
+        machines::views(world, wish, state, |case| locates(rules, case), SOURCE_MAX),
         kill_file(world),
     );
     let Stops { ceph, ok_to_stop, may_stop } = ceph;
@@ -57,11 +60,18 @@ pub async fn look(
         hand,
         sensors,
         work_orders,
+        inventory,
+        bmc,
         kill_file,
         watching_since: watching_since(before, at),
     };
     count(world, &observed);
     Ok(observed)
+}
+
+/// Its LED is lit, or is to be.
+fn locates(rules: &Rules, case: &Case) -> bool {
+    !case.owed.locate.is_empty() || rules.policy(&case.policy).is_some_and(|policy| policy.respond.locate)
 }
 
 /// A process that was dead saw nothing, nor did one that hung.

@@ -18,8 +18,8 @@ use super::{
     transport::HttpTransport,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
-use crate::model::observed::{GuestKind, PveView};
-use crate::model::seen::Trouble;
+use crate::model::observed::{GuestKind, Inventory, PveView};
+use crate::model::seen::{Seen, Trouble};
 use crate::ports::{Clock, Migration, Pve};
 
 /// A member of the cluster that may be asked.
@@ -104,6 +104,10 @@ impl Pve for Proxmox {
         avoid: &BTreeSet<NodeName>,
     ) -> PveView {
         super::look::look(self, nodes, guests, avoid).await
+    }
+
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
+        super::inventory::inventory(self, node, avoid).await
     }
 
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {

@@ -2,6 +2,7 @@
 
 pub mod ceph;
 pub mod ha;
+pub mod inventory;
 pub mod pve;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ pub use ha::{
     Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
     ResourceAffinity,
 };
+pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};
 pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
     Privileges, PveView, Storage, Task, TaskEnd, Votes,
@@ -42,6 +44,12 @@ pub struct Observed {
     #[serde(with = "pairs")]
     pub sensors: BTreeMap<FaultKey, Seen<Reading>>,
     pub work_orders: BTreeMap<CaseId, Seen<WorkOrderView>>,
+    /// What the wished machines are made of, source by source.
+    #[serde(default)]
+    pub inventory: BTreeMap<NodeName, Inventories>,
+    /// What the wished machines' BMCs show now.
+    #[serde(default)]
+    pub bmc: BTreeMap<NodeName, Seen<BmcView>>,
     /// The kill switch's file is there.
     pub kill_file: bool,
     /// Since when this process has been looking without a break. What was good before is hearsay.
@@ -61,6 +69,8 @@ impl Observed {
             hand: Seen::NotAsked,
             sensors: BTreeMap::new(),
             work_orders: BTreeMap::new(),
+            inventory: BTreeMap::new(),
+            bmc: BTreeMap::new(),
             kill_file: false,
             watching_since: at,
         }
@@ -83,6 +93,10 @@ pub struct Wish {
     pub osds: BTreeMap<NodeName, BTreeSet<OsdId>>,
     /// Cases whose work order is to be read.
     pub work_orders: BTreeSet<CaseId>,
+    /// Nodes whose parts are to be listed.
+    pub inventory: BTreeSet<NodeName>,
+    /// Nodes whose locate LED and power matter.
+    pub bmc: BTreeSet<NodeName>,
 }
 
 /// The root helper, as one quorate member answers for it.
