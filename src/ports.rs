@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::model::alert::Episode;
 use crate::model::fault::FaultKey;
-use crate::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
+use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, RequestId, TicketRef, Upid};
 use crate::model::note::Note;
 use crate::model::observed::{
     BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
@@ -97,6 +97,8 @@ pub trait Ceph: Send + Sync {
     async fn look(&self) -> Seen<CephView>;
     /// One joint question for all OSDs of the host, resolved from the tree.
     async fn ok_to_stop(&self, host: &HostName, view: &CephView) -> Seen<OkToStop>;
+    /// One joint question for exactly these OSDs. One that the tree does not show is refused: Ceph says yes to it.
+    async fn may_stop(&self, osds: &BTreeSet<OsdId>, view: &CephView) -> Seen<OkToStop>;
     async fn noout(&self, host: &HostName, to: Switch) -> Result<(), Trouble>;
     async fn fail_mgr(&self, mgr: &str) -> Result<(), Trouble>;
 }

@@ -149,6 +149,10 @@ impl Hand for Deadly {
 
 #[async_trait]
 impl Ceph for Deadly {
+    async fn may_stop(&self, osds: &BTreeSet<pitlane::model::ids::OsdId>, view: &CephView) -> Seen<OkToStop> {
+        Ceph::may_stop(&self.doors, osds, view).await
+    }
+
     async fn look(&self) -> Seen<CephView> {
         Ceph::look(&self.doors).await
     }

@@ -22,7 +22,7 @@ pub use pve::{
 
 use super::alert::Episode;
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
 use super::seen::Seen;
 use super::time::Time;
 
@@ -37,6 +37,9 @@ pub struct Observed {
     pub ceph: Seen<CephView>,
     /// Joint answers of `osd ok-to-stop` for every OSD of a host, for the hosts in question.
     pub ok_to_stop: BTreeMap<HostName, Seen<OkToStop>>,
+    /// The same about single OSDs of a node whose disks are served in place.
+    #[serde(default)]
+    pub may_stop: BTreeMap<NodeName, Seen<OkToStop>>,
     pub hand: Seen<HandView>,
     #[serde(with = "pairs")]
     pub sensors: BTreeMap<FaultKey, Seen<Reading>>,
@@ -62,6 +65,7 @@ impl Observed {
             pve: PveView::default(),
             ceph: Seen::NotAsked,
             ok_to_stop: BTreeMap::new(),
+            may_stop: BTreeMap::new(),
             hand: Seen::NotAsked,
             sensors: BTreeMap::new(),
             work_orders: BTreeMap::new(),
@@ -84,6 +88,9 @@ pub struct Wish {
     pub guests: BTreeSet<GuestId>,
     /// Faults whose sensor is to be read.
     pub faults: BTreeSet<FaultKey>,
+    /// OSDs of nodes that are served in place: may they stop together?
+    #[serde(default)]
+    pub osds: BTreeMap<NodeName, BTreeSet<OsdId>>,
     /// Cases whose work order is to be read.
     pub work_orders: BTreeSet<CaseId>,
     /// Nodes whose parts are to be listed.

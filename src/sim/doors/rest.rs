@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use crate::model::fault::FaultKey;
-use crate::model::ids::{CaseId, HostName, NodeName, TicketRef};
+use crate::model::ids::{CaseId, HostName, NodeName, OsdId, TicketRef};
 use crate::model::observed::{
     BmcView, CephView, HandView, Inventory, LocateTarget, OkToStop, Reading, WorkOrderView,
 };
@@ -81,6 +81,15 @@ impl Ceph for Doors {
                 return Err(Trouble::Refused(format!("the tree has no OSDs under {host}")));
             }
             Ok((world.ask_ok_to_stop(&asked)?, world.now))
+        }))
+    }
+
+    async fn may_stop(&self, osds: &BTreeSet<OsdId>, view: &CephView) -> Seen<OkToStop> {
+        seen(self.ask(Call::OkToStop, |world| {
+            if let Some(unknown) = osds.iter().find(|id| !view.osds.contains_key(id)) {
+                return Err(Trouble::Refused(format!("the tree has no OSD {unknown}")));
+            }
+            Ok((world.ask_ok_to_stop(osds)?, world.now))
         }))
     }
 
