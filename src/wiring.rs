@@ -275,6 +275,7 @@ fn world(
         hand,
         ceph,
         sensors,
+        bmc: None,
         tickets: Arc::new(store.board()),
         store: Arc::new(store.clone()),
         clock,

@@ -98,15 +98,16 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
 /// After the hand-over, whatever the node left with stays held: also if somebody clears ours, or takes their own back.
 /// For a node that died nothing new is taken.
 pub fn hold(turn: &mut Turn) -> Result<(), Wait> {
-    let drained = matches!(
-        &turn.case.phase,
-        Phase::HandedOver { handover: Handover::Drained { .. }, .. }
-            | Phase::Proving { handover: Handover::Drained { .. }, .. }
-    );
+    let handover = match &turn.case.phase {
+        Phase::HandedOver { handover, .. } | Phase::Proving { handover, .. } => Some(handover),
+        _ => None,
+    };
+    let drained = matches!(handover, Some(Handover::Drained { .. }));
+    let in_place = matches!(handover, Some(Handover::InPlace { .. }));
     if drained || turn.case.owed.maintenance.is_some() {
         hold_maintenance(turn)?;
     }
-    if !turn.case.heal && (drained || turn.case.owed.noout.is_some()) {
+    if !turn.case.heal && (drained || in_place || turn.case.owed.noout.is_some()) {
         hold_noout(turn)?;
     }
     Ok(())

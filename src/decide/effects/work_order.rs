@@ -1,14 +1,17 @@
 //! The technician's work order: opened once, reopened when the proof fails, closed at the end. Said, not set: every
 //! call carries the step's id, so saying it twice is saying it once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::decide::turn::Turn;
-use crate::model::case::{Origin, Phase};
+use crate::model::case::{Case, Handover, Origin, Phase};
+use crate::model::ids::OsdId;
 use crate::model::note::Noted;
 use crate::model::owed::WorkOrderDebt;
 use crate::model::step::{Action, Outcome, WorkOrder};
 use crate::model::wait::Wait;
+use crate::model::wait_text::list;
 
 /// Done once is done for good.
 const NEVER_AGAIN: Duration = Duration::MAX;
@@ -113,18 +116,21 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
     let fill =
         |text: &str| text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &component);
     let why = match &case.origin {
-        Origin::Alarm { .. } => crate::model::wait_text::list(&case.faults),
+        Origin::Alarm { .. } => list(&case.faults),
         Origin::Person { by, reason, .. } => format!("asked for by {by}: {reason}"),
     };
     // Never the word "safe": whether the machine may be switched off is only true at the moment it is asked.
     let body = format!(
-        "{why}\n\n{state} Before you switch it off, ask: pitlane show {case}\n\
+        "{why}\n\n{state}: pitlane show {case}\n\
          When you are done: pitlane done {case}\n\n\
          If pitlane is gone, this gives everything back:\n{shell}",
         state = match &case.phase {
-            Phase::Stranded { .. } =>
-                format!("{} died with guests aboard; they are being recovered.", case.node),
-            _ => format!("The guests have left {}.", case.node),
+            Phase::Stranded { .. } => format!(
+                "{} died with guests aboard; they are being recovered. Before you switch it off, ask",
+                case.node
+            ),
+            Phase::HandedOver { handover: Handover::InPlace { osds, .. }, .. } => in_place(case, osds),
+            _ => format!("The guests have left {}. Before you switch it off, ask", case.node),
         },
         case = case.id,
         shell = crate::model::give_back::shell(&case.node, &case.owed).join("\n"),
@@ -135,4 +141,17 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
         body,
         checklist: policy.work_order.checklist.iter().map(|line| fill(line)).collect(),
     })
+}
+
+/// Which disk it is, and that the machine is full of customers.
+fn in_place(case: &Case, osds: &BTreeSet<OsdId>) -> String {
+    let disks = case.in_place.iter().flat_map(|parts| &parts.disks);
+    let osds = osds.iter().map(|osd| format!("OSD {osd}"));
+    format!(
+        "{node} works on with its guests aboard: do NOT switch it off.\n\
+         To be served: {disks}, with {osds}. Before you take a disk out, ask",
+        node = case.node,
+        disks = list(disks),
+        osds = list(osds),
+    )
 }
