@@ -39,6 +39,16 @@ impl Chain {
         lab: &'static [&'static str],
         more: impl Fn(&Site, &Lab) -> String,
     ) -> Self {
+        Self::open_in("act", world, lab, more).await
+    }
+
+    /// In another mode.
+    pub async fn open_in(
+        mode: &str,
+        world: World,
+        lab: &'static [&'static str],
+        more: impl Fn(&Site, &Lab) -> String,
+    ) -> Self {
         let mut site = Site::open(world, 5.0).await;
         let lab = alarms(&site, lab).await;
         for (name, text) in shipped() {
