@@ -17,6 +17,7 @@ use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
 
 use super::faults;
+use super::resolve::Cluster;
 
 /// The world as one decision sees it.
 pub struct View<'a> {
@@ -34,10 +35,12 @@ impl<'a> View<'a> {
         let mut view =
             Self { state, seen, rules, now: seen.at, faults: Ok(Vec::new()), unplaced: Vec::new() };
         match view.cluster() {
-            Ok(opinion) => {
-                let (faults, unplaced) = faults::derive(seen, opinion, rules, &state.past);
-                view.faults = Ok(faults);
-                view.unplaced = unplaced;
+            Ok(members) => {
+                let cluster = Cluster { members, ceph: seen.ceph.any_age() };
+                match faults::derive(seen, cluster, rules, &state.past) {
+                    Ok((faults, unplaced)) => (view.faults, view.unplaced) = (Ok(faults), unplaced),
+                    Err(wait) => view.faults = Err(wait),
+                }
             }
             Err(wait) => view.faults = Err(wait),
         }

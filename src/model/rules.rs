@@ -75,6 +75,9 @@ pub struct Policy {
     pub name: PolicyName,
     /// All must fit. Empty: no alert ever fits (the `manual` policy).
     pub matchers: Vec<Matcher>,
+    /// Or all of one of these.
+    #[serde(default)]
+    pub or_matchers: Vec<Vec<Matcher>>,
     /// The alarm class of the faults it makes.
     pub class: String,
     /// Labels that may name the broken part; the first that is there wins.
@@ -89,7 +92,8 @@ pub struct Policy {
 
 impl Policy {
     pub fn wants(&self, labels: &Labels) -> bool {
-        !self.matchers.is_empty() && self.matchers.iter().all(|m| m.matches(labels))
+        let fits = |all: &Vec<Matcher>| !all.is_empty() && all.iter().all(|m| m.matches(labels));
+        fits(&self.matchers) || self.or_matchers.iter().any(fits)
     }
 }
 
@@ -139,6 +143,17 @@ impl Response {
     /// A confirmed fault opens a case of the node, or joins the open one.
     pub fn opens_a_case(self) -> bool {
         matches!(self, Self::Drain | Self::InPlace)
+    }
+}
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Drain => "drain",
+            Self::InPlace => "in_place",
+            Self::Page => "page",
+            Self::Record => "record",
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 pub mod audit;
 pub mod build;
 pub mod chance;
+mod disk;
 pub mod effects;
 pub mod guest;
 pub mod migrate;

@@ -180,6 +180,7 @@ fn policy() -> Policy {
     Policy {
         name: "manual".into(),
         matchers: Vec::new(),
+        or_matchers: Vec::new(),
         class: "manual".into(),
         component_labels: Vec::new(),
         confirm: Confirm { steady_for: hour, or_episodes: 1, within: hour, clears_after: hour },
