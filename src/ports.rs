@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
 use crate::model::note::Note;
-use crate::model::observed::{CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView};
+use crate::model::observed::{
+    AlarmsView, CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView,
+};
 use crate::model::plan::How;
 use crate::model::request::{Reply, Request};
 use crate::model::rules::SensorQuery;
@@ -100,6 +102,14 @@ pub trait Sensors: Send + Sync {
     async fn read(&self, fault: &FaultKey, query: &SensorQuery) -> Seen<Reading>;
 }
 
+/// Alertmanager, asked what fires at this moment.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// The union of all members, silenced and inhibited alerts included. What they list, who did not answer, nothing
+    /// else: following one poll with another is the loop's. Unknown only where nobody answered.
+    async fn poll(&self) -> Seen<AlarmsView>;
+}
+
 /// A ticket system. Every call carries the step's id; doing one twice is doing it once.
 #[async_trait]
 pub trait Tickets: Send + Sync {
@@ -130,6 +140,10 @@ pub trait Store: Send + Sync {
 
     /// Durable when it returns. Within an episode only firing → resolved is kept.
     async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble>;
+
+    /// The level: `listed` fires, as [`Episode::level`] has it; `gone` ended at `at`, if nobody has said so before.
+    /// Durable when it returns.
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble>;
 
     /// A delivery that we could not read, kept for people. Durable when it returns.
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble>;

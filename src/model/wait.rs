@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName};
 use super::rules::ProofCheck;
 use super::seen::Blind;
@@ -27,6 +28,7 @@ pub enum Source {
     Hand,
     Sensor,
     WorkOrder,
+    Alarms,
 }
 
 impl fmt::Display for Source {
@@ -45,6 +47,7 @@ impl fmt::Display for Source {
             Self::Hand => "the root helper",
             Self::Sensor => "the sensor",
             Self::WorkOrder => "the work order",
+            Self::Alarms => "Alertmanager",
         })
     }
 }
@@ -112,6 +115,7 @@ pub enum Wait {
     Verdict { reasons: Vec<Wait> },
 
     // On the way
+    AlarmNotListed { fault: FaultKey },
     Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
     QuietButUnproved { why: String },
     MgrOnNode { mgr: String },
@@ -165,6 +169,7 @@ impl Wait {
                 format!("{name}/{node}")
             }
             CephHealth { code, .. } => format!("{name}/{code}"),
+            AlarmNotListed { fault } => format!("{name}/{fault}"),
             TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
             CameAboard { guests }
             | StrandedGuests { guests }

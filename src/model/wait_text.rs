@@ -132,6 +132,12 @@ impl fmt::Display for Wait {
                     more => write!(f, "; and {more} more"),
                 }
             }
+            AlarmNotListed { fault } => {
+                write!(
+                    f,
+                    "Alertmanager does not list {fault}, so the alarm that was delivered may be an old one"
+                )
+            }
             Unconfirmed { episodes, needed, steady_for } => {
                 write!(f, "{episodes} of {needed} episodes seen, not yet steady for {steady_for}")
             }
@@ -176,6 +182,9 @@ impl Wait {
             }
             CannotSee { source: Source::Hand, .. } => {
                 "check the SSH key and that pitlane-hand is installed on the members".into()
+            }
+            CannotSee { source: Source::Alarms, .. } => {
+                "check that every Alertmanager answers; pitlane drain NODE goes without it".into()
             }
             CannotSee { source: Source::Sensor, .. } => {
                 "check the sensor's source and the policy's sensor query".into()
@@ -239,6 +248,10 @@ impl Wait {
             PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
             Paused { .. } => "pitlane resume".into(),
             Verdict { reasons } => reasons.first().map(Self::remedy).unwrap_or_default(),
+            AlarmNotListed { .. } => {
+                "see whether it still fires, and alertmanager.receiver; pitlane drain NODE goes without it"
+                    .into()
+            }
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
             MoveFails { guest, .. } | HaStuck { guest } => {
                 format!("read the task log of guest {guest} and mend the cause")

@@ -4,11 +4,13 @@
 //! but what faces show and when to try again after our own store failed.
 
 mod act;
+mod alarms;
 mod look;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -25,7 +27,7 @@ use crate::model::seen::{Seen, Trouble};
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
-use crate::ports::{Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted};
+use crate::ports::{Alarms, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted};
 
 /// Two turns are at least so far apart, however the bell rings.
 const TURNS_APART: Duration = Duration::from_millis(200);
@@ -39,6 +41,9 @@ pub struct World {
     pub hand: Option<Arc<dyn Hand>>,
     pub ceph: Option<Arc<dyn Ceph>>,
     pub sensors: Option<Arc<dyn Sensors>>,
+    pub alarms: Option<Arc<dyn Alarms>>,
+    /// Set by whoever knows that alerts were not delivered: the next turn polls, however young the last poll is.
+    pub alerts_missed: Arc<AtomicBool>,
     pub tickets: Arc<dyn Tickets>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,

@@ -103,6 +103,7 @@ impl World {
             ha,
             ceph: None,
             sensors: BTreeMap::new(),
+            alertmanagers: Vec::new(),
             board: Board::default(),
             hand: names.iter().cloned().collect(),
             token: [("/".to_owned(), RIGHTS.map(str::to_owned).into())].into(),

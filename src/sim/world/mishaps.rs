@@ -34,10 +34,11 @@ pub enum Call {
     TicketOpen,
     TicketTell,
     TicketLook,
+    AlarmsPoll,
 }
 
 impl Call {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -62,6 +63,7 @@ impl Call {
         Self::TicketOpen,
         Self::TicketTell,
         Self::TicketLook,
+        Self::AlarmsPoll,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod alarms;
 pub mod audit;
 pub mod build;
 pub mod chance;
@@ -28,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::SignedDuration;
 
+pub use alarms::Alertmanager;
 pub use audit::{Expect, audit};
 pub use board::Board;
 pub use build::{Builder, GIB};
@@ -66,6 +68,9 @@ pub struct World {
     pub ceph: Option<Ceph>,
     #[serde(with = "crate::model::observed::pairs")]
     pub sensors: BTreeMap<FaultKey, Sensor>,
+    /// One, or a pair; none in a world whose Alertmanager is not asked.
+    #[serde(default)]
+    pub alertmanagers: Vec<Alertmanager>,
     pub board: Board,
     /// Members that have the root helper installed.
     pub hand: BTreeSet<NodeName>,
