@@ -293,6 +293,7 @@ fn world(
             .map(|told| alarms(told, &config.rules, clock.clone()))
             .transpose()?,
         alerts_missed: Arc::default(),
+        bmc: None,
         tickets: Arc::new(store.board()),
         store: Arc::new(store.clone()),
         clock,

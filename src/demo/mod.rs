@@ -126,6 +126,7 @@ impl Stage {
             sensors: Some(Arc::new(doors.clone())),
             alarms: None,
             alerts_missed: Arc::default(),
+            bmc: Some(Arc::new(doors.clone())),
             tickets: Arc::new(store.board()),
             store: Arc::new(store.clone()),
             clock: clock.clone(),

@@ -104,6 +104,8 @@ pub enum CheckName {
     OkToStop,
     Redundancy,
     Budgets,
+    /// Which OSDs the broken disks carry.
+    Disks,
 }
 
 impl fmt::Display for CheckName {
@@ -123,6 +125,7 @@ impl fmt::Display for CheckName {
             Self::OkToStop => "ok-to-stop",
             Self::Redundancy => "redundancy",
             Self::Budgets => "budgets",
+            Self::Disks => "disks",
         })
     }
 }

@@ -6,6 +6,7 @@
 mod act;
 mod alarms;
 mod look;
+mod machines;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,7 +28,9 @@ use crate::model::seen::{Seen, Trouble};
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
-use crate::ports::{Alarms, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted};
+use crate::ports::{
+    Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
+};
 
 /// Two turns are at least so far apart, however the bell rings.
 const TURNS_APART: Duration = Duration::from_millis(200);
@@ -44,6 +47,7 @@ pub struct World {
     pub alarms: Option<Arc<dyn Alarms>>,
     /// Set by whoever knows that alerts were not delivered: the next turn polls, however young the last poll is.
     pub alerts_missed: Arc<AtomicBool>,
+    pub bmc: Option<Arc<dyn Bmc>>,
     pub tickets: Arc<dyn Tickets>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,

@@ -12,7 +12,8 @@ use pitlane::model::alert::{Episode, EpisodeKey, Listed};
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
 use pitlane::model::observed::{
-    AlarmsView, CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView,
+    AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
+    WorkOrderView,
 };
 use pitlane::model::request::{Reply, Request};
 use pitlane::model::rules::SensorQuery;
@@ -20,7 +21,9 @@ use pitlane::model::seen::{Seen, Trouble};
 use pitlane::model::state::{Decision, State};
 use pitlane::model::step::{Outcome, StepId, Switch, WorkOrder};
 use pitlane::model::time::Time;
-use pitlane::ports::{Alarms, Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted};
+use pitlane::ports::{
+    Alarms, Bmc, Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted,
+};
 use pitlane::sim::{Doors, MemoryStore};
 use tokio::sync::Notify;
 
@@ -94,6 +97,10 @@ impl Pve for Deadly {
         Pve::look(&self.doors, nodes, guests, avoid).await
     }
 
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
+        Pve::inventory(&self.doors, node, avoid).await
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         self.around(self.doors.migrate(order)).await
     }
@@ -144,6 +151,10 @@ impl Hand for Deadly {
 
 #[async_trait]
 impl Ceph for Deadly {
+    async fn may_stop(&self, osds: &BTreeSet<pitlane::model::ids::OsdId>, view: &CephView) -> Seen<OkToStop> {
+        Ceph::may_stop(&self.doors, osds, view).await
+    }
+
     async fn look(&self) -> Seen<CephView> {
         Ceph::look(&self.doors).await
     }
@@ -172,6 +183,21 @@ impl Sensors for Deadly {
 impl Alarms for Deadly {
     async fn poll(&self) -> Seen<AlarmsView> {
         self.doors.poll().await
+    }
+}
+
+#[async_trait]
+impl Bmc for Deadly {
+    async fn look(&self, node: &NodeName) -> Seen<BmcView> {
+        Bmc::look(&self.doors, node).await
+    }
+
+    async fn inventory(&self, node: &NodeName) -> Seen<Inventory> {
+        Bmc::inventory(&self.doors, node).await
+    }
+
+    async fn locate(&self, node: &NodeName, target: &LocateTarget, to: Switch) -> Result<(), Trouble> {
+        self.around(self.doors.locate(node, target, to)).await
     }
 }
 

@@ -271,6 +271,7 @@ fn reconciler(
         alarms: (rules.alarms == AlarmsSetup::Polled)
             .then(|| deadly.clone() as Arc<dyn pitlane::ports::Alarms>),
         alerts_missed: Arc::clone(missed),
+        bmc: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,
         clock: Arc::new(doors.clone()),

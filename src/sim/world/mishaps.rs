@@ -35,10 +35,14 @@ pub enum Call {
     TicketTell,
     TicketLook,
     AlarmsPoll,
+    PveInventory,
+    BmcLook,
+    BmcInventory,
+    BmcLocate,
 }
 
 impl Call {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -64,6 +68,10 @@ impl Call {
         Self::TicketTell,
         Self::TicketLook,
         Self::AlarmsPoll,
+        Self::PveInventory,
+        Self::BmcLook,
+        Self::BmcInventory,
+        Self::BmcLocate,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.
@@ -81,6 +89,7 @@ impl Call {
                 | Self::CephFailMgr
                 | Self::TicketOpen
                 | Self::TicketTell
+                | Self::BmcLocate
         )
     }
 }

@@ -19,6 +19,7 @@ pub mod board;
 pub mod ceph;
 pub mod ha;
 pub mod hand;
+pub mod machine;
 pub mod mishaps;
 pub mod rows;
 pub mod safety;
@@ -38,6 +39,7 @@ pub use chance::Chance;
 pub use effects::{Actor, Effect};
 pub use guest::{Guest, Run};
 pub use ha::Ha;
+pub use machine::{Bmc, Machine};
 pub use migrate::MigrateCall;
 pub use mishaps::{Call, Mishap, Mishaps};
 pub use moving::IllMove;
@@ -71,6 +73,9 @@ pub struct World {
     /// One, or a pair; none in a world whose Alertmanager is not asked.
     #[serde(default)]
     pub alertmanagers: Vec<Alertmanager>,
+    /// What each node's machine is made of.
+    #[serde(default)]
+    pub machines: BTreeMap<NodeName, Machine>,
     pub board: Board,
     /// Members that have the root helper installed.
     pub hand: BTreeSet<NodeName>,

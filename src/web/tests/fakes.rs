@@ -88,6 +88,7 @@ fn case() -> Case {
         wait: Some(Wait::Technician),
         overran: false,
         heal: false,
+        in_place: None,
         revision: 3,
     }
 }
@@ -195,6 +196,7 @@ fn policy() -> Policy {
             action: Response::Drain,
             mode: Mode::Approve,
             time_box: hour,
+            locate: false,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
         },
