@@ -121,6 +121,7 @@ fn rules(tests: &PolicyTests, policies: &[Policy]) -> Rules {
         },
         ceph: CephSetup::None,
         hand: HandSetup::Absent,
+        alarms: Default::default(),
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),

@@ -19,6 +19,8 @@ pub struct Rules {
     pub mapping: Mapping,
     pub ceph: CephSetup,
     pub hand: HandSetup,
+    #[serde(default)]
+    pub alarms: AlarmsSetup,
     pub budgets: Budgets,
     pub limits: Limits,
     pub packing: Packing,
@@ -266,6 +268,15 @@ pub enum HandSetup {
     #[default]
     Absent,
     Installed,
+}
+
+/// Whether Alertmanager is asked what fires. Where it is, a delivered alarm alone takes no node out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmsSetup {
+    #[default]
+    Delivered,
+    Polled,
 }
 
 /// Limits on what is seen, whoever caused it. They stop starting; they never stop giving back.

@@ -30,6 +30,17 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
         ["technician", "leaves", node] => {
             world.nodes.get_mut(&NodeName::from(*node)).ok_or("no such node")?.technician = false;
         }
+        ["alertmanager", member, what] => {
+            let member = number(member)? as usize;
+            let member = member.checked_sub(1).and_then(|n| world.alertmanagers.get_mut(n));
+            let member = member.ok_or("there is no such Alertmanager")?;
+            match *what {
+                "dies" => member.dead = true,
+                // Its list is gone; whoever still alerts has to tell it again.
+                "restarts" => (member.dead, member.listed) = (false, Default::default()),
+                _ => return Err("dies or restarts".to_owned()),
+            }
+        }
         ["dies", node] => world.node_dies(&(*node).into()),
         ["boots", node] => world.node_boots(&(*node).into()),
         ["cut", node] => world.cut(&(*node).into(), Cut::Network),

@@ -115,6 +115,15 @@ impl Store for World {
         Ok(Ingested::default())
     }
 
+    async fn level(
+        &self,
+        _: Vec<crate::model::alert::Listed>,
+        _: Vec<crate::model::alert::EpisodeKey>,
+        _: Time,
+    ) -> Result<Ingested, Trouble> {
+        panic!("a face told what fires")
+    }
+
     async fn poison(&self, _: &[u8], _: &str, _: Time) -> Result<(), Trouble> {
         Ok(())
     }
@@ -233,6 +242,7 @@ pub fn parts() -> Parts {
         mapping: Mapping::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Absent,
+        alarms: Default::default(),
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
