@@ -1,6 +1,10 @@
 //! The real chain of alarms in its variants: what goes wrong between a broken part and us, and what it must not lead
 //! to. A site with the shipped policies, told by the alarm lab; each file is one group of incidents.
 
+mod alertmanagers;
+mod disks;
+mod every_class;
+mod memory;
 mod prometheus;
 mod two_nodes;
 
