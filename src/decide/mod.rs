@@ -7,6 +7,7 @@ mod effects;
 mod emptiness;
 mod faults;
 mod ha;
+mod inventory;
 mod phases;
 mod placement;
 mod plan;
@@ -17,6 +18,7 @@ mod turn;
 mod view;
 mod way;
 mod wish;
+mod witness;
 
 use std::collections::BTreeMap;
 

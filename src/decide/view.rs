@@ -8,7 +8,7 @@ use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
 use crate::model::ids::{GuestId, HostName, NodeName};
 use crate::model::observed::{
-    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
+    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
 use crate::model::rules::{CephSetup, Policy, Response, Rules};
 use crate::model::seen::{Blind, Seen};
@@ -135,13 +135,6 @@ impl<'a> View<'a> {
         match self.seen.ok_to_stop.get(host) {
             Some(seen) => self.fresh(Source::OkToStop, seen),
             None => Err(not_asked(Source::OkToStop)),
-        }
-    }
-
-    pub fn sensor(&self, fault: &FaultKey) -> Result<&'a Reading, Wait> {
-        match self.seen.sensors.get(fault) {
-            Some(seen) => self.fresh(Source::Sensor, seen),
-            None => Err(not_asked(Source::Sensor)),
         }
     }
 

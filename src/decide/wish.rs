@@ -18,7 +18,13 @@ pub fn wish(state: &State) -> Wish {
         if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
         }
-        if matches!(case.phase, Phase::Preparing { .. } | Phase::HandedOver { .. } | Phase::Proving { .. }) {
+        if matches!(
+            case.phase,
+            Phase::Confirming { .. }
+                | Phase::Preparing { .. }
+                | Phase::HandedOver { .. }
+                | Phase::Proving { .. }
+        ) {
             wish.inventory.insert(case.node.clone());
         }
         if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {

@@ -43,7 +43,7 @@ pub async fn look(
         hand(world, rules, wish),
         sensors(world, rules, wish, state),
         work_orders(world, wish),
-        machines::inventories(world, wish, before, SOURCE_MAX),
+        machines::inventories(world, wish, state, before, SOURCE_MAX),
         machines::views(world, wish, state, |case| locates(rules, case), SOURCE_MAX),
         kill_file(world),
     );
@@ -133,7 +133,11 @@ async fn sensors(
     wish: &Wish,
     state: &State,
 ) -> BTreeMap<crate::model::fault::FaultKey, Seen<crate::model::observed::Reading>> {
-    let Some(sensors) = &world.sensors else { return BTreeMap::new() };
+    let Some(sensors) = &world.sensors else {
+        // Not a blind spot: there is nobody there to see.
+        let none = || Trouble::NoTrace("no Prometheus is configured".to_owned()).into();
+        return wish.faults.iter().map(|fault| (fault.clone(), none())).collect();
+    };
     let query = |node: &NodeName| {
         let case = state.cases.iter().find(|case| &case.node == node)?;
         rules.policy(&case.policy)?.sensor.as_ref()

@@ -3,6 +3,7 @@
 
 use crate::decide::faults::{believed, episodes_in_window};
 use crate::decide::turn::Turn;
+use crate::decide::witness;
 use crate::model::case::{Ending, Phase};
 use crate::model::note::Noted;
 use crate::model::time::age;
@@ -41,12 +42,12 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         }
     }
     for key in &turn.case.faults {
-        if policy.sensor.is_none() {
+        let Some(query) = &policy.sensor else {
             return Err(Wait::QuietButUnproved { why: format!("policy {} names no sensor", policy.name) });
-        }
-        match turn.view.sensor(key) {
-            Ok(reading) if reading.good => readings.push(reading.text.clone()),
-            Ok(reading) => return Err(Wait::QuietButUnproved { why: reading.text.clone() }),
+        };
+        match witness::reading(key, query, &turn.case, turn.view) {
+            Ok(reading) if reading.good => readings.push(reading.text),
+            Ok(reading) => return Err(Wait::QuietButUnproved { why: reading.text }),
             Err(wait) => return Err(Wait::QuietButUnproved { why: wait.to_string() }),
         }
     }

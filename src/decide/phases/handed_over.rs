@@ -1,7 +1,7 @@
 //! It is the technician's. Everything stays held; the work order is open; "done" is a claim that starts the proof.
 
 use super::second_failure;
-use crate::decide::effects::{give_noout_back, hold, open_work_order, work_order_ready};
+use crate::decide::effects::{give_noout_back, hold, light, open_work_order, work_order_ready};
 use crate::decide::emptiness;
 use crate::decide::plan::needs_maintenance;
 use crate::decide::turn::Turn;
@@ -22,6 +22,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         false => Ok(()),
     };
     let order = open_work_order(turn);
+    let lamp = light(turn);
     if !matches!(order, Err(Wait::ObserveOnly)) {
         order.clone()?;
     }
@@ -33,7 +34,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
             let second = second_failure::look(&turn.case, turn.view)?;
             return Err(match second {
                 Some(second) => second,
-                None => came_aboard(turn)?.unwrap_or(wait),
+                None => came_aboard(turn)?.unwrap_or_else(|| dark(wait, lamp)),
             });
         }
         Ok(claim) => claim,
@@ -48,6 +49,16 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let (handover, cancelled) = (handover.clone(), cancelled.clone());
     turn.note(Noted::NodeBack { node });
     Ok(Phase::Proving { since: turn.view.now, handover, claim, good_since: None, cancelled })
+}
+
+/// A lamp that stays dark is told when there is nothing else to tell.
+fn dark(wait: Wait, lamp: Result<(), Wait>) -> Wait {
+    match lamp {
+        Err(lamp) if wait == Wait::Technician && !lamp.wants_a_deeper_look() && lamp != Wait::ObserveOnly => {
+            lamp
+        }
+        _ => wait,
+    }
 }
 
 /// Somebody put guests on the node while it is the technician's. They are not ours to move; but it is told.

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::decide::effects::{give_noout_back, hold};
+use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
+use crate::decide::witness;
 use crate::model::case::{Case, Ending, Phase};
 use crate::model::note::Noted;
 use crate::model::rules::{Policy, ProofCheck};
@@ -55,6 +57,9 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::NodeNotBack);
     };
     let (cancelled, good_since) = (cancelled.clone(), good_since.filter(|since| turn.view.watched(*since)));
+    if policy.prove.checks.contains(&ProofCheck::Inventory) {
+        inventory::note_replacements(turn);
+    }
     for check in &policy.prove.checks {
         let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
         if cancelled.is_some() && about_the_part {
@@ -162,15 +167,19 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
         }
         ProofCheck::SensorsOk => {
             for key in &case.faults {
-                if policy.sensor.is_none() {
+                let Some(query) = &policy.sensor else {
                     return Err(Unproved::Elsewhere(format!("policy {} names no sensor", policy.name)));
-                }
-                let reading = view.sensor(key)?;
+                };
+                let reading = witness::reading(key, query, case, view)?;
                 if !reading.good {
                     return Err(Unproved::Bad(format!("the sensor of {key} reads {}", reading.text)));
                 }
             }
         }
+        ProofCheck::Inventory => inventory::compare(case, view).map_err(|unlike| match unlike {
+            Unlike::Unseen(wait) => Unproved::Unseen(wait),
+            Unlike::Differs(text) => Unproved::Bad(text),
+        })?,
         ProofCheck::NodeServices => {
             let services = &view.node(&case.node)?.services;
             let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();
