@@ -227,7 +227,7 @@ impl From<PolicyFile> for Policy {
             },
             work_order: WorkOrderText { title: file.work_order.title, checklist: file.work_order.checklist },
             prove: Prove { soak: file.prove.soak, checks: file.prove.checks },
-            sensor: file.sensor.map(|s| SensorQuery { promql: s.promql }),
+            sensor: file.sensor.map(|s| SensorQuery { promql: vec![s.promql], bmc: true }),
         }
     }
 }
