@@ -44,6 +44,8 @@ pub fn start(lines: Lines, level: &str) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Stored,
+    /// Stored, and Alertmanager left alerts out.
+    Truncated,
     /// Nothing of it could be read; kept for people.
     Unreadable,
     TooLarge,
@@ -187,12 +189,13 @@ impl Metrics {
         refill(&self.waits, waits.iter().map(|(wait, n)| (wait.as_str(), *n)));
         refill(&self.owed, owed);
         self.overdue.set(overdue);
-        let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0)];
+        let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0), ("unseen", 0)];
         for alert in &shown.show.unplaced {
             unplaced[match alert.why {
                 Misfit::NoPolicy => 0,
-                Misfit::NoNode => 1,
-                Misfit::Conflict { .. } => 2,
+                Misfit::NoNode | Misfit::Stranger { .. } => 1,
+                Misfit::Conflict { .. } | Misfit::Ambiguous { .. } => 2,
+                Misfit::CephUnseen { .. } => 3,
             }]
             .1 += 1;
         }
@@ -205,6 +208,7 @@ impl Metrics {
     pub fn delivery(&self, outcome: Delivery) {
         let outcome = match outcome {
             Delivery::Stored => "stored",
+            Delivery::Truncated => "truncated",
             Delivery::Unreadable => "unreadable",
             Delivery::TooLarge => "too_large",
             Delivery::NotNow => "not_now",

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
+use pitlane::adapters::alertmanager::{self, Alertmanagers, AlertmanagersConfig, Answer, Intake, Receiver};
 use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
 use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust};
@@ -14,14 +15,15 @@ use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{self, Command, DrainArgs, Ended, Exit, Global, Local, Stop};
 use pitlane::config::file::LogFormat;
-use pitlane::config::{self, Config, ProxmoxSettings};
+use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Ceph, Clock, Hand, Sensors};
+use pitlane::ports::{Alarms, Archive, Ceph, Clock, Hand, Sensors};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
-use pitlane::web::{self, Access, App, Listening};
+use pitlane::web::{self, Access, AlertClients, App, Listening};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -150,12 +152,19 @@ impl Running {
         let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
         let bell = Arc::new(Notify::new());
         let world = world(&config, &store, clock.clone(), metrics.clone())?;
+        let missed = Arc::clone(&world.alerts_missed);
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), bell.clone()));
         let tls = match &config.http.tls {
-            Some(tls) => Some(web::tls_config(&tls.cert, &tls.key).map_err(|e| failed("http.tls", e))?),
+            Some(tls) => Some(
+                web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref())
+                    .map_err(|e| failed("http.tls", e))?,
+            ),
             None => None,
         };
-        let alerts = alerts(&config, &store, clock.clone(), bell.clone(), metrics.clone());
+        let clients = config.http.tls.iter().flat_map(|tls| &tls.alert_clients).map(|name| name.0.clone());
+        let clients: Vec<String> = clients.collect();
+        let clients = AlertClients::of(&clients).map_err(|e| failed("http.tls.alert_clients", e))?;
+        let alerts = alerts(&config, &store, clock.clone(), bell.clone(), metrics.clone(), missed);
         let app = App {
             store: Arc::new(store.clone()),
             archive: Arc::new(store),
@@ -167,8 +176,9 @@ impl Running {
             registry: metrics.registry(),
             access: Arc::new(Access::new(config.http.tokens, tls.is_some())),
         };
-        let listening =
-            Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
+        let listening = Listening::bind(listen, tls, clients)
+            .await
+            .map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
         let serving = tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));
@@ -202,19 +212,21 @@ fn alerts(
     clock: Arc<dyn Clock>,
     bell: Arc<Notify>,
     metrics: Arc<Metrics>,
+    missed: Arc<AtomicBool>,
 ) -> axum::Router {
-    let intake = Arc::new(Intake::new(alertmanager::Limits::default()));
+    let intake = Arc::new(Intake::new(alertmanager::Limits::default(), missed));
     let of_alerts = config.http.tokens.iter().filter(|token| token.role == Role::Alerts);
     let tokens = alertmanager::Tokens::of_hashes(of_alerts.map(|token| token.sha256));
     let heard = Arc::new(move |answer: &Answer| {
         metrics.delivery(match answer {
             Answer::Stored(_) => Delivery::Stored,
+            Answer::Cut { .. } => Delivery::Truncated,
             Answer::Poison => Delivery::Unreadable,
             Answer::TooLarge => Delivery::TooLarge,
             Answer::NotNow(_) => Delivery::NotNow,
             Answer::NotStored(_) => Delivery::NotStored,
         });
-        if let Answer::Stored(told) = answer {
+        if let Answer::Stored(told) | Answer::Cut { told, .. } = answer {
             metrics.ingested(told);
         }
     });
@@ -262,11 +274,11 @@ fn world(
     });
     let sensors = match &config.prometheus {
         None => None,
-        Some(url) => {
+        Some(asked) => {
+            let Asked { url, token, ca_pem } = asked.clone();
             let url = url.parse().map_err(|e| usage(format!("prometheus.url: {e}")))?;
-            let prometheus =
-                Prometheus::new(PrometheusConfig { url, bearer: None, ca_pem: None }, clock.clone())
-                    .map_err(|e| failed("prometheus", e))?;
+            let settings = PrometheusConfig { url, bearer: token.map(|secret| secret.0), ca_pem };
+            let prometheus = Prometheus::new(settings, clock.clone()).map_err(|e| failed("prometheus", e))?;
             Some(Arc::new(prometheus) as Arc<dyn Sensors>)
         }
     };
@@ -275,6 +287,12 @@ fn world(
         hand,
         ceph,
         sensors,
+        alarms: config
+            .alertmanager
+            .as_ref()
+            .map(|told| alarms(told, &config.rules, clock.clone()))
+            .transpose()?,
+        alerts_missed: Arc::default(),
         bmc: None,
         tickets: Arc::new(store.board()),
         store: Arc::new(store.clone()),
@@ -282,6 +300,33 @@ fn world(
         meter: metrics,
         kill_file: Some(config.kill_file.clone()),
     })
+}
+
+/// Those who are asked what fires.
+fn alarms(
+    told: &AlertmanagerSettings,
+    rules: &Rules,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Alarms>, Stop> {
+    let urls = told.urls.iter().map(|url| url.parse());
+    let urls = urls.collect::<Result<_, _>>().map_err(|e| usage(format!("alertmanager.urls: {e}")))?;
+    let login = match (&told.token, &told.basic) {
+        (Some(token), _) => alertmanager::Login::Bearer(token.0.clone()),
+        (None, Some((user, password))) => {
+            alertmanager::Login::Basic { user: user.clone(), password: password.0.clone() }
+        }
+        (None, None) => alertmanager::Login::None,
+    };
+    let policies = rules.policies.clone();
+    let settings = AlertmanagersConfig {
+        urls,
+        receiver: told.receiver.clone(),
+        login,
+        ca_pem: told.ca_pem.clone(),
+        wanted: Arc::new(move |labels| policies.iter().any(|policy| policy.wants(labels))),
+    };
+    let asked = Alertmanagers::new(settings, clock).map_err(|e| failed("alertmanager", e))?;
+    Ok(Arc::new(asked))
 }
 
 fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {

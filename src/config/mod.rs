@@ -4,11 +4,13 @@
 //! nothing in here opens a connection.
 
 mod address;
+mod asked;
 pub mod file;
 mod formats;
 pub mod mistakes;
 pub mod policy;
 pub mod policy_test;
+mod query;
 mod reader;
 mod settings;
 mod tree;
@@ -16,4 +18,4 @@ mod tree;
 pub use address::ServiceAddress;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
-pub use settings::{Config, Http, ProxmoxSettings, Secret, load, read_tokens};
+pub use settings::{AlertmanagerSettings, Asked, Config, Http, ProxmoxSettings, Secret, load, read_tokens};

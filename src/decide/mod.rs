@@ -36,7 +36,8 @@ use crate::model::time::{Period, age};
 use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
-pub use faults::place as place_alert;
+pub use faults::{believed, place as place_alert};
+pub use resolve::{Cluster, Tried, explain as explain_alert};
 pub use wish::wish;
 
 use turn::Turn;

@@ -3,12 +3,13 @@
 //! Every accessor refuses what is unknown, stale or told by a member without quorum; whoever asks gets a [`Wait`].
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
 use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
 use crate::model::observed::{
-    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
+    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
@@ -17,6 +18,10 @@ use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
 
 use super::faults;
+use super::resolve::Cluster;
+
+/// Twice the pace of the polls: one of them may be lost.
+const ALARMS_FRESH: Duration = Duration::from_secs(60);
 
 /// The world as one decision sees it.
 pub struct View<'a> {
@@ -34,10 +39,12 @@ impl<'a> View<'a> {
         let mut view =
             Self { state, seen, rules, now: seen.at, faults: Ok(Vec::new()), unplaced: Vec::new() };
         match view.cluster() {
-            Ok(opinion) => {
-                let (faults, unplaced) = faults::derive(seen, opinion, rules, &state.past);
-                view.faults = Ok(faults);
-                view.unplaced = unplaced;
+            Ok(members) => {
+                let cluster = Cluster { members, ceph: seen.ceph.any_age() };
+                match faults::derive(seen, cluster, rules, &state.past) {
+                    Ok((faults, unplaced)) => (view.faults, view.unplaced) = (Ok(faults), unplaced),
+                    Err(wait) => view.faults = Err(wait),
+                }
             }
             Err(wait) => view.faults = Err(wait),
         }
@@ -148,6 +155,13 @@ impl<'a> View<'a> {
             }
             None => Err(not_asked(Source::OkToStop)),
         }
+    }
+
+    /// What Alertmanager lists. Old for longer than other facts: it is asked every 30 s at most, and what it lists is
+    /// as old as a scrape and an evaluation anyway.
+    pub fn alarms(&self) -> Result<&'a AlarmsView, Wait> {
+        let fresh = self.seen.alarms.fresh(self.now, ALARMS_FRESH);
+        fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
     }
 
     pub fn faults(&self) -> Result<&[Fault], Wait> {

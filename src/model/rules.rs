@@ -19,6 +19,8 @@ pub struct Rules {
     pub mapping: Mapping,
     pub ceph: CephSetup,
     pub hand: HandSetup,
+    #[serde(default)]
+    pub alarms: AlarmsSetup,
     pub budgets: Budgets,
     pub limits: Limits,
     pub packing: Packing,
@@ -75,6 +77,9 @@ pub struct Policy {
     pub name: PolicyName,
     /// All must fit. Empty: no alert ever fits (the `manual` policy).
     pub matchers: Vec<Matcher>,
+    /// Or all of one of these.
+    #[serde(default)]
+    pub or_matchers: Vec<Vec<Matcher>>,
     /// The alarm class of the faults it makes.
     pub class: String,
     /// Labels that may name the broken part; the first that is there wins.
@@ -89,7 +94,8 @@ pub struct Policy {
 
 impl Policy {
     pub fn wants(&self, labels: &Labels) -> bool {
-        !self.matchers.is_empty() && self.matchers.iter().all(|m| m.matches(labels))
+        let fits = |all: &Vec<Matcher>| !all.is_empty() && all.iter().all(|m| m.matches(labels));
+        fits(&self.matchers) || self.or_matchers.iter().any(fits)
     }
 }
 
@@ -139,6 +145,17 @@ impl Response {
     /// A confirmed fault opens a case of the node, or joins the open one.
     pub fn opens_a_case(self) -> bool {
         matches!(self, Self::Drain | Self::InPlace)
+    }
+}
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Drain => "drain",
+            Self::InPlace => "in_place",
+            Self::Page => "page",
+            Self::Record => "record",
+        })
     }
 }
 
@@ -273,6 +290,15 @@ pub enum HandSetup {
     #[default]
     Absent,
     Installed,
+}
+
+/// Whether Alertmanager is asked what fires. Where it is, a delivered alarm alone takes no node out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmsSetup {
+    #[default]
+    Delivered,
+    Polled,
 }
 
 /// Limits on what is seen, whoever caused it. They stop starting; they never stop giving back.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::time::{Period, Time, age};
 
 /// What a look at one source brought home.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen<T> {
     /// It was so at `at`: when the fact was true at its source, not when we fetched it.
@@ -16,6 +16,7 @@ pub enum Seen<T> {
     /// We looked and could not see.
     Unknown { why: Trouble },
     /// Nobody needed it this turn, so nobody looked.
+    #[default]
     NotAsked,
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName};
 use super::rules::ProofCheck;
 use super::seen::Blind;
@@ -27,6 +28,7 @@ pub enum Source {
     Hand,
     Sensor,
     WorkOrder,
+    Alarms,
     Inventory,
     Bmc,
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Source {
             Self::Hand => "the root helper",
             Self::Sensor => "the sensor",
             Self::WorkOrder => "the work order",
+            Self::Alarms => "Alertmanager",
             Self::Inventory => "the list of parts",
             Self::Bmc => "the BMC",
         })
@@ -126,6 +129,7 @@ pub enum Wait {
     Verdict { reasons: Vec<Wait> },
 
     // On the way
+    AlarmNotListed { fault: FaultKey },
     Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
     QuietButUnproved { why: String },
     MgrOnNode { mgr: String },
@@ -180,6 +184,7 @@ impl Wait {
                 format!("{name}/{node}")
             }
             CephHealth { code, .. } => format!("{name}/{code}"),
+            AlarmNotListed { fault } => format!("{name}/{fault}"),
             TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
             CameAboard { guests }
             | StrandedGuests { guests }

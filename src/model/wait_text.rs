@@ -159,6 +159,12 @@ impl fmt::Display for Wait {
                 let all: Vec<String> = osds.iter().map(|osd| format!("OSD {osd}")).collect();
                 write!(f, "the technician has {}; the node works on", list(all))
             }
+            AlarmNotListed { fault } => {
+                write!(
+                    f,
+                    "Alertmanager does not list {fault}, so the alarm that was delivered may be an old one"
+                )
+            }
             Unconfirmed { episodes, needed, steady_for } => {
                 write!(f, "{episodes} of {needed} episodes seen, not yet steady for {steady_for}")
             }
@@ -204,6 +210,9 @@ impl Wait {
             }
             CannotSee { source: Source::Hand, .. } => {
                 "check the SSH key and that pitlane-hand is installed on the members".into()
+            }
+            CannotSee { source: Source::Alarms, .. } => {
+                "check that every Alertmanager answers; pitlane drain NODE goes without it".into()
             }
             CannotSee { source: Source::Sensor, .. } => {
                 "check the sensor's source and the policy's sensor query".into()
@@ -280,6 +289,10 @@ impl Wait {
             OsdMissing { .. } => "bring it up, or make a new OSD on the new disk; ceph osd tree".into(),
             ServedInPlace { node } => format!("to switch it off, pitlane drain {node} first"),
             DisksWithTechnician { .. } => "pitlane done CASE when the disk is served".into(),
+            AlarmNotListed { .. } => {
+                "see whether it still fires, and alertmanager.receiver; pitlane drain NODE goes without it"
+                    .into()
+            }
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
             MoveFails { guest, .. } | HaStuck { guest } => {
                 format!("read the task log of guest {guest} and mend the cause")

@@ -1,6 +1,8 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
 mod alarms;
+mod alert_clients;
+mod alertmanager_poll;
 mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;

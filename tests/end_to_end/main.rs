@@ -3,6 +3,7 @@
 //! words. Nothing here is skipped.
 
 mod ceph_real;
+mod chain;
 mod fan_story;
 mod flapping;
 mod hand_real;

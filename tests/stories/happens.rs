@@ -19,9 +19,27 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             }
         }
         ["technician", "closes", node] => world.technician_closes(&(*node).into()),
+        ["technician", "inserts", osd] => {
+            let osd = OsdId(number(osd)? as u32);
+            world.technician_inserts(osd, osd);
+        }
+        ["technician", "inserts", osd, "as", new] => {
+            world.technician_inserts(OsdId(number(osd)? as u32), OsdId(number(new)? as u32));
+        }
         // The chassis is closed, and the machine stays off.
         ["technician", "leaves", node] => {
             world.nodes.get_mut(&NodeName::from(*node)).ok_or("no such node")?.technician = false;
+        }
+        ["alertmanager", member, what] => {
+            let member = number(member)? as usize;
+            let member = member.checked_sub(1).and_then(|n| world.alertmanagers.get_mut(n));
+            let member = member.ok_or("there is no such Alertmanager")?;
+            match *what {
+                "dies" => member.dead = true,
+                // Its list is gone; whoever still alerts has to tell it again.
+                "restarts" => (member.dead, member.listed) = (false, Default::default()),
+                _ => return Err("dies or restarts".to_owned()),
+            }
         }
         ["dies", node] => world.node_dies(&(*node).into()),
         ["boots", node] => world.node_boots(&(*node).into()),

@@ -50,7 +50,9 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
 /// The node's fault shows again on the way back: no guest returns to it. While everything is still held it goes back
 /// to the technician as it is; once something was given back, it has to be judged and drained anew.
 fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
-    let Phase::GivingBack { why: Ending::Returned, handover: Some(_), .. } = &turn.case.phase else {
+    let Phase::GivingBack { why: Ending::Returned | Ending::Served, handover: Some(_), .. } =
+        &turn.case.phase
+    else {
         return Ok(None);
     };
     let node = turn.case.node.clone();

@@ -89,11 +89,26 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::Soaking { until: after(since, soak) });
     }
     turn.note(Noted::Proved { soak: period });
+    replaced(turn);
     let why = match cancelled {
         Some(c) => Ending::Aborted { by: c.by, reason: c.reason },
+        None if in_place => Ending::Served,
         None => Ending::Returned,
     };
     Ok(give_back(turn, why))
+}
+
+/// A new disk that came with a new OSD: told, because Ceph's lists look different now.
+fn replaced(turn: &mut Turn) {
+    let Phase::Proving { handover: Handover::InPlace { osds, beside }, .. } = &turn.case.phase else {
+        return;
+    };
+    let Ok(new) = in_place::back(&turn.case, osds, beside, turn.view) else { return };
+    let Ok(ceph) = turn.view.ceph() else { return };
+    let gone: Vec<_> = osds.iter().filter(|id| !ceph.osds.contains_key(id)).copied().collect();
+    if !new.is_empty() && !gone.is_empty() {
+        turn.note(Noted::OsdReplaced { gone, new: new.into_iter().collect() });
+    }
 }
 
 fn give_back(turn: &mut Turn, why: Ending) -> Phase {
@@ -218,8 +233,9 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
 fn osds_up(turn: &Turn) -> Result<(), Unproved> {
     if let Phase::Proving { handover: Handover::InPlace { osds, beside }, cancelled, .. } = &turn.case.phase {
         // Called off: what was taken out for good is the person's business, what is there has to work.
-        let beside = if cancelled.is_some() { 0 } else { *beside };
-        return in_place::back(&turn.case, osds, beside, turn.view).map_err(|wait| match wait {
+        let nobody = std::collections::BTreeSet::new();
+        let beside = if cancelled.is_some() { &nobody } else { beside };
+        return in_place::back(&turn.case, osds, beside, turn.view).map(|_| ()).map_err(|wait| match wait {
             blind @ (Wait::CannotSee { .. } | Wait::CephNoQuorum { .. }) => Unproved::Unseen(blind),
             wait => Unproved::NotYet(wait.to_string()),
         });

@@ -1,5 +1,6 @@
 //! Everything one look brought home. A file of it is a bug report: `pitlane explain --observed FILE` decides it again.
 
+pub mod alarms;
 pub mod ceph;
 pub mod ha;
 pub mod inventory;
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use alarms::{AlarmsView, Missing};
 pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
     Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
@@ -33,6 +35,9 @@ pub struct Observed {
     pub at: Time,
     /// What was told to us and is not too old to matter. Our own store: always known.
     pub episodes: Vec<Episode>,
+    /// What Alertmanager lists, asked for at most every 30 s.
+    #[serde(default)]
+    pub alarms: Seen<AlarmsView>,
     pub pve: PveView,
     pub ceph: Seen<CephView>,
     /// Joint answers of `osd ok-to-stop` for every OSD of a host, for the hosts in question.
@@ -62,6 +67,7 @@ impl Observed {
         Self {
             at,
             episodes: Vec::new(),
+            alarms: Seen::NotAsked,
             pve: PveView::default(),
             ceph: Seen::NotAsked,
             ok_to_stop: BTreeMap::new(),

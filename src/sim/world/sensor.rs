@@ -42,6 +42,12 @@ pub fn fan(node: &str, part: &str) -> FaultKey {
     FaultKey { node: NodeName::from(node), class: "fan".to_owned(), component: part.to_owned() }
 }
 
+/// A part of a node, as a script writes it: `FAN3`, or with its class before it, `disk:sdb`.
+pub fn part(node: &str, word: &str) -> FaultKey {
+    let (class, component) = word.split_once(':').unwrap_or(("fan", word));
+    FaultKey { node: NodeName::from(node), class: class.to_owned(), component: component.to_owned() }
+}
+
 /// One firing of a part's alarm: from `starts`, and still firing or over at `ends`. Delivered at once.
 ///
 /// The labels are those of an IPMI exporter's rule: `alarm_class`, `component`, `node`, `severity`.

@@ -116,6 +116,15 @@ impl Store for World {
         Ok(Ingested::default())
     }
 
+    async fn level(
+        &self,
+        _: Vec<crate::model::alert::Listed>,
+        _: Vec<crate::model::alert::EpisodeKey>,
+        _: Time,
+    ) -> Result<Ingested, Trouble> {
+        panic!("a face told what fires")
+    }
+
     async fn poison(&self, _: &[u8], _: &str, _: Time) -> Result<(), Trouble> {
         Ok(())
     }
@@ -181,6 +190,7 @@ fn policy() -> Policy {
     Policy {
         name: "manual".into(),
         matchers: Vec::new(),
+        or_matchers: Vec::new(),
         class: "manual".into(),
         component_labels: Vec::new(),
         confirm: Confirm { steady_for: hour, or_episodes: 1, within: hour, clears_after: hour },
@@ -233,6 +243,7 @@ pub fn parts() -> Parts {
         mapping: Mapping::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Absent,
+        alarms: Default::default(),
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
