@@ -293,6 +293,7 @@ mod tests {
             overran: false,
             heal: false,
             in_place: None,
+            parts: Default::default(),
             revision: 1,
         }];
         metrics.turn(Duration::from_millis(20), &shown);

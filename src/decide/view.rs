@@ -9,7 +9,7 @@ use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
 use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
 use crate::model::observed::{
-    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
+    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
@@ -154,13 +154,6 @@ impl<'a> View<'a> {
                 if &answer.asked == osds { Ok(answer) } else { Err(not_asked(Source::OkToStop)) }
             }
             None => Err(not_asked(Source::OkToStop)),
-        }
-    }
-
-    pub fn sensor(&self, fault: &FaultKey) -> Result<&'a Reading, Wait> {
-        match self.seen.sensors.get(fault) {
-            Some(seen) => self.fresh(Source::Sensor, seen),
-            None => Err(not_asked(Source::Sensor)),
         }
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::draining::died;
 use crate::decide::effects::{give_noout_back, hold};
 use crate::decide::in_place;
+use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
+use crate::decide::witness;
 use crate::model::case::{Case, Ending, Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::rules::ProofCheck;
@@ -61,6 +63,9 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::NodeNotBack);
     };
     let (cancelled, good_since) = (cancelled.clone(), good_since.filter(|since| turn.view.watched(*since)));
+    if policy.prove.checks.contains(&ProofCheck::Inventory) {
+        inventory::note_replacements(turn);
+    }
     for check in &policy.prove.checks {
         let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
         if cancelled.is_some() && about_the_part {
@@ -184,15 +189,19 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
         ProofCheck::SensorsOk => {
             for key in &case.faults {
                 let of_fault = view.policy_of(case, key)?;
-                if of_fault.sensor.is_none() {
+                let Some(query) = &of_fault.sensor else {
                     return Err(Unproved::Elsewhere(format!("policy {} names no sensor", of_fault.name)));
-                }
-                let reading = view.sensor(key)?;
+                };
+                let reading = witness::reading(key, query, case, view)?;
                 if !reading.good {
                     return Err(Unproved::Bad(format!("the sensor of {key} reads {}", reading.text)));
                 }
             }
         }
+        ProofCheck::Inventory => inventory::compare(case, view).map_err(|unlike| match unlike {
+            Unlike::Unseen(wait) => Unproved::Unseen(wait),
+            Unlike::Differs(text) => Unproved::Bad(text),
+        })?,
         ProofCheck::NodeServices => {
             let services = &view.node(&case.node)?.services;
             let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();

@@ -89,6 +89,7 @@ fn case() -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        parts: Default::default(),
         revision: 3,
     }
 }
