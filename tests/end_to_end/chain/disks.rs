@@ -44,13 +44,17 @@ async fn an_osds_disk_is_changed_in_place_and_a_mirror_waits_for_a_person() {
     let waits = chain.waits(three, "no-osd-on").await;
     assert_eq!(waits["phase"]["phase"], "preparing", "{waits}");
 
-    // Out and in again. The OSD dies with its disk; the new one brings it back.
-    set_up(&chain, osd, false);
+    // Out, at a moment when Ceph does not need it; the world panics at any other.
+    let pull = async || chain.site.get(&format!("/api/v1/cases/{two}")).await.map(|view| view["safe_to_pull"].clone());
+    let yes = |pull: &Option<Value>| pull.as_ref().is_some_and(|pull| !pull["Ok"].is_null());
+    chain.site.until("the disk may be taken out", SOON, pull, yes).await;
+    chain.site.world.lock().expect("unhurt").technician_pulls(osd);
     chain.does("smart", &["pve2", "/dev/sdb", "ok"]);
     chain.done(two, "new disk").await;
     chain.waits(two, "osds_up").await;
     assert!(held(&chain, "pve2"), "still held");
-    set_up(&chain, osd, true);
+    // And in: the new one brings the OSD back.
+    chain.site.world.lock().expect("unhurt").technician_inserts(osd, osd);
     chain.site.phase(two, "closed", SOON * 2).await;
     assert!(!held(&chain, "pve2"));
     assert!(chain.site.strays().is_empty(), "nobody was moved at all");
@@ -74,11 +78,6 @@ fn osd_on(chain: &Chain, node: &str, path: &str) -> OsdId {
 fn held(chain: &Chain, node: &str) -> bool {
     let world = chain.site.world.lock().expect("unhurt");
     world.ceph.as_ref().expect("there is Ceph").host_noout.contains_key(&HostName::from(node))
-}
-
-fn set_up(chain: &Chain, osd: OsdId, up: bool) {
-    let mut world = chain.site.world.lock().expect("unhurt");
-    world.ceph.as_mut().expect("there is Ceph").osds.get_mut(&osd).expect("it is known").up = up;
 }
 
 /// What the technician reads.

@@ -56,7 +56,12 @@ impl Chain {
         let mut site = Site::open(world, 5.0).await;
         let lab = alarms(&site, lab).await;
         for (name, text) in shipped() {
-            site.put(&format!("policies/{name}"), &quick(&text));
+            let mut text = quick(&text);
+            // Parts are listed once a minute: that is proved where it is what the test is about.
+            if name != "psu.yaml" {
+                text = text.replace(", inventory]", "]");
+            }
+            site.put(&format!("policies/{name}"), &text);
         }
         let prometheus = lab.fact("prometheus");
         let more = more(&site, &lab);
