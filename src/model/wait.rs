@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName};
+use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName, TicketRef};
 use super::rules::ProofCheck;
 use super::seen::Blind;
 use super::time::{Period, Time};
@@ -132,6 +132,8 @@ pub enum Wait {
     MaintenanceStillOn,
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
+    /// Refused or called off in the ticket system by somebody there.
+    WorkOrderCancelled { ticket: TicketRef },
     SecondFailure { what: String },
     StrandedGuests { guests: Vec<GuestId> },
     EffectFails { effect: String, error: String },

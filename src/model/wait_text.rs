@@ -159,6 +159,10 @@ impl fmt::Display for Wait {
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
+            WorkOrderCancelled { ticket } => write!(
+                f,
+                "work order {ticket} was cancelled in the ticket system; nobody said that the machine is left alone"
+            ),
             SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
@@ -179,6 +183,9 @@ impl Wait {
             }
             CannotSee { source: Source::Sensor, .. } => {
                 "check the sensor's source and the policy's sensor query".into()
+            }
+            CannotSee { source: Source::WorkOrder, .. } => {
+                "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
             }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
@@ -245,6 +252,9 @@ impl Wait {
             }
             Technician => "pitlane done CASE when the work is done".into(),
             HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),
+            WorkOrderCancelled { .. } => {
+                "ask who cancelled it; open it again there, or pitlane abort CASE, or pitlane done CASE".into()
+            }
             NodeNotBack => "switch the node on".into(),
             SecondFailure { .. } => {
                 "look at the other node first; pitlane abort CASE gives everything back".into()

@@ -13,7 +13,7 @@ pub(super) use flags::{
     already_tried, give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };
 pub(super) use home::home;
-pub(super) use work_order::{close_work_order, open_work_order, work_order_ready};
+pub(super) use work_order::{close_work_order, open_work_order, taken_up_again, work_order_shown};
 
 use crate::model::ids::GuestId;
 use crate::model::observed::{Guest, Task};

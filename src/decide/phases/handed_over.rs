@@ -1,13 +1,13 @@
 //! It is the technician's. Everything stays held; the work order is open; "done" is a claim that starts the proof.
 
 use super::second_failure;
-use crate::decide::effects::{give_noout_back, hold, open_work_order, work_order_ready};
+use crate::decide::effects::{give_noout_back, hold, open_work_order, work_order_shown};
 use crate::decide::emptiness;
 use crate::decide::plan::needs_maintenance;
 use crate::decide::turn::Turn;
 use crate::decide::view::View;
-use crate::model::case::{Case, Claim, Handover, Phase};
-use crate::model::ids::Person;
+use crate::model::case::{Case, Claim, Handover, Phase, Said};
+use crate::model::ids::{Person, TicketRef};
 use crate::model::note::Noted;
 use crate::model::observed::WorkOrderStatus;
 use crate::model::time::Time;
@@ -21,10 +21,8 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         false if drained => hold(turn),
         false => Ok(()),
     };
+    // A ticket system that is down keeps nobody from saying "done": the work order stands on the board.
     let order = open_work_order(turn);
-    if !matches!(order, Err(Wait::ObserveOnly)) {
-        order.clone()?;
-    }
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {
@@ -62,10 +60,8 @@ fn came_aboard(turn: &Turn) -> Result<Option<Wait>, Wait> {
 
 /// The technician's word: by request, or in the ticket system.
 fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
-    let ready = work_order_ready(turn);
     let now = turn.view.now;
-    let shown =
-        turn.view.seen.work_orders.get(&turn.case.id).and_then(|seen| seen.any_age()).map(|w| w.status);
+    let shown = work_order_shown(turn);
     let Phase::HandedOver { claim, cancelled, .. } = &mut turn.case.phase else {
         return Err(Wait::Technician);
     };
@@ -75,14 +71,21 @@ fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
     if cancelled.is_some() {
         return Err(Wait::HandsOff);
     }
-    if ready && shown == Some(WorkOrderStatus::Done) {
-        let by = Person::from("the ticket system");
-        let new = Claim { by: by.clone(), at: now, note: String::new() };
-        *claim = Some(new.clone());
-        turn.note(Noted::ClaimedDone { by, note: String::new() });
-        return Ok(new);
+    match shown? {
+        Some(WorkOrderStatus::Done) => {
+            let by = Person::from("the ticket system");
+            let new = Claim { by: by.clone(), at: now, note: String::new(), said: Said::InTheTicket };
+            *claim = Some(new.clone());
+            turn.note(Noted::ClaimedDone { by, note: String::new() });
+            Ok(new)
+        }
+        // Somebody does not want this work done, or not by this ticket. Nobody said that the machine is left alone.
+        Some(WorkOrderStatus::Cancelled) => {
+            let ticket = turn.case.owed.work_order.as_ref().and_then(|debt| debt.ticket.clone());
+            Err(Wait::WorkOrderCancelled { ticket: ticket.unwrap_or_else(|| TicketRef::from("")) })
+        }
+        Some(WorkOrderStatus::Open | WorkOrderStatus::InProgress) | None => Err(Wait::Technician),
     }
-    Err(Wait::Technician)
 }
 
 /// May the machine be switched off at this very moment? Never stored; worth 15 seconds.

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::decide::effects::{give_noout_back, hold};
+use crate::decide::effects::{give_noout_back, hold, taken_up_again};
 use crate::decide::turn::Turn;
-use crate::model::case::{Case, Ending, Phase};
+use crate::model::case::{Case, Ending, Phase, Said};
 use crate::model::note::Noted;
 use crate::model::rules::{Policy, ProofCheck};
 use crate::model::time::{Time, after, age};
@@ -38,6 +38,9 @@ pub fn interrupt(case: &mut Case) {
 }
 
 fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
+    if let Some(back) = claim_withdrawn(turn) {
+        return Ok(back);
+    }
     let node = turn.case.node.clone();
     if !turn.view.cluster()?.online(&node) {
         if turn.case.heal {
@@ -83,6 +86,18 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         None => Ending::Returned,
     };
     Ok(give_back(turn, why))
+}
+
+/// Who said "done" in the ticket and opened it again may have a hand in the machine. No new round: it is open there
+/// already, and nothing failed.
+fn claim_withdrawn(turn: &mut Turn) -> Option<Phase> {
+    let Phase::Proving { claim, handover, cancelled, .. } = &turn.case.phase else { return None };
+    if claim.said != Said::InTheTicket || !taken_up_again(turn, claim.at) {
+        return None;
+    }
+    let (handover, cancelled) = (handover.clone(), cancelled.clone());
+    turn.note(Noted::TakenUpAgain);
+    Some(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled })
 }
 
 fn give_back(turn: &mut Turn, why: Ending) -> Phase {

@@ -122,7 +122,7 @@ impl World {
             OrderStatus::Done | OrderStatus::Closed => WorkOrderStatus::Done,
             OrderStatus::Cancelled => WorkOrderStatus::Cancelled,
         };
-        Ok(WorkOrderView { ticket: ticket.clone(), status })
+        Ok(WorkOrderView::plain(ticket.clone(), status))
     }
 
     /// The technician ticks the order off. A claim, not a proof.
