@@ -288,6 +288,7 @@ mod tests {
             wait: Some(Wait::Technician),
             overran: false,
             heal: false,
+            in_place: None,
             revision: 1,
         }];
         metrics.turn(Duration::from_millis(20), &shown);

@@ -1,5 +1,7 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+mod tickets;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use pitlane::config::{self, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Ceph, Clock, Hand, Sensors};
+use pitlane::ports::{Archive, Ceph, Clock, Hand, Sensors, Tickets};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, App, Listening};
@@ -149,7 +151,9 @@ impl Running {
         let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e))?;
         let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
         let bell = Arc::new(Notify::new());
-        let world = world(&config, &store, clock.clone(), metrics.clone())?;
+        let wired =
+            tickets::tickets(config.tickets.as_ref(), Arc::new(store.board()), clock.clone(), bell.clone())?;
+        let world = world(&config, &store, wired.tickets, clock.clone(), metrics.clone())?;
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), bell.clone()));
         let tls = match &config.http.tls {
             Some(tls) => Some(web::tls_config(&tls.cert, &tls.key).map_err(|e| failed("http.tls", e))?),
@@ -171,7 +175,8 @@ impl Running {
             Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));
+        let serving =
+            tokio::spawn(web::serve(listening, web::router(app, alerts).merge(wired.hook), stop.clone()));
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
@@ -224,6 +229,7 @@ fn alerts(
 fn world(
     config: &Config,
     store: &SqliteStore,
+    tickets: Arc<dyn Tickets>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> Result<World, Stop> {
@@ -275,7 +281,8 @@ fn world(
         hand,
         ceph,
         sensors,
-        tickets: Arc::new(store.board()),
+        bmc: None,
+        tickets,
         store: Arc::new(store.clone()),
         clock,
         meter: metrics,

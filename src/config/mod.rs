@@ -11,9 +11,12 @@ pub mod policy;
 pub mod policy_test;
 mod reader;
 mod settings;
+mod ticket_template;
+mod tickets;
 mod tree;
 
 pub use address::ServiceAddress;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
 pub use settings::{Config, Http, ProxmoxSettings, Secret, load, read_tokens};
+pub use tickets::{TicketKind, TicketSettings, TicketSystem, TicketsFile};

@@ -89,6 +89,9 @@ pub struct RespondFile {
     pub mode: Mode,
     /// How long the node may be out before people are told.
     pub time_box: Period,
+    /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
+    #[serde(default)]
+    pub locate: bool,
     /// Running containers restart to move: who decides?
     #[serde(default = "ask")]
     pub containers: ContainerPolicy,
@@ -218,6 +221,7 @@ impl From<PolicyFile> for Policy {
                 action: file.respond.action,
                 mode: file.respond.mode,
                 time_box: file.respond.time_box,
+                locate: file.respond.locate,
                 containers: file.respond.containers,
                 immovable: file.respond.immovable,
             },

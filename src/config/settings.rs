@@ -28,6 +28,8 @@ pub struct Config {
     pub hand: Option<file::HandFile>,
     pub ceph: file::CephFile,
     pub prometheus: Option<String>,
+    /// `None`: the built-in board alone.
+    pub tickets: Option<super::tickets::TicketSettings>,
     pub http: Http,
 }
 
@@ -82,6 +84,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         ("/ceph/client/keyring", "ceph.client.keyring"),
         ("/http/tls/cert", "http.tls.cert"),
         ("/http/tls/key", "http.tls.key"),
+        ("/tickets/ca_file", "tickets.ca_file"),
     ] {
         if let Some(file) = named(pointer)
             && let Err(why) = std::fs::File::open(&file)
@@ -89,6 +92,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
         }
     }
+    let tickets = super::tickets::load(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
@@ -97,12 +101,14 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read.value.map(|file| assemble(file, base, policies, token, tokens, tokens_file));
+    let config = read
+        .value
+        .map(|file| Config { tickets, ..assemble(file, base, policies, token, tokens, tokens_file) });
     mistakes.or(config)
 }
 
 /// The file's text, or a mistake at the place that names it.
-fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
+pub(super) fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
     let read = || -> Result<String, String> {
         if std::fs::metadata(path).map_err(|e| e.to_string())?.len() > FILE_MAX {
             return Err("it is larger than 4 MiB".into());
@@ -327,6 +333,7 @@ fn assemble(
         hand,
         ceph,
         prometheus: file.prometheus.map(|p| p.url),
+        tickets: None,
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),

@@ -1,12 +1,13 @@
 //! What people asked for. Every request is answered: done, or refused with what to do instead.
 
-use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Origin, Phase, Said};
+use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Handover, Origin, Phase, Said};
 use crate::model::ids::{CaseId, NodeName, PolicyName};
 use crate::model::note::{Note, Noted};
 use crate::model::owed::Owed;
 use crate::model::request::{Ask, Reply, Request};
 use crate::model::state::{Decision, Pause};
 
+use super::in_place;
 use super::turn::Turn;
 use super::view::View;
 
@@ -97,7 +98,19 @@ fn drain<'a>(
                 if matches!(turn.case.phase, Phase::Confirming { .. }) {
                     turn.case.phase = preparing;
                 }
+                if turn.case.in_place.take().is_some() {
+                    turn.case.policy = PolicyName::from(MANUAL);
+                }
                 turn.note(Noted::PersonJoined { by: request.by.clone(), reason: reason.to_owned() });
+                Ok(Some(id))
+            }
+            // A disk is being served, and a person wants the whole node.
+            _ if in_place::under_way(&turn.case) => {
+                turn.case.origin = origin;
+                turn.case.policy = PolicyName::from(MANUAL);
+                turn.note(Noted::PersonJoined { by: request.by.clone(), reason: reason.to_owned() });
+                turn.note(Noted::ServedByPerson { by: request.by.clone() });
+                in_place::take_the_whole_node(turn, &format!("{} wants the whole node", request.by));
                 Ok(Some(id))
             }
             _ => Err(format!("case {id} has {node} already; pitlane show {id} tells how far it is")),
@@ -182,9 +195,15 @@ fn out_of_reach(phase: &Phase, view: &View, case: &Case) -> bool {
     let offline = view.cluster().is_ok_and(|cluster| !cluster.online(&case.node));
     match phase {
         Phase::HandedOver { .. } | Phase::Stranded { .. } => true,
-        Phase::Proving { .. } | Phase::GivingBack { .. } => offline,
+        // A disk that never comes back must not keep noout for ever.
+        Phase::Proving { .. } | Phase::GivingBack { .. } => offline || osds_down(view, case),
         _ => false,
     }
+}
+
+fn osds_down(view: &View, case: &Case) -> bool {
+    let down = |host| view.ceph().is_ok_and(|ceph| ceph.osds_of(host).any(|(_, osd)| !osd.up));
+    case.in_place.is_some() && matches!(view.host(&case.node), Ok(Some(host)) if down(host))
 }
 
 fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
@@ -220,9 +239,14 @@ fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
                 Phase::GivingBack { since: turn.view.now, why: ending, clean_since: None, handover: None };
             Ok(())
         }
-        Phase::HandedOver { cancelled, .. } | Phase::Proving { cancelled, .. } => {
+        Phase::HandedOver { handover, cancelled, .. } | Phase::Proving { handover, cancelled, .. } => {
             *cancelled = Some(cancel.clone());
-            turn.note(Noted::Cancelled { by: cancel.by, reason: cancel.reason });
+            let Cancelled { by, reason, .. } = cancel;
+            let in_place = matches!(handover, Handover::InPlace { .. });
+            turn.note(match in_place {
+                true => Noted::CalledOffInPlace { by, reason },
+                false => Noted::Cancelled { by, reason },
+            });
             Ok(())
         }
         Phase::Stranded { .. } => {
@@ -255,6 +279,7 @@ pub(super) fn new_case(
         wait: None,
         overran: false,
         heal: false,
+        in_place: None,
         revision: 0,
     }
 }

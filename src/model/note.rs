@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Ending, PhaseName};
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, Person, PlanHash, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, TicketRef};
 use super::plan::How;
 use super::rules::ProofCheck;
 use super::time::{Period, Time};
@@ -41,6 +41,17 @@ pub enum Noted {
     ApprovalVoid { hash: PlanHash },
     Waits { wait: Wait },
     Phase { to: PhaseName },
+
+    // In place
+    PlannedInPlace { node: NodeName, osds: Vec<OsdId>, hash: PlanHash },
+    WouldServe { osds: Vec<OsdId> },
+    ServiceBegins { node: NodeName, osds: Vec<OsdId> },
+    HandedOverInPlace { node: NodeName, osds: Vec<OsdId> },
+    AlsoInPlace { disks: Vec<String> },
+    CalledOffInPlace { by: Person, reason: String },
+    WantsWholeNode { fault: FaultKey },
+    ServedByPerson { by: Person },
+    OsdReplaced { gone: Vec<OsdId>, new: Vec<OsdId> },
 
     // Leaving
     DrainBegins { node: NodeName },

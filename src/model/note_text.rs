@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use super::ids::OsdId;
 use super::note::Noted;
-use super::wait_text::count;
+use super::wait_text::{count, list};
 
 fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+fn osds(ids: &[OsdId]) -> String {
+    list(ids.iter().map(|id| format!("OSD {id}")))
 }
 
 impl fmt::Display for Noted {
@@ -49,6 +54,39 @@ impl fmt::Display for Noted {
             Waits { wait } => write!(f, "Waits: {wait}."),
             Phase { to } => write!(f, "Now {to}."),
 
+            PlannedInPlace { node, osds: ids, hash } => write!(
+                f,
+                "Plan {}: {} to be served in place, noout held on {node}; no guest moves.",
+                hash.short(),
+                osds(ids)
+            ),
+            WouldServe { osds: ids } => {
+                write!(f, "Would have {} served in place now; mode observe touches nothing.", osds(ids))
+            }
+            ServiceBegins { node, osds: ids } => {
+                write!(f, "{node} works on while {} is served; the service begins.", osds(ids))
+            }
+            HandedOverInPlace { node, osds: ids } => write!(
+                f,
+                "{} of {node}: the disk is the technician's now. The node works on and must not be switched off.",
+                osds(ids)
+            ),
+            AlsoInPlace { disks } => write!(f, "To be served as well: {}.", list(disks)),
+            CalledOffInPlace { by, reason } => write!(
+                f,
+                "{by} calls it off{}; noout stays until nobody works on the machine.",
+                because(reason)
+            ),
+            WantsWholeNode { fault } => {
+                write!(f, "{fault} wants the whole node: the service in place becomes a drain, judged anew.")
+            }
+            ServedByPerson { by } => {
+                write!(f, "{by} wants the whole node: the service in place becomes a drain, judged anew.")
+            }
+            OsdReplaced { gone, new } => {
+                write!(f, "{} came in place of {}.", osds(new), osds(gone))
+            }
+
             DrainBegins { node } => write!(f, "{node} may leave; the drain begins."),
             MgrFails { mgr } => write!(f, "Ceph's manager {mgr} hands over to another node."),
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
@@ -82,9 +120,9 @@ impl fmt::Display for Noted {
                 write!(f, "The work order is reopened (round {round}): {why}.")
             }
             WorkOrderAlso { fault } => write!(f, "The work order also names {fault} now."),
-            TakenUpAgain => {
-                f.write_str("The work order was opened again in the ticket system: the technician has the node.")
-            }
+            TakenUpAgain => f.write_str(
+                "The work order was opened again in the ticket system: the technician has the node.",
+            ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),
             Cancelled { by, reason } => {
@@ -94,7 +132,9 @@ impl fmt::Display for Noted {
                     because(reason)
                 )
             }
-            Overrun { time_box } => write!(f, "The time box of {time_box} is over and the node is not back."),
+            Overrun { time_box } => {
+                write!(f, "The time box of {time_box} is over and the case is still open.")
+            }
 
             NodeBack { node } => write!(f, "{node} is online again."),
             ProofBegins { soak } => write!(f, "All checks are good; they have to stay so for {soak}."),

@@ -29,6 +29,15 @@ impl Rules {
         self.policies.iter().find(|p| &p.name == name)
     }
 
+    /// The policy that speaks for a fault of a case: the case's own where the class is its own, else the first of
+    /// that class.
+    pub fn policy_of(&self, case: &PolicyName, class: &str) -> Option<&Policy> {
+        let own = self.policy(case);
+        own.filter(|policy| policy.class == class)
+            .or_else(|| self.policies.iter().find(|policy| policy.class == class))
+            .or(own)
+    }
+
     /// The policy's mode under the cluster's ceiling.
     pub fn mode_of(&self, policy: &Policy) -> Mode {
         policy.respond.mode.min(self.mode)
@@ -103,6 +112,9 @@ pub struct Respond {
     pub mode: Mode,
     /// How long the node may be out before people are told that it overran.
     pub time_box: Period,
+    /// Light the machine's locate LED while the technician has it.
+    #[serde(default)]
+    pub locate: bool,
     /// What to do with running containers, which cannot move live.
     pub containers: ContainerPolicy,
     /// What to do with running guests that cannot move at all.
@@ -111,12 +123,23 @@ pub struct Respond {
 
 /// What a confirmed fault leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Response {
     /// Take the node off the track.
     Drain,
+    /// Serve the part while the node works on: its guests stay, Ceph is told to wait.
+    InPlace,
+    /// Call a person. Nothing is touched.
+    Page,
     /// Write it down.
     Record,
+}
+
+impl Response {
+    /// A confirmed fault opens a case of the node, or joins the open one.
+    pub fn opens_a_case(self) -> bool {
+        matches!(self, Self::Drain | Self::InPlace)
+    }
 }
 
 /// Containers restart to move: who may decide that?

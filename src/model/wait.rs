@@ -27,6 +27,8 @@ pub enum Source {
     Hand,
     Sensor,
     WorkOrder,
+    Inventory,
+    Bmc,
 }
 
 impl fmt::Display for Source {
@@ -45,6 +47,8 @@ impl fmt::Display for Source {
             Self::Hand => "the root helper",
             Self::Sensor => "the sensor",
             Self::WorkOrder => "the work order",
+            Self::Inventory => "the list of parts",
+            Self::Bmc => "the BMC",
         })
     }
 }
@@ -53,90 +57,268 @@ impl fmt::Display for Source {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "wait")]
 pub enum Wait {
-    CannotSee { source: Source, why: Blind },
+    CannotSee {
+        source: Source,
+        why: Blind,
+    },
 
     // Quorum and members
-    NoQuorum { member: NodeName },
-    QuorumAfter { votes_left: u32, votes_total: u32 },
+    NoQuorum {
+        member: NodeName,
+    },
+    QuorumAfter {
+        votes_left: u32,
+        votes_total: u32,
+    },
     TwoNodesOnly,
-    NotAMember { node: NodeName },
-    NodeOffline { node: NodeName },
+    NotAMember {
+        node: NodeName,
+    },
+    NodeOffline {
+        node: NodeName,
+    },
 
     // HA
     HaDisarmed,
-    HaDead { who: String },
-    HaNoCandidate { guest: GuestId, why: String },
-    HaGuestInError { guest: GuestId, state: String },
-    HaRuleBroken { rule: String, text: String },
-    NoHand { what: String },
+    HaDead {
+        who: String,
+    },
+    HaNoCandidate {
+        guest: GuestId,
+        why: String,
+    },
+    HaGuestInError {
+        guest: GuestId,
+        state: String,
+    },
+    HaRuleBroken {
+        rule: String,
+        text: String,
+    },
+    NoHand {
+        what: String,
+    },
 
     // Guests
-    NoTarget { guest: GuestId, blockers: Vec<(NodeName, String)> },
-    Unmovable { guest: GuestId, why: String },
-    GuestLocked { guest: GuestId, lock: String },
-    BackupRunning { node: NodeName },
-    ForeignMove { guest: GuestId },
-    ContainerRestarts { guest: GuestId },
-    ShutsDown { guest: GuestId },
-    NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
-    NoSpareQuorum { votes_left: u32, votes_total: u32 },
+    NoTarget {
+        guest: GuestId,
+        blockers: Vec<(NodeName, String)>,
+    },
+    Unmovable {
+        guest: GuestId,
+        why: String,
+    },
+    GuestLocked {
+        guest: GuestId,
+        lock: String,
+    },
+    BackupRunning {
+        node: NodeName,
+    },
+    ForeignMove {
+        guest: GuestId,
+    },
+    ContainerRestarts {
+        guest: GuestId,
+    },
+    ShutsDown {
+        guest: GuestId,
+    },
+    NoSpareFor {
+        lost: NodeName,
+        guests: Vec<GuestId>,
+    },
+    NoSpareQuorum {
+        votes_left: u32,
+        votes_total: u32,
+    },
 
     // Ceph
-    CephNoQuorum { have: usize, monitors: usize },
-    CephUnexpected { presence: String },
-    CephHealth { code: String, summary: String },
-    PgsUnclean { states: String },
+    CephNoQuorum {
+        have: usize,
+        monitors: usize,
+    },
+    CephUnexpected {
+        presence: String,
+    },
+    CephHealth {
+        code: String,
+        summary: String,
+    },
+    PgsUnclean {
+        states: String,
+    },
     NoStandbyMgr,
-    MonsAfter { left: usize, monitors: usize },
-    HostUnknown { node: NodeName },
-    OsdsDown { osds: Vec<OsdId> },
-    NotOkToStop { host: HostName, bad_pgs: u64 },
-    EmptyAnswer { host: HostName },
-    TooFewCopies { pool: String, have: u32, need: u32 },
-    NoSpareCopy { pool: String, have: u32 },
-    ForeignNoout { host: HostName },
-    ForeignFlag { flag: String },
+    MonsAfter {
+        left: usize,
+        monitors: usize,
+    },
+    HostUnknown {
+        node: NodeName,
+    },
+    OsdsDown {
+        osds: Vec<OsdId>,
+    },
+    NotOkToStop {
+        host: HostName,
+        bad_pgs: u64,
+    },
+    EmptyAnswer {
+        host: HostName,
+    },
+    TooFewCopies {
+        pool: String,
+        have: u32,
+        need: u32,
+    },
+    NoSpareCopy {
+        pool: String,
+        have: u32,
+    },
+    ForeignNoout {
+        host: HostName,
+    },
+    ForeignFlag {
+        flag: String,
+    },
+
+    // In place
+    DiskUnknown {
+        node: NodeName,
+        disk: String,
+    },
+    NoOsdOn {
+        node: NodeName,
+        disk: String,
+    },
+    DiskElsewhere {
+        osd: OsdId,
+        host: HostName,
+    },
+    DisksNeeded {
+        osds: Vec<OsdId>,
+        bad_pgs: u64,
+    },
+    OsdMissing {
+        osds: Vec<OsdId>,
+    },
+    ServedInPlace {
+        node: NodeName,
+    },
+    NotInPlaceNow {
+        reasons: Vec<Wait>,
+    },
+    DisksWithTechnician {
+        osds: Vec<OsdId>,
+    },
 
     // Budgets, rights, people
-    ForeignMaintenance { node: NodeName },
-    NodesOut { out: Vec<NodeName>, max: u32 },
-    DomainOut { domain: String, out: NodeName },
-    DrainsToday { count: u32, max: u32 },
-    ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
-    MissingPrivilege { privilege: String, path: String },
+    ForeignMaintenance {
+        node: NodeName,
+    },
+    NodesOut {
+        out: Vec<NodeName>,
+        max: u32,
+    },
+    DomainOut {
+        domain: String,
+        out: NodeName,
+    },
+    DrainsToday {
+        count: u32,
+        max: u32,
+    },
+    ManyAlarm {
+        nodes: BTreeSet<NodeName>,
+        max: u32,
+    },
+    MissingPrivilege {
+        privilege: String,
+        path: String,
+    },
     ObserveOnly,
-    Approval { hash: PlanHash },
-    OutsideApproval { guest: GuestId },
-    PolicyGone { policy: PolicyName },
-    Paused { by: String },
-    Verdict { reasons: Vec<Wait> },
+    Approval {
+        hash: PlanHash,
+    },
+    OutsideApproval {
+        guest: GuestId,
+    },
+    PolicyGone {
+        policy: PolicyName,
+    },
+    Paused {
+        by: String,
+    },
+    Verdict {
+        reasons: Vec<Wait>,
+    },
 
     // On the way
-    Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
-    QuietButUnproved { why: String },
-    MgrOnNode { mgr: String },
+    Unconfirmed {
+        episodes: u32,
+        needed: u32,
+        steady_for: Period,
+    },
+    QuietButUnproved {
+        why: String,
+    },
+    MgrOnNode {
+        mgr: String,
+    },
     MaintenancePending,
-    NooutPending { host: HostName },
-    GuestsAboard { guests: Vec<GuestId> },
-    MoveFails { guest: GuestId, tries: u32, error: String },
-    HaStuck { guest: GuestId },
-    SecondLook { since: Time },
+    NooutPending {
+        host: HostName,
+    },
+    GuestsAboard {
+        guests: Vec<GuestId>,
+    },
+    MoveFails {
+        guest: GuestId,
+        tries: u32,
+        error: String,
+    },
+    HaStuck {
+        guest: GuestId,
+    },
+    SecondLook {
+        since: Time,
+    },
     Technician,
     // Somebody put guests on a node that was handed over.
-    CameAboard { guests: Vec<GuestId> },
+    CameAboard {
+        guests: Vec<GuestId>,
+    },
     HandsOff,
     NodeNotBack,
-    Unproved { check: ProofCheck, why: String },
-    Soaking { until: Time },
-    NooutStillSet { host: HostName },
+    Unproved {
+        check: ProofCheck,
+        why: String,
+    },
+    Soaking {
+        until: Time,
+    },
+    NooutStillSet {
+        host: HostName,
+    },
     MaintenanceStillOn,
-    GuestsNotHome { guests: Vec<GuestId> },
+    GuestsNotHome {
+        guests: Vec<GuestId>,
+    },
     WorkOrderPending,
     /// Refused or called off in the ticket system by somebody there.
-    WorkOrderCancelled { ticket: TicketRef },
-    SecondFailure { what: String },
-    StrandedGuests { guests: Vec<GuestId> },
-    EffectFails { effect: String, error: String },
+    WorkOrderCancelled {
+        ticket: TicketRef,
+    },
+    SecondFailure {
+        what: String,
+    },
+    StrandedGuests {
+        guests: Vec<GuestId>,
+    },
+    EffectFails {
+        effect: String,
+        error: String,
+    },
 }
 
 impl Wait {
@@ -174,13 +356,17 @@ impl Wait {
             | GuestsNotHome { guests } => {
                 format!("{name}/{guests:?}")
             }
-            OsdsDown { osds } => format!("{name}/{osds:?}"),
+            OsdsDown { osds }
+            | OsdMissing { osds }
+            | DisksNeeded { osds, .. }
+            | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
+            DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
             Approval { hash } => format!("{name}/{hash}"),
             Unproved { check, .. } => format!("{name}/{check}"),
             Soaking { until } => format!("{name}/{until}"),
-            Verdict { reasons } => {
+            Verdict { reasons } | NotInPlaceNow { reasons } => {
                 let all: BTreeSet<String> = reasons.iter().map(Self::subject).collect();
                 format!("{name}/{}", all.into_iter().collect::<Vec<_>>().join(","))
             }
@@ -192,7 +378,9 @@ impl Wait {
     /// What it is about first of all: a wait is told again only when this changes.
     pub fn headline(&self) -> String {
         match self {
-            Self::Verdict { reasons } => reasons.first().map(Self::headline).unwrap_or_default(),
+            Self::Verdict { reasons } | Self::NotInPlaceNow { reasons } => {
+                reasons.first().map(Self::headline).unwrap_or_default()
+            }
             Self::OsdsDown { .. } => self.name(),
             other => other.subject(),
         }
@@ -213,6 +401,7 @@ impl Wait {
                 | WorkOrderPending
                 | Soaking { .. }
                 | Technician
+                | DisksWithTechnician { .. }
                 | MgrOnNode { .. }
                 | Unconfirmed { .. }
                 | ObserveOnly
@@ -224,7 +413,9 @@ impl Wait {
     pub fn wants_a_deeper_look(&self) -> bool {
         match self {
             Self::CannotSee { why, .. } => *why == Blind::NotAsked,
-            Self::Verdict { reasons } => reasons.iter().any(Self::wants_a_deeper_look),
+            Self::Verdict { reasons } | Self::NotInPlaceNow { reasons } => {
+                reasons.iter().any(Self::wants_a_deeper_look)
+            }
             _ => false,
         }
     }

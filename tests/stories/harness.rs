@@ -256,6 +256,7 @@ fn reconciler(
         ceph: (rules.ceph == CephSetup::Hyperconverged)
             .then(|| deadly.clone() as Arc<dyn pitlane::ports::Ceph>),
         sensors: Some(deadly.clone()),
+        bmc: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,
         clock: Arc::new(doors.clone()),

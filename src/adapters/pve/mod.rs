@@ -18,6 +18,7 @@ pub mod detail;
 pub mod endpoint;
 pub mod error;
 pub mod https;
+mod inventory;
 mod look;
 mod look_closer;
 mod proxmox;

@@ -18,8 +18,8 @@ use super::{
     transport::HttpTransport,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
-use crate::model::observed::{GuestKind, PveView};
-use crate::model::seen::Trouble;
+use crate::model::observed::{GuestKind, Inventory, PveView};
+use crate::model::seen::{Seen, Trouble};
 use crate::ports::{Clock, Migration, Pve};
 
 /// A member of the cluster that may be asked.
@@ -44,14 +44,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With the usual limits. The look ends well before the 15 s that a verdict may take and a reading may be old.
+    /// With the usual limits. The look ends before the loop's own 11 s, so that one slow answer, or a node with more than a
+    /// hundred guests, does not cost everything that was read beside it.
     pub fn new(members: Vec<Member>, token: ApiToken) -> Settings {
         Settings {
             members,
             token,
             limits: Limits::default(),
             connection: ConnectionLimits::default(),
-            look_within: Duration::from_secs(12),
+            look_within: Duration::from_secs(10),
         }
     }
 }
@@ -104,6 +105,10 @@ impl Pve for Proxmox {
         avoid: &BTreeSet<NodeName>,
     ) -> PveView {
         super::look::look(self, nodes, guests, avoid).await
+    }
+
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
+        super::inventory::inventory(self, node, avoid).await
     }
 
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {

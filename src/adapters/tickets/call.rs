@@ -121,7 +121,12 @@ impl Answer {
     ) -> Result<Value, TicketError> {
         if !self.status.is_success() {
             let why = self.json.as_ref().and_then(words).map(|text| short(&text)).unwrap_or_default();
-            return Err(TicketError::Refused { system: caller.system.clone(), doing, status: self.status, why });
+            return Err(TicketError::Refused {
+                system: caller.system.clone(),
+                doing,
+                status: self.status,
+                why,
+            });
         }
         self.json.ok_or_else(|| caller.nonsense(format!("the answer to {doing} is no JSON")))
     }

@@ -95,8 +95,8 @@ pub trait Desk: Send + Sync {
 }
 
 /// The tickets port, for any desk.
-pub struct Held<D> {
-    desk: D,
+pub struct Held {
+    desk: Box<dyn Desk>,
     system: String,
     cluster: String,
     clock: Arc<dyn Clock>,
@@ -107,9 +107,9 @@ pub struct Held<D> {
     known: Mutex<BTreeMap<CaseId, String>>,
 }
 
-impl<D: Desk> Held<D> {
+impl Held {
     /// `cluster`: fit for a correlation id; the configuration sees to that.
-    pub fn new(desk: D, system: &str, cluster: &str, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(desk: Box<dyn Desk>, system: &str, cluster: &str, clock: Arc<dyn Clock>) -> Self {
         let began = clock.now();
         Self {
             desk,
@@ -166,7 +166,8 @@ impl<D: Desk> Held<D> {
         }
         let Some(first) = all.first().filter(|ticket| ticket.carries == Carries::Id).cloned() else {
             let (system, doing) = (self.system.clone(), "writing the correlation id on our ticket");
-            let why = "it has none afterwards; does the robot have the right to change that field?".to_owned();
+            let why =
+                "it has none afterwards; does the robot have the right to change that field?".to_owned();
             return Err(TicketError::NotDone { system, doing, why });
         };
         // A person's copy has a title of its own, and stays.
@@ -276,7 +277,8 @@ impl<D: Desk> Held<D> {
     }
 
     async fn try_look(&self, case: CaseId) -> Result<WorkOrderView, TicketError> {
-        let found = self.all(case, Depth::Field).await?.into_iter().find(|ticket| ticket.carries == Carries::Id);
+        let found =
+            self.all(case, Depth::Field).await?.into_iter().find(|ticket| ticket.carries == Carries::Id);
         let ticket = found.ok_or_else(|| TicketError::NoTicket(self.id(case)))?;
         let Ticket { name, status, owner, url, .. } = ticket;
         Ok(WorkOrderView { ticket: TicketRef(name), status, owner, url })
@@ -284,7 +286,7 @@ impl<D: Desk> Held<D> {
 }
 
 #[async_trait]
-impl<D: Desk> Tickets for Held<D> {
+impl Tickets for Held {
     async fn open(&self, key: &StepId, case: CaseId, order: &WorkOrder) -> Result<TicketRef, Trouble> {
         Ok(self.ensure(key, case, order).await?)
     }

@@ -43,7 +43,10 @@ fn because(why: &str) -> String {
 impl TicketError {
     /// Whether it happened is not known.
     pub fn unclear(&self) -> bool {
-        matches!(self, Self::TooSlow { .. } | Self::Broken { .. } | Self::NotAtWork { .. } | Self::Nonsense { .. })
+        matches!(
+            self,
+            Self::TooSlow { .. } | Self::Broken { .. } | Self::NotAtWork { .. } | Self::Nonsense { .. }
+        )
     }
 }
 

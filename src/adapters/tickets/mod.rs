@@ -8,11 +8,13 @@ mod call;
 mod contract;
 mod error;
 pub mod hook;
+mod http;
 mod polled;
 mod rt;
 
 pub use both::Both;
-pub use contract::Held;
+pub use contract::{Desk, Held};
 pub use error::TicketError;
+pub use http::{HttpConfig, HttpDesk};
 pub use polled::Polled;
 pub use rt::{RequestTracker, RtConfig};

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use super::draining::died;
 use crate::decide::effects::{give_noout_back, hold, taken_up_again};
+use crate::decide::in_place;
 use crate::decide::turn::Turn;
-use crate::model::case::{Case, Ending, Phase, Said};
+use crate::model::case::{Case, Ending, Handover, Phase, Said};
 use crate::model::note::Noted;
-use crate::model::rules::{Policy, ProofCheck};
+use crate::model::rules::ProofCheck;
 use crate::model::time::{Time, after, age};
 use crate::model::wait::Wait;
 use crate::model::wait_text::{list, osds_are};
@@ -42,6 +44,10 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Ok(back);
     }
     let node = turn.case.node.clone();
+    let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
+    if in_place && let Ok(Some(died)) = died(turn) {
+        return Ok(died);
+    }
     if !turn.view.cluster()?.online(&node) {
         if turn.case.heal {
             give_noout_back(turn)?;
@@ -63,7 +69,7 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         if cancelled.is_some() && about_the_part {
             continue;
         }
-        if let Err(why) = passes(*check, turn, policy) {
+        if let Err(why) = passes(*check, turn) {
             return not_good(turn, *check, why);
         }
     }
@@ -167,7 +173,7 @@ impl From<Wait> for Unproved {
     }
 }
 
-fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unproved> {
+fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
     let (view, case) = (turn.view, &turn.case);
     match check {
         ProofCheck::AlertsClear => {
@@ -177,8 +183,9 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
         }
         ProofCheck::SensorsOk => {
             for key in &case.faults {
-                if policy.sensor.is_none() {
-                    return Err(Unproved::Elsewhere(format!("policy {} names no sensor", policy.name)));
+                let of_fault = view.policy_of(case, key)?;
+                if of_fault.sensor.is_none() {
+                    return Err(Unproved::Elsewhere(format!("policy {} names no sensor", of_fault.name)));
                 }
                 let reading = view.sensor(key)?;
                 if !reading.good {
@@ -215,6 +222,14 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
 }
 
 fn osds_up(turn: &Turn) -> Result<(), Unproved> {
+    if let Phase::Proving { handover: Handover::InPlace { osds, beside }, cancelled, .. } = &turn.case.phase {
+        // Called off: what was taken out for good is the person's business, what is there has to work.
+        let beside = if cancelled.is_some() { 0 } else { *beside };
+        return in_place::back(&turn.case, osds, beside, turn.view).map_err(|wait| match wait {
+            blind @ (Wait::CannotSee { .. } | Wait::CephNoQuorum { .. }) => Unproved::Unseen(blind),
+            wait => Unproved::NotYet(wait.to_string()),
+        });
+    }
     let Some(host) = turn.view.host(&turn.case.node)? else { return Ok(()) };
     let down: Vec<_> =
         turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();

@@ -23,6 +23,7 @@ fn case(revision: u64) -> Case {
         wait: None,
         overran: false,
         heal: false,
+        in_place: None,
         revision,
     }
 }

@@ -88,6 +88,7 @@ fn case() -> Case {
         wait: Some(Wait::Technician),
         overran: false,
         heal: false,
+        in_place: None,
         revision: 3,
     }
 }

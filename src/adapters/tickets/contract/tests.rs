@@ -146,11 +146,11 @@ fn clock() -> Arc<Ticking> {
 }
 
 /// A new process in front of the same system.
-fn held(desk: &Memory) -> Held<Memory> {
-    Held::new(desk.clone(), "T", "lab", clock())
+fn held(desk: &Memory) -> Held {
+    Held::new(Box::new(desk.clone()), "T", "lab", clock())
 }
 
-async fn open(tickets: &Held<Memory>) -> Result<TicketRef, Trouble> {
+async fn open(tickets: &Held) -> Result<TicketRef, Trouble> {
     tickets.open(&key("work-order"), CASE, &order()).await
 }
 
@@ -173,7 +173,7 @@ async fn of_two_tickets_the_lowest_counts_and_the_other_is_cancelled_with_a_word
         // The search hid the first one from a second writer.
         open(&held(&desk)).await.expect("a ticket");
         desk.shelf().hidden.insert("1".into());
-        let second = Held::new(desk.clone(), "T", "lab", clock());
+        let second = Held::new(Box::new(desk.clone()), "T", "lab", clock());
         let paper = order();
         let id = correlation("lab", CASE);
         let title = format!("{} [{id}]", paper.title);
@@ -221,7 +221,7 @@ async fn where_the_search_lags_a_new_process_waits_before_it_creates() {
     let desk = Memory::default();
     desk.shelf().lag = Duration::from_secs(30);
     let time = clock();
-    let tickets = Held::new(desk.clone(), "T", "lab", time.clone());
+    let tickets = Held::new(Box::new(desk.clone()), "T", "lab", time.clone());
     assert!(matches!(open(&tickets).await, Err(Trouble::TooSlow(_))));
     assert_eq!(desk.shelf().tickets.len(), 0);
     let later = crate::model::time::after(tickets.clock.now(), Duration::from_secs(30));

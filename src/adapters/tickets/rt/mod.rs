@@ -102,9 +102,7 @@ impl RequestTracker {
     /// The body of a yes. RT's 400 shows paths of its server, so of that nothing is shown.
     fn yes(&self, answer: Answer, doing: &'static str) -> Result<Value, TicketError> {
         let tell = answer.status != StatusCode::BAD_REQUEST;
-        answer.yes(&self.caller, doing, |body| {
-            body["message"].as_str().filter(|_| tell).map(str::to_owned)
-        })
+        answer.yes(&self.caller, doing, |body| body["message"].as_str().filter(|_| tell).map(str::to_owned))
     }
 
     /// The fields of the queue, with what to say when it cannot be seen.
@@ -221,7 +219,9 @@ impl Desk for RequestTracker {
         let answer = self.call(DOING, Method::POST, "ticket", &[], Some(body), None).await?;
         let body = self.yes(answer, DOING)?;
         let number = wire::number(&body["id"]);
-        number.map(|n| n.to_string()).ok_or_else(|| self.caller.nonsense("a ticket was created without number"))
+        number
+            .map(|n| n.to_string())
+            .ok_or_else(|| self.caller.nonsense("a ticket was created without number"))
     }
 
     async fn read(&self, number: &str, id: &str) -> Result<Ticket, TicketError> {
@@ -266,7 +266,8 @@ impl Desk for RequestTracker {
             let query = [("fields", "Subject"), ("per_page", "100"), ("page", page.as_str())];
             let answer = self.call(DOING, Method::GET, &path, &query, None, None).await?;
             let body = self.yes(answer, DOING)?;
-            let items = wire::items(&body).ok_or_else(|| self.caller.nonsense("attachments without a list"))?;
+            let items =
+                wire::items(&body).ok_or_else(|| self.caller.nonsense("attachments without a list"))?;
             if items.iter().any(|item| item["Subject"].as_str() == Some(receipt)) {
                 return Ok(true);
             }
