@@ -156,8 +156,11 @@ impl Check<'_> {
             ("create.number".into(), Some(&template.create.number)),
             ("comments.list".into(), template.comments.as_ref().map(|c| &c.list)),
             ("comments.text".into(), template.comments.as_ref().map(|c| &c.text)),
-            ("error".into(), template.error.as_ref()),
         ];
+        let lists = [("why", &template.why), ("refusals", &template.refusals)];
+        for (key, list) in lists {
+            all.extend(list.iter().enumerate().map(|(i, pointer)| (format!("{key}.{i}"), Some(pointer))));
+        }
         for (at, ticket) in [("find", &template.find.ticket), ("read", &template.read.ticket)] {
             all.extend([
                 (format!("{at}.ticket.number"), Some(&ticket.number)),

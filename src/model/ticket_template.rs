@@ -48,8 +48,12 @@ pub struct TicketTemplate {
     pub page: Option<String>,
     /// So long may the search hide a new ticket.
     pub index_lag: Option<Period>,
-    /// Where an answer says what is wrong. Something there in an answer of any status means no.
-    pub error: Option<Pointer>,
+    /// Where a no is explained; the first place where something stands.
+    #[serde(default)]
+    pub why: Vec<Pointer>,
+    /// What means no in an answer whose status is good.
+    #[serde(default)]
+    pub refusals: Vec<Pointer>,
 }
 
 /// One request. Texts are templates; in a path every value is percent-encoded, in a body it becomes JSON, quotes and all.

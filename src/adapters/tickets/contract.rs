@@ -148,7 +148,7 @@ impl Held {
                 Err(other) => return Err(other),
             }
         }
-        found.sort_by_key(|ticket| (ticket.carries == Carries::TitleOnly, rank(&ticket.number)));
+        found.sort_by_key(|ticket| (ticket.carries == Carries::TitleOnly, rank(&ticket.name)));
         if let Some(first) = found.first().filter(|ticket| ticket.carries == Carries::Id) {
             lock(&self.known).insert(case, first.number.clone());
         }

@@ -13,7 +13,7 @@ mod polled;
 mod rt;
 
 pub use both::Both;
-pub use contract::{Desk, Held};
+pub use contract::{Become, Carries, Depth, Desk, Held, Paper, Ticket};
 pub use error::TicketError;
 pub use http::{HttpConfig, HttpDesk};
 pub use polled::Polled;

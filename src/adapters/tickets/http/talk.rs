@@ -12,7 +12,7 @@ use super::HttpConfig;
 use super::fill::{Fill, at, text_of};
 use crate::adapters::tickets::call::Caller;
 use crate::adapters::tickets::error::{TicketError, short};
-use crate::model::ticket_template::{LookupTemplate, MethodName, RequestTemplate, TicketTemplate};
+use crate::model::ticket_template::{LookupTemplate, MethodName, Pointer, RequestTemplate, TicketTemplate};
 
 pub struct Talk {
     pub caller: Caller,
@@ -151,23 +151,28 @@ impl Talk {
         };
         let answer = self.caller.send(doing, method, url, headers, body).await?;
         let (system, status) = (self.caller.system.clone(), answer.status);
-        let why = answer.json.as_ref().and_then(|body| self.says_no(body));
         let yes = match request.ok.as_slice() {
             [] => status.is_success(),
             some => some.contains(&status.as_u16()),
         };
-        if !yes || why.is_some() {
+        let body = answer.json.as_ref();
+        let refusal = body.and_then(|body| words(body, &self.template.refusals));
+        if !yes || refusal.is_some() {
+            let why = refusal.or_else(|| body.and_then(|body| words(body, &self.template.why)));
             return Err(TicketError::Refused { system, doing, status, why: why.unwrap_or_default() });
         }
         answer.json.ok_or_else(|| self.caller.nonsense(format!("the answer to {doing} is no JSON")))
     }
+}
 
-    /// The words of a no, where the template says that they stand.
-    fn says_no(&self, body: &Value) -> Option<String> {
-        let words = at(body, self.template.error.as_ref()?)?;
-        let empty = words.as_str().is_some_and(str::is_empty)
-            || words.as_array().is_some_and(Vec::is_empty)
-            || words.as_object().is_some_and(serde_json::Map::is_empty);
-        (!empty).then(|| short(&text_of(words).unwrap_or_else(|| words.to_string())))
-    }
+/// The first place where something stands, in words.
+fn words(body: &Value, places: &[Pointer]) -> Option<String> {
+    let empty = |value: &Value| match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(all) => all.is_empty(),
+        Value::Object(all) => all.is_empty(),
+        _ => false,
+    };
+    let said = places.iter().filter_map(|pointer| at(body, pointer)).find(|value| !empty(value))?;
+    Some(short(&text_of(said).unwrap_or_else(|| said.to_string())))
 }

@@ -283,7 +283,16 @@ impl Desk for RequestTracker {
     }
 
     async fn preflight(&self) -> Vec<String> {
-        self.queue_has_the_field().await.err().map(|error| error.to_string()).into_iter().collect()
+        const DOING: &str = "asking for its version";
+        let known = match self.call(DOING, Method::GET, "rt", &[], None, None).await {
+            Ok(answer) => self.yes(answer, DOING).map(drop),
+            Err(error) => Err(error),
+        };
+        let ready = match known {
+            Ok(()) => self.queue_has_the_field().await,
+            Err(error) => Err(error),
+        };
+        ready.err().map(|error| error.to_string()).into_iter().collect()
     }
 
     /// It searches its database, not an index.
