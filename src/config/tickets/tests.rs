@@ -125,7 +125,7 @@ fn a_template_that_cannot_be_filled_is_told_when_it_is_read() {
         (", \"key\": {{ receipt }}", "", "comment.body must use receipt"),
         ("cancelled: [refused]", "cancelled: [closed]", "statuses: \"closed\" stands there twice"),
         ("reopen:", "reopn:", "reopn is not known; did you mean reopen?"),
-        ("state: /state, id", "staet: /state, id", "find.ticket.staet is not known"),
+        ("status: /state, id", "staet: /state, id", "find.ticket.staet is not known"),
     ] {
         let text = DESK.replacen(from, to, 1);
         assert_ne!(text, DESK, "{from} is not there");

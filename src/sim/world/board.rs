@@ -135,6 +135,11 @@ impl World {
         self.set_order(case, OrderStatus::Cancelled);
     }
 
+    /// Somebody opens the order again in the ticket system.
+    pub fn human_opens_order(&mut self, case: CaseId) {
+        self.set_order(case, OrderStatus::Open);
+    }
+
     fn set_order(&mut self, case: CaseId, status: OrderStatus) {
         let ticket = self.board.of(case).map(|(ticket, _)| ticket.clone());
         if let Some(order) = ticket.and_then(|t| self.board.orders.get_mut(&t)) {
