@@ -299,6 +299,9 @@ impl Wait {
             StrandedGuests { .. } => {
                 "let HA recover its guests; start the others by hand or bring the node back".into()
             }
+            EffectFails { effect, .. } if effect.starts_with("work-order") => {
+                "look at the ticket system; the board has the work order, and pitlane tries again".into()
+            }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),
         }

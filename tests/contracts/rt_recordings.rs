@@ -158,7 +158,12 @@ async fn ring(body: &Value) -> String {
     let rung = Arc::new(AtomicUsize::new(0));
     let counter = rung.clone();
     let secret = "0123456789abcdef";
-    let router = hook::router(Hook::new(secret, Arc::new(move || drop(counter.fetch_add(1, SeqCst)))));
+    let router = hook::router(Hook::new(
+        secret,
+        Arc::new(move || {
+            counter.fetch_add(1, SeqCst);
+        }),
+    ));
     let post = async |path: &str, bearer: &str| {
         let request = Request::post(path).header("authorization", bearer).body(Body::from(body.to_string()));
         let answer = router.clone().oneshot(request.expect("a request")).await.expect("an answer");

@@ -65,12 +65,16 @@ impl Desk {
 
     /// Number, status and whether the id is kept, of every ticket whose subject names the case.
     async fn all(&self, case: u64) -> Vec<(u64, String, bool)> {
-        let query = format!("tickets?query=Subject LIKE 'case-{case}]'&fields=Subject,Status,CustomFields&per_page=50");
+        let query = format!(
+            "tickets?query=Subject LIKE 'case-{case}]'&fields=Subject,Status,CustomFields&per_page=50"
+        );
         let body = self.tina(reqwest::Method::GET, &query, &Value::Null).await;
         let one = |item: &Value| {
             let number = item["id"].as_str().and_then(|id| id.parse().ok()).expect("a number");
             let kept = item["CustomFields"].as_array().is_some_and(|all| {
-                all.iter().any(|field| field["values"][0].as_str().is_some_and(|id| id.ends_with(&format!("case-{case}"))))
+                all.iter().any(|field| {
+                    field["values"][0].as_str().is_some_and(|id| id.ends_with(&format!("case-{case}")))
+                })
             });
             (number, item["Status"].as_str().unwrap_or_default().to_owned(), kept)
         };
@@ -113,7 +117,12 @@ async fn view(tickets: &Held, case: u64) -> WorkOrderView {
 async fn bell() -> (String, Arc<AtomicUsize>) {
     let rung = Arc::new(AtomicUsize::new(0));
     let counter = rung.clone();
-    let router = hook::router(Hook::new(SECRET, Arc::new(move || drop(counter.fetch_add(1, SeqCst)))));
+    let router = hook::router(Hook::new(
+        SECRET,
+        Arc::new(move || {
+            counter.fetch_add(1, SeqCst);
+        }),
+    ));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/tickets/hook/{SECRET}", listener.local_addr().expect("bound"));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -170,8 +179,12 @@ async fn the_life_of_a_ticket(desk: &Desk, rung: &AtomicUsize) {
     assert_eq!((seen.status, seen.owner), (WorkOrderStatus::Open, None));
     assert!(seen.url.is_some_and(|url| url.contains("Display.html?id=")));
     // A reply opens it, by RT itself. Nobody has taken it.
-    desk.tina(reqwest::Method::POST, &format!("{path}/correspond"), &json!({"Content": "which rack?", "ContentType": "text/plain"}))
-        .await;
+    desk.tina(
+        reqwest::Method::POST,
+        &format!("{path}/correspond"),
+        &json!({"Content": "which rack?", "ContentType": "text/plain"}),
+    )
+    .await;
     assert_eq!(view(&desk.tickets(), 3).await.status, WorkOrderStatus::Open);
     desk.tina(reqwest::Method::PUT, &path, &json!({"Owner": "tina"})).await;
     let seen = view(&desk.tickets(), 3).await;
@@ -199,14 +212,25 @@ async fn the_life_of_a_ticket(desk: &Desk, rung: &AtomicUsize) {
     assert_eq!(view(&desk.tickets(), 3).await.status, WorkOrderStatus::Cancelled);
     desk.sets(&ticket, "stalled").await;
     for _ in 0..2 {
-        desk.tickets().close(&key(3, "work-order/close-2"), CaseId(3), "Closed: returned.").await.expect("closed");
+        desk.tickets()
+            .close(&key(3, "work-order/close-2"), CaseId(3), "Closed: returned.")
+            .await
+            .expect("closed");
     }
     assert_eq!(view(&desk.tickets(), 3).await.status, WorkOrderStatus::Done);
     let comments = desk
-        .tina(reqwest::Method::GET, &format!("{path}/attachments?fields=Subject,Content&per_page=100"), &Value::Null)
+        .tina(
+            reqwest::Method::GET,
+            &format!("{path}/attachments?fields=Subject,Content&per_page=100"),
+            &Value::Null,
+        )
         .await;
-    let subjects: Vec<&str> =
-        comments["items"].as_array().expect("a list").iter().filter_map(|item| item["Subject"].as_str()).collect();
+    let subjects: Vec<&str> = comments["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|item| item["Subject"].as_str())
+        .collect();
     for said in ["also", "reopen-2", "close-2"] {
         let subject = format!("pitlane case-3/work-order/{said}");
         assert_eq!(subjects.iter().filter(|s| **s == subject).count(), 1, "{subjects:?}");
@@ -233,7 +257,8 @@ async fn a_status_that_does_not_exist(desk: &Desk) {
     let mut words = StatusWords::request_tracker();
     words.done = vec!["erledigt".into(), "resolved".into()];
     let tickets = held(RtConfig { statuses: words, ..desk.config() });
-    let said = tickets.close(&key(5, "work-order/close-1"), CaseId(5), "Closed.").await.expect_err("no such status");
+    let said =
+        tickets.close(&key(5, "work-order/close-1"), CaseId(5), "Closed.").await.expect_err("no such status");
     assert!(said.text().contains("did not do it: RT-"), "{said}");
     desk.tickets().close(&key(5, "work-order/close-1"), CaseId(5), "Closed.").await.expect("closed");
 }

@@ -13,7 +13,9 @@ pub(super) use flags::{
     give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };
 pub(super) use home::home;
-pub(super) use work_order::{close_work_order, open_work_order, taken_up_again, work_order_shown};
+pub(super) use work_order::{
+    close_work_order, open_work_order, taken_up_again, tell_called_off, work_order_shown,
+};
 
 use std::time::Duration;
 

@@ -78,6 +78,21 @@ fn name_the_others(turn: &mut Turn) -> Result<(), Wait> {
     Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending))
 }
 
+/// Whoever reads the ticket alone has to learn that the work was called off, and how to say "hands off".
+pub fn tell_called_off(turn: &mut Turn) -> Result<(), Wait> {
+    const SUBJECT: &str = "work-order/called-off";
+    let Phase::HandedOver { cancelled: Some(cancelled), .. } = &turn.case.phase else { return Ok(()) };
+    if turn.said("work-order").is_none() || turn.said(SUBJECT).is_some() {
+        return Ok(());
+    }
+    let text = format!(
+        "Called off by {}: {}. When nobody works on the machine any more: pitlane done {} --hands-off",
+        cancelled.by, cancelled.reason, turn.case.id
+    );
+    turn.step(SUBJECT, Action::Comment { text }, NEVER_AGAIN);
+    Err(turn.failing(SUBJECT).unwrap_or(Wait::WorkOrderPending))
+}
+
 /// What the ticket system shows of this round. `None`: the round is not there yet, or nobody looked since it began, so
 /// that an old "done" is not taken for a new one.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::draining::died;
 use super::second_failure;
-use crate::decide::effects::{give_noout_back, hold, open_work_order, work_order_shown};
+use crate::decide::effects::{give_noout_back, hold, open_work_order, tell_called_off, work_order_shown};
 use crate::decide::emptiness;
 use crate::decide::in_place::find;
 use crate::decide::plan::needs_maintenance;
@@ -34,7 +34,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         false => Ok(()),
     };
     // A ticket system that is down keeps nobody from saying "done": the work order stands on the board.
-    let order = open_work_order(turn);
+    let order = open_work_order(turn).and_then(|()| tell_called_off(turn));
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {

@@ -124,8 +124,9 @@ fn remember(turn: &mut Turn, since: Option<Time>) {
 /// A part that is seen to fail after it was good, or that is not good for too long, goes back to the technician.
 fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, Wait> {
     let now = turn.view.now;
-    let Phase::Proving { good_since, claim, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
-    let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0;
+    let Phase::Proving { good_since, since, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
+    // From the node's return: the claim may be hours older, and a machine that boots is not yet a bad one.
+    let patience_over = age(now, *since) >= turn.view.rules.limits.proof_patience.0;
     let (text, goes_back) = match why {
         // Nobody looked yet: the next look will.
         Unproved::Unseen(wait) if wait.wants_a_deeper_look() => return Err(wait),
