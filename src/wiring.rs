@@ -1,5 +1,7 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+mod tickets;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Alarms, Archive, Ceph, Clock, Hand, Sensors};
+use pitlane::ports::{Alarms, Archive, Ceph, Clock, Hand, Sensors, Tickets};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, AlertClients, App, Listening};
@@ -151,7 +153,9 @@ impl Running {
         let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e))?;
         let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
         let bell = Arc::new(Notify::new());
-        let world = world(&config, &store, clock.clone(), metrics.clone())?;
+        let wired =
+            tickets::tickets(config.tickets.as_ref(), Arc::new(store.board()), clock.clone(), bell.clone())?;
+        let world = world(&config, &store, wired.tickets, clock.clone(), metrics.clone())?;
         let missed = Arc::clone(&world.alerts_missed);
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), bell.clone()));
         let tls = match &config.http.tls {
@@ -181,7 +185,8 @@ impl Running {
             .map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));
+        let serving =
+            tokio::spawn(web::serve(listening, web::router(app, alerts).merge(wired.hook), stop.clone()));
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
@@ -236,6 +241,7 @@ fn alerts(
 fn world(
     config: &Config,
     store: &SqliteStore,
+    tickets: Arc<dyn Tickets>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> Result<World, Stop> {
@@ -294,7 +300,7 @@ fn world(
             .transpose()?,
         alerts_missed: Arc::default(),
         bmc: None,
-        tickets: Arc::new(store.board()),
+        tickets,
         store: Arc::new(store.clone()),
         clock,
         meter: metrics,

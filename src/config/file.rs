@@ -18,6 +18,9 @@ use crate::model::time::Period;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "pitlane configuration")]
 pub struct ConfigFile {
+    /// The cluster's name, as `pvecm status` shows it. Stands in tickets: once written, it stays.
+    #[schemars(extend("examples" = ["lab"]))]
+    pub name: Option<String>,
     /// How freely pitlane acts at most. `observe` touches nothing.
     #[serde(default)]
     pub mode: Mode,
@@ -37,6 +40,8 @@ pub struct ConfigFile {
     pub ceph: CephFile,
     pub prometheus: Option<PrometheusFile>,
     pub alertmanager: Option<AlertmanagerFile>,
+    /// Where work orders go beside the built-in board.
+    pub tickets: Option<super::tickets::TicketsFile>,
     #[serde(default)]
     pub http: HttpFile,
     #[serde(default)]

@@ -29,6 +29,8 @@ pub struct Config {
     pub ceph: file::CephFile,
     pub prometheus: Option<Asked>,
     pub alertmanager: Option<AlertmanagerSettings>,
+    /// `None`: the built-in board alone.
+    pub tickets: Option<super::tickets::TicketSettings>,
     pub http: Http,
 }
 
@@ -104,6 +106,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         ("/http/tls/cert", "http.tls.cert"),
         ("/http/tls/key", "http.tls.key"),
         ("/http/tls/client_ca", "http.tls.client_ca"),
+        ("/tickets/ca_file", "tickets.ca_file"),
     ] {
         if let Some(file) = named(pointer)
             && let Err(why) = std::fs::File::open(&file)
@@ -111,6 +114,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
         }
     }
+    let tickets = super::tickets::load(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
@@ -119,7 +123,9 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read.value.map(|file| assemble(file, base, policies, token, asked, tokens, tokens_file));
+    let config = read
+        .value
+        .map(|file| Config { tickets, ..assemble(file, base, policies, token, asked, tokens, tokens_file) });
     mistakes.or(config)
 }
 
@@ -352,6 +358,7 @@ fn assemble(
         ceph,
         prometheus: asked.prometheus,
         alertmanager: asked.alertmanager,
+        tickets: None,
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),

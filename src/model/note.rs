@@ -80,6 +80,8 @@ pub enum Noted {
     LocateAsked { node: NodeName, target: LocateTarget },
     ClaimedDone { by: Person, note: String },
     HandsOff { by: Person },
+    // Done in the ticket, and then taken up again there.
+    TakenUpAgain,
     Cancelled { by: Person, reason: String },
     Overrun { time_box: Period },
 

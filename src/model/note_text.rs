@@ -136,6 +136,9 @@ impl fmt::Display for Noted {
                 write!(f, "The work order is reopened (round {round}): {why}.")
             }
             WorkOrderAlso { fault } => write!(f, "The work order also names {fault} now."),
+            TakenUpAgain => f.write_str(
+                "The work order was opened again in the ticket system: the technician has the node.",
+            ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
             LocateAsked { node, target } => write!(f, "The locate LED of {node} is lit ({target})."),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),

@@ -193,6 +193,10 @@ impl fmt::Display for Wait {
             LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
+            WorkOrderCancelled { ticket } => write!(
+                f,
+                "work order {ticket} was cancelled in the ticket system; nobody said that the machine is left alone"
+            ),
             SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
@@ -219,6 +223,9 @@ impl Wait {
             }
             CannotSee { source: Source::Bmc, .. } => {
                 "check the BMC and its account; pitlane accept CASE bmc (or led) --reason … goes on without it".into()
+            }
+            CannotSee { source: Source::WorkOrder, .. } => {
+                "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
             }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
@@ -305,12 +312,19 @@ impl Wait {
             }
             Technician => "pitlane done CASE when the work is done".into(),
             HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),
+            WorkOrderCancelled { .. } => {
+                "ask who cancelled it; open it again there, or pitlane abort CASE, or pitlane done CASE"
+                    .into()
+            }
             NodeNotBack => "switch the node on".into(),
             SecondFailure { .. } => {
                 "look at the other node first; pitlane abort CASE gives everything back".into()
             }
             StrandedGuests { .. } => {
                 "let HA recover its guests; start the others by hand or bring the node back".into()
+            }
+            EffectFails { effect, .. } if effect.starts_with("work-order") => {
+                "look at the ticket system; the board has the work order, and pitlane tries again".into()
             }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),

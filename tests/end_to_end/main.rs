@@ -10,5 +10,6 @@ mod hand_real;
 mod hands;
 mod kills;
 mod lab;
+mod rt_real;
 mod shell;
 mod site;
