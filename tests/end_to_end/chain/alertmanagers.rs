@@ -16,7 +16,12 @@ const LEVEL_WITHIN: Duration = Duration::from_secs(180);
 const LONG_ENOUGH: Duration = Duration::from_secs(75);
 
 fn world() -> World {
-    World::builder(3).at(pitlane::model::time::Time::now()).vm(101, "pve1").vm(201, "pve2").vm(301, "pve3").build()
+    World::builder(3)
+        .at(pitlane::model::time::Time::now())
+        .vm(101, "pve1")
+        .vm(201, "pve2")
+        .vm(301, "pve3")
+        .build()
 }
 
 /// Asked at all of its members.
@@ -49,7 +54,10 @@ async fn a_resolved_that_never_comes_is_ended_by_the_level_of_all_members() {
     chain.waits(case, "the alarm fires").await;
     let open = async || {
         let seen = chain.case(case).await.expect("an answer");
-        assert_eq!((&seen["phase"]["phase"], &seen["phase"]["good_since"]), (&json!("proving"), &json!(null)));
+        assert_eq!(
+            (&seen["phase"]["phase"], &seen["phase"]["good_since"]),
+            (&json!("proving"), &json!(null))
+        );
     };
     chain.for_a_while(LONG_ENOUGH, open).await;
 
@@ -61,7 +69,10 @@ async fn a_resolved_that_never_comes_is_ended_by_the_level_of_all_members() {
 
 /// As Prometheus reads it.
 async fn good_fan(chain: &Chain) -> bool {
-    let url = format!("{}/api/v1/query?query=ipmi_fan_speed_state%7Bname%3D%22FAN3%22%2Cnode%3D%22pve1%22%7D", chain.fact("prometheus"));
+    let url = format!(
+        "{}/api/v1/query?query=ipmi_fan_speed_state%7Bname%3D%22FAN3%22%2Cnode%3D%22pve1%22%7D",
+        chain.fact("prometheus")
+    );
     let Ok(said) = reqwest::Client::new().get(url).timeout(SOON).send().await else { return false };
     said.text().await.is_ok_and(|text| text.contains("\"0\"]"))
 }

@@ -10,7 +10,8 @@ use super::Chain;
 use crate::site::SOON;
 
 /// How it breaks, how it is mended, and what is seen of it: node, policy, part.
-type Row = (&'static [&'static str], &'static [&'static str], &'static [(&'static str, &'static str, &'static str)]);
+type Row =
+    (&'static [&'static str], &'static [&'static str], &'static [(&'static str, &'static str, &'static str)]);
 
 const CLASSES: [Row; 11] = [
     (
@@ -18,12 +19,20 @@ const CLASSES: [Row; 11] = [
         &["fan", "pve1", "3", "8000"],
         &[("pve1", "fan", "FAN3"), ("pve1", "fan", "fan3")],
     ),
-    (&["temp", "pve2", "cpu1", "97"], &["temp", "pve2", "cpu1", "48"], &[("pve2", "temperature", "CPU1 Temp")]),
+    (
+        &["temp", "pve2", "cpu1", "97"],
+        &["temp", "pve2", "cpu1", "48"],
+        &[("pve2", "temperature", "CPU1 Temp")],
+    ),
     (&["temp", "pve2", "inlet", "45"], &["temp", "pve2", "inlet", "23"], &[("pve2", "room", "Inlet Temp")]),
     (&["psu", "pve3", "1", "input-lost"], &["psu", "pve3", "1", "ok"], &[("pve3", "psu", "PS1 Status")]),
     (&["ecc", "pve1", "ue"], &["ecc", "pve1", "ok"], &[("pve1", "ecc", "Mem ECC"), ("pve1", "ecc", "0")]),
     (&["drive", "pve3", "1", "predictive"], &["drive", "pve3", "1", "ok"], &[("pve3", "disk", "Drive 1")]),
-    (&["smart", "pve2", "/dev/sdb", "fail"], &["smart", "pve2", "/dev/sdb", "ok"], &[("pve2", "disk", "sdb")]),
+    (
+        &["smart", "pve2", "/dev/sdb", "fail"],
+        &["smart", "pve2", "/dev/sdb", "ok"],
+        &[("pve2", "disk", "sdb")],
+    ),
     (&["raid", "pve1", "degraded"], &["raid", "pve1", "ok"], &[("pve1", "disk", "md0")]),
     (&["nic", "pve2", "eno2", "down"], &["nic", "pve2", "eno2", "up"], &[("pve2", "nic", "bond0")]),
     // The rate is over a minute, so it comes last: a minute after the last error it is quiet.
@@ -46,7 +55,8 @@ async fn every_class_is_called_by_its_name() {
     for (breaks, _, _) in &rows {
         chain.does(breaks[0], &breaks[1..]);
     }
-    let all: BTreeSet<String> = rows.iter().flat_map(|row| row.2).map(|(n, p, c)| format!("{p} {c} of {n}")).collect();
+    let all: BTreeSet<String> =
+        rows.iter().flat_map(|row| row.2).map(|(n, p, c)| format!("{p} {c} of {n}")).collect();
     let seen = async || firing(&chain).await;
     chain.site.until("all of them fire, and nothing else", SOON * 2, seen, |seen| *seen == all).await;
     let status = chain.site.get("/api/v1/status").await.expect("an answer");

@@ -25,7 +25,8 @@ async fn lost_data_drains_and_corrected_errors_count_by_their_rate() {
     let one = chain.case_of("pve1").await;
     chain.site.phase(one, "handed-over", SOON).await;
     assert_eq!(aboard(&chain.site, "pve1"), 0);
-    let alone = async || assert_eq!(chain.phases().await, ["handed-over"], "two corrected errors are nobody's case");
+    let alone =
+        async || assert_eq!(chain.phases().await, ["handed-over"], "two corrected errors are nobody's case");
     chain.for_a_while(Duration::from_secs(4), alone).await;
 
     // Many within a minute are: believed, and it waits for the first.
