@@ -6,6 +6,7 @@
 mod address;
 pub mod file;
 mod formats;
+mod hints;
 pub mod mistakes;
 pub mod policy;
 pub mod policy_test;
@@ -14,6 +15,7 @@ mod settings;
 mod tree;
 
 pub use address::ServiceAddress;
+pub use hints::hints;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
 pub use settings::{Config, Http, ProxmoxSettings, Secret, load, read_tokens};

@@ -33,6 +33,7 @@ use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
 pub use faults::place as place_alert;
+pub use preflight::NEEDED_PRIVILEGES;
 pub use wish::wish;
 
 use turn::Turn;
@@ -192,8 +193,11 @@ fn show(turns: &[Turn], view: &View, out: &mut Decision) {
         if matches!(case.phase, Phase::Preparing { .. })
             && let Ok(policy) = view.policy(case)
         {
-            let (verdict, _) = preflight::judge(&case.node, Some(case), policy, view);
+            let (verdict, planned) = preflight::judge(&case.node, Some(case), policy, view);
             out.show.verdicts.insert(case.node.clone(), verdict);
+            if let Ok(planned) = planned {
+                out.show.plans.insert(case.node.clone(), planned.plan);
+            }
         }
     }
     out.show.safe_to_power_off = safe;

@@ -141,6 +141,7 @@ impl Stage {
             bell: bell.clone(),
             registry: metrics.registry(),
             access: Arc::new(Access::new(tokens_known(), false)),
+            configuration: None,
         };
         let alerts = alertmanager::router(Receiver {
             store: Arc::new(store.clone()),

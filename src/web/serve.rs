@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,17 +35,38 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A bound listener, so that the address is known before the first client comes.
 pub struct Listening {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: watch::Sender<Option<TlsAcceptor>>,
     pub address: SocketAddr,
 }
 
+/// Renews the certificate of a listener that speaks TLS; connections that are open keep the one from before.
+#[derive(Clone)]
+pub struct Renewal(watch::Sender<Option<TlsAcceptor>>);
+
+impl Renewal {
+    /// A listener without TLS stays without: what it speaks is fixed when it is bound.
+    pub fn with(&self, tls: Arc<rustls::ServerConfig>) {
+        self.0.send_if_modified(|now| match now {
+            Some(acceptor) => {
+                *acceptor = TlsAcceptor::from(tls);
+                true
+            }
+            None => false,
+        });
+    }
+}
+
 impl Listening {
+    pub fn renewal(&self) -> Renewal {
+        Renewal(self.tls.clone())
+    }
+
     /// # Errors
     /// The address is taken, or not ours.
     pub async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), address })
+        Ok(Self { listener, tls: watch::Sender::new(tls.map(TlsAcceptor::from)), address })
     }
 }
 
@@ -99,7 +120,7 @@ pub async fn serve(listening: Listening, router: Router, stop: CancellationToken
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (tls, router, stop) = (listening.tls.clone(), router.clone(), stop.clone());
+        let (tls, router, stop) = (listening.tls.borrow().clone(), router.clone(), stop.clone());
         open.spawn(async move {
             let _slot = slot;
             match tls {

@@ -47,7 +47,7 @@ fn show(turn: &mut Turn, plan: &Plan) {
     }
     *shown = Some(hash.clone());
     let (moves, ha) = (plan.moves.len(), plan.ha.len());
-    turn.note(Noted::Planned { moves, ha, stays: plan.stays.len(), hash });
+    turn.note(Noted::Planned { moves, ha, stays: plan.stays.len(), stops: plan.stops.len(), hash });
     for wait in &plan.warnings {
         turn.note(Noted::Warned { wait: wait.clone() });
     }
