@@ -59,7 +59,8 @@ impl Fixed {
             ("log", self.log != new.log),
         ]
         .into_iter()
-        .filter_map(|(key, differs)| differs.then(|| key.to_owned()))
+        .filter(|(_, differs)| *differs)
+        .map(|(key, _)| key.to_owned())
         .collect()
     }
 }

@@ -205,7 +205,7 @@ impl Running {
         let bell = Arc::new(Notify::new());
         let (meter, begun) = systemd::watched(metrics.clone());
         let (desk, asked) = reload::desk(clock.now(), metrics.clone());
-        let configuration = path.is_some().then(|| desk as Arc<dyn Configuration>);
+        let configuration = path.is_some().then_some(desk as Arc<dyn Configuration>);
         let lasting = Lasting { store, clock, metrics, meter, bell, configuration };
         let world = world(&config, &lasting)?;
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
