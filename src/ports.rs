@@ -9,9 +9,12 @@ use async_trait::async_trait;
 
 use crate::model::alert::Episode;
 use crate::model::fault::FaultKey;
-use crate::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
+use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, RequestId, TicketRef, Upid};
 use crate::model::note::Note;
-use crate::model::observed::{CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView};
+use crate::model::observed::{
+    BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
+    WorkOrderView,
+};
 use crate::model::plan::How;
 use crate::model::request::{Reply, Request};
 use crate::model::rules::SensorQuery;
@@ -37,6 +40,10 @@ pub trait Pve: Send + Sync {
     fn not_asked(&self) -> BTreeMap<NodeName, String> {
         BTreeMap::new()
     }
+
+    /// Disks, network cards, memory and processors of a node, as its running system sees them. Slow; ask seldom.
+    /// `avoid`: nodes never to be asked through.
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory>;
 
     /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
     ///
@@ -95,6 +102,8 @@ pub trait Ceph: Send + Sync {
     async fn look(&self) -> Seen<CephView>;
     /// One joint question for all OSDs of the host, resolved from the tree.
     async fn ok_to_stop(&self, host: &HostName, view: &CephView) -> Seen<OkToStop>;
+    /// One joint question for exactly these OSDs. One that the tree does not show is refused: Ceph says yes to it.
+    async fn may_stop(&self, osds: &BTreeSet<OsdId>, view: &CephView) -> Seen<OkToStop>;
     async fn noout(&self, host: &HostName, to: Switch) -> Result<(), Trouble>;
     async fn fail_mgr(&self, mgr: &str) -> Result<(), Trouble>;
 }
@@ -103,6 +112,18 @@ pub trait Ceph: Send + Sync {
 #[async_trait]
 pub trait Sensors: Send + Sync {
     async fn read(&self, fault: &FaultKey, query: &SensorQuery) -> Seen<Reading>;
+}
+
+/// The machines' management controllers (Redfish, IPMI). A node without a configured one is
+/// [`Trouble::NotConfigured`]; one that does not answer is unknown.
+#[async_trait]
+pub trait Bmc: Send + Sync {
+    /// Power and locate LEDs, at this moment.
+    async fn look(&self, node: &NodeName) -> Seen<BmcView>;
+    /// Every part that the controller lists. All of it or unknown: half a list would look like parts that vanished.
+    async fn inventory(&self, node: &NodeName) -> Seen<Inventory>;
+    /// Asked, not seen: look.
+    async fn locate(&self, node: &NodeName, target: &LocateTarget, to: Switch) -> Result<(), Trouble>;
 }
 
 /// A ticket system. Every call carries the step's id; doing one twice is doing it once.

@@ -312,6 +312,8 @@ mod tests {
             wait: Some(Wait::Technician),
             overran: false,
             heal: false,
+            in_place: None,
+            parts: Default::default(),
             revision: 1,
         }];
         metrics.turn(Duration::from_millis(20), &shown);

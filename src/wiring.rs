@@ -338,6 +338,7 @@ pub fn world(config: &Config, lasting: &Lasting) -> Result<World, Stop> {
         hand,
         ceph,
         sensors,
+        bmc: None,
         tickets: Arc::new(store.board()),
         store: Arc::new(store.clone()),
         clock,

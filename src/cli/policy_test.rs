@@ -134,8 +134,11 @@ fn made(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Made {
                 made.class = Some(key.class);
                 made.component = Some(key.component);
                 made.policy = Some(policy.name.to_string());
-                if policy.respond.action == Response::Record {
-                    made.why = "recorded, never drained".to_owned();
+                match policy.respond.action {
+                    Response::Record => made.why = "recorded, never drained".to_owned(),
+                    Response::Page => made.why = "a person is called, never drained".to_owned(),
+                    Response::InPlace => made.why = "served in place, never drained".to_owned(),
+                    Response::Drain => {}
                 }
             }
             Err(why) if made.node.is_none() => made.why = why.to_string(),

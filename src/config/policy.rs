@@ -89,6 +89,9 @@ pub struct RespondFile {
     pub mode: Mode,
     /// How long the node may be out before people are told.
     pub time_box: Period,
+    /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
+    #[serde(default)]
+    pub locate: bool,
     /// Running containers restart to move: who decides?
     #[serde(default = "ask")]
     pub containers: ContainerPolicy,
@@ -218,12 +221,13 @@ impl From<PolicyFile> for Policy {
                 action: file.respond.action,
                 mode: file.respond.mode,
                 time_box: file.respond.time_box,
+                locate: file.respond.locate,
                 containers: file.respond.containers,
                 immovable: file.respond.immovable,
             },
             work_order: WorkOrderText { title: file.work_order.title, checklist: file.work_order.checklist },
             prove: Prove { soak: file.prove.soak, checks: file.prove.checks },
-            sensor: file.sensor.map(|s| SensorQuery { promql: s.promql }),
+            sensor: file.sensor.map(|s| SensorQuery { promql: vec![s.promql], bmc: true }),
         }
     }
 }

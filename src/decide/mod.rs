@@ -3,10 +3,13 @@
 //! [`decide`] is called once a turn. It never fails and never acts: what it cannot see it waits for, and what it wants
 //! done it returns as steps, together with the debts and the journal that belong to them.
 
+mod disks;
 mod effects;
 mod emptiness;
 mod faults;
 mod ha;
+mod in_place;
+mod inventory;
 mod phases;
 mod placement;
 mod plan;
@@ -17,6 +20,7 @@ mod turn;
 mod view;
 mod way;
 mod wish;
+mod witness;
 
 use std::collections::BTreeMap;
 
@@ -26,7 +30,7 @@ use crate::model::ids::{CaseId, NodeName, PolicyName};
 use crate::model::note::Noted;
 use crate::model::observed::Observed;
 use crate::model::plan::Plan;
-use crate::model::rules::{Response, Rules};
+use crate::model::rules::Rules;
 use crate::model::state::{Decision, State};
 use crate::model::time::{Period, age};
 use crate::model::verdict::Verdict;
@@ -107,7 +111,7 @@ pub fn judge(
 fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View<'a>) {
     let Ok(faults) = view.faults() else { return };
     for fault in faults {
-        let wanted = view.rules.policy(&fault.policy).is_some_and(|p| p.respond.action == Response::Drain);
+        let wanted = view.rules.policy(&fault.policy).is_some_and(|p| p.respond.action.opens_a_case());
         if !wanted {
             continue;
         }
@@ -121,6 +125,7 @@ fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View
                 let case = requests::new_case(id, &fault.key.node, fault.policy.clone(), origin, phase, view);
                 let mut turn = Turn::new(view, case);
                 turn.case.faults.insert(fault.key.clone());
+                turn.case.in_place = view.rules.policy(&fault.policy).and_then(in_place::wanted);
                 let (node, key): (NodeName, FaultKey) = (fault.key.node.clone(), fault.key.clone());
                 turn.note(Noted::AlarmOpened { node, fault: key });
                 turns.push(turn);
@@ -137,6 +142,9 @@ fn join(turn: &mut Turn, fault: &Fault) {
 
 /// Lets the case go as far as it can in this turn.
 fn advance(turn: &mut Turn) {
+    if let Err(wait) = in_place::turn_into_drain(turn) {
+        return turn.waits(wait);
+    }
     for _ in 0..PHASES_A_TURN_MAX {
         match phases::turn(turn) {
             Err(wait) => {
@@ -189,14 +197,26 @@ fn show(turns: &[Turn], view: &View, out: &mut Decision) {
         let case = &turn.case;
         if matches!(case.phase, Phase::HandedOver { .. }) {
             safe.insert(case.id, phases::safe_to_power_off(case, view).map_err(|wait| wait.to_string()));
+            if let Some(pull) = phases::safe_to_pull(case, view) {
+                out.show.safe_to_pull.insert(case.id, pull.map_err(|wait| wait.to_string()));
+            }
         }
         if matches!(case.phase, Phase::Preparing { .. })
             && let Ok(policy) = view.policy(case)
         {
-            let (verdict, planned) = preflight::judge(&case.node, Some(case), policy, view);
+            let (verdict, planned) = match &case.in_place {
+                Some(_) => {
+                    let (verdict, planned) = preflight::judge_in_place(case, view);
+                    (verdict, planned.map(|(plan, _)| plan))
+                }
+                None => {
+                    let (verdict, planned) = preflight::judge(&case.node, Some(case), policy, view);
+                    (verdict, planned.map(|planned| planned.plan))
+                }
+            };
             out.show.verdicts.insert(case.node.clone(), verdict);
-            if let Ok(planned) = planned {
-                out.show.plans.insert(case.node.clone(), planned.plan);
+            if let Ok(plan) = planned {
+                out.show.plans.insert(case.node.clone(), plan);
             }
         }
     }

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
-use crate::model::ids::{GuestId, HostName, NodeName};
+use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
 use crate::model::observed::{
-    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
+    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
-use crate::model::rules::{CephSetup, Policy, Response, Rules};
+use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
 use crate::model::state::State;
 use crate::model::time::Time;
@@ -138,10 +138,15 @@ impl<'a> View<'a> {
         }
     }
 
-    pub fn sensor(&self, fault: &FaultKey) -> Result<&'a Reading, Wait> {
-        match self.seen.sensors.get(fault) {
-            Some(seen) => self.fresh(Source::Sensor, seen),
-            None => Err(not_asked(Source::Sensor)),
+    /// The joint answer about exactly these OSDs of a node that is served in place.
+    pub fn may_stop(&self, node: &NodeName, osds: &BTreeSet<OsdId>) -> Result<&'a OkToStop, Wait> {
+        match self.seen.may_stop.get(node) {
+            Some(seen) => {
+                let answer = self.fresh(Source::OkToStop, seen)?;
+                // It was asked before the last disk was found: the next look asks about all of them.
+                if &answer.asked == osds { Ok(answer) } else { Err(not_asked(Source::OkToStop)) }
+            }
+            None => Err(not_asked(Source::OkToStop)),
         }
     }
 
@@ -156,7 +161,7 @@ impl<'a> View<'a> {
     /// An alarm of the case's node that speaks against its return: of the case itself, or of a kind that drains nodes.
     pub fn failing(&self, case: &Case) -> Result<Option<&Fault>, Wait> {
         let drains = |fault: &Fault| {
-            self.rules.policy(&fault.policy).is_some_and(|policy| policy.respond.action == Response::Drain)
+            self.rules.policy(&fault.policy).is_some_and(|policy| policy.respond.action.opens_a_case())
         };
         let of_case = |fault: &&Fault| {
             fault.key.node == case.node
@@ -168,6 +173,13 @@ impl<'a> View<'a> {
 
     pub fn policy(&self, case: &Case) -> Result<&'a Policy, Wait> {
         self.rules.policy(&case.policy).ok_or_else(|| Wait::PolicyGone { policy: case.policy.clone() })
+    }
+
+    /// The policy that speaks for one fault of a case; see [`Rules::policy_of`].
+    pub fn policy_of(&self, case: &Case, fault: &FaultKey) -> Result<&'a Policy, Wait> {
+        self.rules
+            .policy_of(&case.policy, &fault.class)
+            .ok_or_else(|| Wait::PolicyGone { policy: case.policy.clone() })
     }
 
     /// Nodes that are out or going out because of another case of ours.

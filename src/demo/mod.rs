@@ -124,6 +124,7 @@ impl Stage {
             hand: Some(Arc::new(doors.clone())),
             ceph: Some(Arc::new(doors.clone())),
             sensors: Some(Arc::new(doors.clone())),
+            bmc: Some(Arc::new(doors.clone())),
             tickets: Arc::new(store.board()),
             store: Arc::new(store.clone()),
             clock: clock.clone(),

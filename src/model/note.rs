@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Ending, PhaseName};
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, Person, PlanHash, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, TicketRef};
+use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
 use super::rules::ProofCheck;
 use super::time::{Period, Time};
@@ -24,243 +25,97 @@ pub struct Note {
 #[serde(rename_all = "kebab-case", tag = "noted")]
 pub enum Noted {
     // Opening and believing
-    AlarmOpened {
-        node: NodeName,
-        fault: FaultKey,
-    },
-    PersonOpened {
-        node: NodeName,
-        by: Person,
-        reason: String,
-    },
+    AlarmOpened { node: NodeName, fault: FaultKey },
+    PersonOpened { node: NodeName, by: Person, reason: String },
     // Asked for what an alarm had opened already.
-    PersonJoined {
-        by: Person,
-        reason: String,
-    },
-    FaultJoined {
-        fault: FaultKey,
-    },
-    Steady {
-        fault: FaultKey,
-        spell: Period,
-    },
-    Flapping {
-        fault: FaultKey,
-        episodes: u32,
-        within: Period,
-    },
-    FalseAlarm {
-        reading: String,
-    },
+    PersonJoined { by: Person, reason: String },
+    FaultJoined { fault: FaultKey },
+    Steady { fault: FaultKey, spell: Period },
+    Flapping { fault: FaultKey, episodes: u32, within: Period },
+    FalseAlarm { reading: String },
 
     // Judging and agreeing
-    Planned {
-        moves: usize,
-        ha: usize,
-        stays: usize,
-        /// Guests that cannot move and are shut down; absent in journals from before it was counted.
-        #[serde(default)]
-        stops: usize,
-        hash: PlanHash,
-    },
-    WouldDrain {
-        moves: usize,
-        ha: usize,
-    },
-    Warned {
-        wait: Wait,
-    },
-    Approved {
-        by: Person,
-        hash: PlanHash,
-    },
-    ApprovalVoid {
-        hash: PlanHash,
-    },
-    Waits {
-        wait: Wait,
-    },
-    Phase {
-        to: PhaseName,
-    },
+    // `stops` is missing in journals from before it was counted.
+    Planned { moves: usize, ha: usize, stays: usize, stops: Option<usize>, hash: PlanHash },
+    WouldDrain { moves: usize, ha: usize },
+    Warned { wait: Wait },
+    Approved { by: Person, hash: PlanHash },
+    ApprovalVoid { hash: PlanHash },
+    Waits { wait: Wait },
+    Phase { to: PhaseName },
+
+    // In place
+    PlannedInPlace { node: NodeName, osds: Vec<OsdId>, hash: PlanHash },
+    WouldServe { osds: Vec<OsdId> },
+    ServiceBegins { node: NodeName, osds: Vec<OsdId> },
+    HandedOverInPlace { node: NodeName, osds: Vec<OsdId> },
+    AlsoInPlace { disks: Vec<String> },
+    CalledOffInPlace { by: Person, reason: String },
+    WantsWholeNode { fault: FaultKey },
+    ServedByPerson { by: Person },
+    OsdReplaced { gone: Vec<OsdId>, new: Vec<OsdId> },
 
     // Leaving
-    DrainBegins {
-        node: NodeName,
-    },
-    MgrFails {
-        mgr: String,
-    },
-    MaintenanceAsked {
-        node: NodeName,
-    },
-    NooutAsked {
-        host: HostName,
-    },
-    Leaves {
-        guest: GuestId,
-        name: String,
-        to: NodeName,
-        how: How,
-    },
-    HaMoves {
-        guest: GuestId,
-        name: String,
-        to: Option<NodeName>,
-    },
-    ShutsDown {
-        guest: GuestId,
-        name: String,
-        why: String,
-    },
-    IsDown {
-        guest: GuestId,
-        name: String,
-    },
-    Arrived {
-        guest: GuestId,
-        name: String,
-        node: NodeName,
-        took: Period,
-    },
-    MoveFailed {
-        guest: GuestId,
-        error: String,
-    },
-    MoveCancelled {
-        guest: GuestId,
-        after: Period,
-    },
-    CameBack {
-        guest: GuestId,
-        name: String,
-    },
-    Outgrown {
-        guest: GuestId,
-    },
-    Empty {
-        node: NodeName,
-    },
+    PartsListed { sources: Vec<(PartSource, usize)>, blind: Vec<(PartSource, String)> },
+    DrainBegins { node: NodeName },
+    MgrFails { mgr: String },
+    MaintenanceAsked { node: NodeName },
+    NooutAsked { host: HostName },
+    Leaves { guest: GuestId, name: String, to: NodeName, how: How },
+    HaMoves { guest: GuestId, name: String, to: Option<NodeName> },
+    ShutsDown { guest: GuestId, name: String, why: String },
+    IsDown { guest: GuestId, name: String },
+    Arrived { guest: GuestId, name: String, node: NodeName, took: Period },
+    MoveFailed { guest: GuestId, error: String },
+    MoveCancelled { guest: GuestId, after: Period },
+    CameBack { guest: GuestId, name: String },
+    Outgrown { guest: GuestId },
+    Empty { node: NodeName },
 
     // With the technician
-    HandedOver {
-        node: NodeName,
-    },
-    WorkOrderAsked {
-        title: String,
-    },
-    WorkOrderWritten {
-        ticket: TicketRef,
-    },
-    WorkOrderReopened {
-        round: u32,
-        why: String,
-    },
-    WorkOrderAlso {
-        fault: FaultKey,
-    },
-    ClaimedDone {
-        by: Person,
-        note: String,
-    },
-    HandsOff {
-        by: Person,
-    },
-    Cancelled {
-        by: Person,
-        reason: String,
-    },
-    Overrun {
-        time_box: Period,
-    },
+    HandedOver { node: NodeName },
+    WorkOrderAsked { title: String },
+    WorkOrderWritten { ticket: TicketRef },
+    WorkOrderReopened { round: u32, why: String },
+    WorkOrderAlso { fault: FaultKey },
+    LocateAsked { node: NodeName, target: LocateTarget },
+    ClaimedDone { by: Person, note: String },
+    HandsOff { by: Person },
+    Cancelled { by: Person, reason: String },
+    Overrun { time_box: Period },
 
     // Proving
-    NodeBack {
-        node: NodeName,
-    },
-    ProofBegins {
-        soak: Period,
-    },
-    ProofBroken {
-        check: ProofCheck,
-        why: String,
-    },
-    Proved {
-        soak: Period,
-    },
+    NodeBack { node: NodeName },
+    PartReplaced { part: PartKey, old: String, new: String },
+    PartAccepted { part: PartKey, by: Person, reason: String },
+    SourceGivenUp { source: PartSource, by: Person, reason: String },
+    ProofBegins { soak: Period },
+    ProofBroken { check: ProofCheck, why: String },
+    Proved { soak: Period },
 
     // Giving back
-    ReturnBegins {
-        why: Ending,
-    },
-    ReturnStopped {
-        fault: FaultKey,
-    },
-    Heals {
-        by: Person,
-        host: HostName,
-    },
-    NooutReturned {
-        host: HostName,
-    },
-    NooutGone {
-        host: HostName,
-    },
-    MaintenanceReturned {
-        node: NodeName,
-    },
-    MaintenanceGone {
-        node: NodeName,
-    },
-    GoesHome {
-        guest: GuestId,
-        name: String,
-        how: How,
-    },
-    HaBringsHome {
-        guest: GuestId,
-        name: String,
-    },
-    Home {
-        guest: GuestId,
-        name: String,
-        took: Option<Period>,
-    },
-    StartedAgain {
-        guest: GuestId,
-        name: String,
-    },
-    StaysAway {
-        guest: GuestId,
-        name: String,
-        why: String,
-    },
+    ReturnBegins { why: Ending },
+    ReturnStopped { fault: FaultKey },
+    Heals { by: Person, host: HostName },
+    NooutReturned { host: HostName },
+    NooutGone { host: HostName },
+    MaintenanceReturned { node: NodeName },
+    MaintenanceGone { node: NodeName },
+    LocateReturned { node: NodeName, target: LocateTarget },
+    LocateGone { node: NodeName, target: LocateTarget },
+    LocateLeft { node: NodeName, target: LocateTarget, why: String },
+    GoesHome { guest: GuestId, name: String, how: How },
+    HaBringsHome { guest: GuestId, name: String },
+    Home { guest: GuestId, name: String, took: Option<Period> },
+    StartedAgain { guest: GuestId, name: String },
+    StaysAway { guest: GuestId, name: String, why: String },
     WorkOrderClosed,
-    Died {
-        node: NodeName,
-        aboard: usize,
-    },
-    Closed {
-        ending: Ending,
-        took: Period,
-        stay: usize,
-    },
+    Died { node: NodeName, aboard: usize },
+    Closed { ending: Ending, took: Period, stay: usize },
 
     // People and pitlane itself
-    Remark {
-        by: Person,
-        text: String,
-    },
-    Refused {
-        by: Person,
-        why: String,
-    },
-    Paused {
-        by: Person,
-        reason: String,
-    },
-    Resumed {
-        by: Person,
-    },
+    Remark { by: Person, text: String },
+    Refused { by: Person, why: String },
+    Paused { by: Person, reason: String },
+    Resumed { by: Person },
 }

@@ -29,6 +29,15 @@ impl Rules {
         self.policies.iter().find(|p| &p.name == name)
     }
 
+    /// The policy that speaks for a fault of a case: the case's own where the class is its own, else the first of
+    /// that class.
+    pub fn policy_of(&self, case: &PolicyName, class: &str) -> Option<&Policy> {
+        let own = self.policy(case);
+        own.filter(|policy| policy.class == class)
+            .or_else(|| self.policies.iter().find(|policy| policy.class == class))
+            .or(own)
+    }
+
     /// The policy's mode under the cluster's ceiling.
     pub fn mode_of(&self, policy: &Policy) -> Mode {
         policy.respond.mode.min(self.mode)
@@ -103,6 +112,9 @@ pub struct Respond {
     pub mode: Mode,
     /// How long the node may be out before people are told that it overran.
     pub time_box: Period,
+    /// Light the machine's locate LED while the technician has it.
+    #[serde(default)]
+    pub locate: bool,
     /// What to do with running containers, which cannot move live.
     pub containers: ContainerPolicy,
     /// What to do with running guests that cannot move at all.
@@ -111,12 +123,23 @@ pub struct Respond {
 
 /// What a confirmed fault leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Response {
     /// Take the node off the track.
     Drain,
+    /// Serve the part while the node works on: its guests stay, Ceph is told to wait.
+    InPlace,
+    /// Call a person. Nothing is touched.
+    Page,
     /// Write it down.
     Record,
+}
+
+impl Response {
+    /// A confirmed fault opens a case of the node, or joins the open one.
+    pub fn opens_a_case(self) -> bool {
+        matches!(self, Self::Drain | Self::InPlace)
+    }
 }
 
 /// Containers restart to move: who may decide that?
@@ -162,6 +185,8 @@ pub struct Prove {
 pub enum ProofCheck {
     /// No alert of the case's faults fires. Necessary, never sufficient.
     AlertsClear,
+    /// Every part of the machine that was there before the drain is there again, or a person said why not.
+    Inventory,
     /// The policy's sensor reads good for every fault of the case.
     SensorsOk,
     /// Proxmox's services run on the node.
@@ -178,6 +203,7 @@ impl fmt::Display for ProofCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::AlertsClear => "alerts_clear",
+            Self::Inventory => "inventory",
             Self::SensorsOk => "sensors_ok",
             Self::NodeServices => "node_services",
             Self::TimeSync => "time_sync",
@@ -187,11 +213,30 @@ impl fmt::Display for ProofCheck {
     }
 }
 
-/// A Prometheus expression that is true of a healthy part: each sample of its answer is 1 (good) or 0 (bad);
-/// no sample means that nobody can see, which is not good. `{{ node }}` and `{{ component }}` are filled in, escaped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The witnesses of a part. Its reading is good if at least one of them sees it and none says bad.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SensorQuery {
-    pub promql: String,
+    /// Prometheus expressions that are true of a healthy part: each sample of an answer is 1 (good) or 0 (bad); no
+    /// sample means that this witness does not see it. `{{ node }}` and `{{ component }}` are filled in, escaped.
+    #[serde(deserialize_with = "one_or_many")]
+    pub promql: Vec<String>,
+    /// The machine's own controller, where one is configured for the node.
+    #[serde(default)]
+    pub bmc: bool,
+}
+
+/// Reports of older versions have one expression.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Either::deserialize(d)? {
+        Either::One(one) => vec![one],
+        Either::Many(many) => many,
+    })
 }
 
 /// How an alert names a node; see the resolver in `decide`.

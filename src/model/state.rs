@@ -77,4 +77,7 @@ pub struct Show {
     pub plans: BTreeMap<NodeName, Plan>,
     /// Cases whose node is empty and may be switched off, judged at this instant. Not older than 15 s when shown.
     pub safe_to_power_off: BTreeMap<CaseId, Result<Time, String>>,
+    /// Cases served in place: may the disk be taken out at this instant? Not older than 15 s when shown.
+    #[serde(default)]
+    pub safe_to_pull: BTreeMap<CaseId, Result<Time, String>>,
 }

@@ -103,6 +103,8 @@ pub enum CheckName {
     OkToStop,
     Redundancy,
     Budgets,
+    /// Which OSDs the broken disks carry.
+    Disks,
 }
 
 impl fmt::Display for CheckName {
@@ -121,6 +123,7 @@ impl fmt::Display for CheckName {
             Self::OkToStop => "ok-to-stop",
             Self::Redundancy => "redundancy",
             Self::Budgets => "budgets",
+            Self::Disks => "disks",
         })
     }
 }

@@ -27,6 +27,8 @@ pub enum Source {
     Hand,
     Sensor,
     WorkOrder,
+    Inventory,
+    Bmc,
 }
 
 impl fmt::Display for Source {
@@ -45,6 +47,8 @@ impl fmt::Display for Source {
             Self::Hand => "the root helper",
             Self::Sensor => "the sensor",
             Self::WorkOrder => "the work order",
+            Self::Inventory => "the list of parts",
+            Self::Bmc => "the BMC",
         })
     }
 }
@@ -97,6 +101,16 @@ pub enum Wait {
     ForeignNoout { host: HostName },
     ForeignFlag { flag: String },
 
+    // In place
+    DiskUnknown { node: NodeName, disk: String },
+    NoOsdOn { node: NodeName, disk: String },
+    DiskElsewhere { osd: OsdId, host: HostName },
+    DisksNeeded { osds: Vec<OsdId>, bad_pgs: u64 },
+    OsdMissing { osds: Vec<OsdId> },
+    ServedInPlace { node: NodeName },
+    NotInPlaceNow { reasons: Vec<Wait> },
+    DisksWithTechnician { osds: Vec<OsdId> },
+
     // Budgets, rights, people
     ForeignMaintenance { node: NodeName },
     NodesOut { out: Vec<NodeName>, max: u32 },
@@ -130,6 +144,7 @@ pub enum Wait {
     Soaking { until: Time },
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
+    LocateStillOn { node: NodeName },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
     SecondFailure { what: String },
@@ -172,13 +187,17 @@ impl Wait {
             | GuestsNotHome { guests } => {
                 format!("{name}/{guests:?}")
             }
-            OsdsDown { osds } => format!("{name}/{osds:?}"),
+            OsdsDown { osds }
+            | OsdMissing { osds }
+            | DisksNeeded { osds, .. }
+            | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
+            DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
             Approval { hash } => format!("{name}/{hash}"),
             Unproved { check, .. } => format!("{name}/{check}"),
             Soaking { until } => format!("{name}/{until}"),
-            Verdict { reasons } => {
+            Verdict { reasons } | NotInPlaceNow { reasons } => {
                 let all: BTreeSet<String> = reasons.iter().map(Self::subject).collect();
                 format!("{name}/{}", all.into_iter().collect::<Vec<_>>().join(","))
             }
@@ -190,7 +209,9 @@ impl Wait {
     /// What it is about first of all: a wait is told again only when this changes.
     pub fn headline(&self) -> String {
         match self {
-            Self::Verdict { reasons } => reasons.first().map(Self::headline).unwrap_or_default(),
+            Self::Verdict { reasons } | Self::NotInPlaceNow { reasons } => {
+                reasons.first().map(Self::headline).unwrap_or_default()
+            }
             Self::OsdsDown { .. } => self.name(),
             other => other.subject(),
         }
@@ -207,10 +228,12 @@ impl Wait {
                 | NooutPending { .. }
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
+                | LocateStillOn { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }
                 | Technician
+                | DisksWithTechnician { .. }
                 | MgrOnNode { .. }
                 | Unconfirmed { .. }
                 | ObserveOnly
@@ -222,7 +245,9 @@ impl Wait {
     pub fn wants_a_deeper_look(&self) -> bool {
         match self {
             Self::CannotSee { why, .. } => *why == Blind::NotAsked,
-            Self::Verdict { reasons } => reasons.iter().any(Self::wants_a_deeper_look),
+            Self::Verdict { reasons } | Self::NotInPlaceNow { reasons } => {
+                reasons.iter().any(Self::wants_a_deeper_look)
+            }
             _ => false,
         }
     }

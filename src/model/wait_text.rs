@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ids::{CaseId, GuestId, NodeName};
+use super::rules::ProofCheck;
 use super::time::to_the_second;
 use super::wait::{Source, Wait};
 
@@ -44,6 +45,14 @@ fn blockers(all: &[(NodeName, String)]) -> String {
 
 /// More reasons than these are counted: most follow from the first.
 const REASONS_TOLD: usize = 3;
+
+fn first_of(reasons: &[Wait]) -> String {
+    let told: Vec<String> = reasons.iter().take(REASONS_TOLD).map(Wait::to_string).collect();
+    match reasons.len().saturating_sub(REASONS_TOLD) {
+        0 => told.join("; "),
+        more => format!("{}; and {more} more", told.join("; ")),
+    }
+}
 
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,13 +134,31 @@ impl fmt::Display for Wait {
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
             PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
-            Verdict { reasons } => {
-                let told: Vec<String> = reasons.iter().take(REASONS_TOLD).map(Self::to_string).collect();
-                write!(f, "may not leave now: {}", told.join("; "))?;
-                match reasons.len().saturating_sub(REASONS_TOLD) {
-                    0 => Ok(()),
-                    more => write!(f, "; and {more} more"),
-                }
+            Verdict { reasons } => write!(f, "may not leave now: {}", first_of(reasons)),
+            NotInPlaceNow { reasons } => write!(f, "no disk may be taken out now: {}", first_of(reasons)),
+            DiskUnknown { node, disk } => write!(
+                f,
+                "no disk of {node} is known as {disk}, so nobody can tell which OSDs it carries; a person has to decide"
+            ),
+            NoOsdOn { node, disk } => write!(
+                f,
+                "disk {disk} of {node} carries no OSD (a boot mirror, or local storage); a person has to decide"
+            ),
+            DiskElsewhere { osd, host } => write!(f, "OSD {osd} is on {host}, another host"),
+            DisksNeeded { osds, bad_pgs } => {
+                let all: Vec<String> = osds.iter().map(|osd| format!("OSD {osd}")).collect();
+                write!(f, "taking out {} would stop {bad_pgs} placement groups", list(all))
+            }
+            OsdMissing { osds } => {
+                write!(f, "{} not up and in, and no new one has come in its place", osds_are(osds))
+            }
+            ServedInPlace { node } => write!(
+                f,
+                "only disks are being served; {node} works on with its guests aboard and must not be switched off"
+            ),
+            DisksWithTechnician { osds } => {
+                let all: Vec<String> = osds.iter().map(|osd| format!("OSD {osd}")).collect();
+                write!(f, "the technician has {}; the node works on", list(all))
             }
             Unconfirmed { episodes, needed, steady_for } => {
                 write!(f, "{episodes} of {needed} episodes seen, not yet steady for {steady_for}")
@@ -160,6 +187,7 @@ impl fmt::Display for Wait {
             Soaking { until } => write!(f, "all checks good; watched until {}", to_the_second(*until)),
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
+            LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
             SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
@@ -187,6 +215,9 @@ impl Wait {
             }
             CannotSee { source: Source::Sensor, .. } => {
                 "check the sensor's source and the policy's sensor query".into()
+            }
+            CannotSee { source: Source::Bmc, .. } => {
+                "check the BMC and its account; pitlane accept CASE bmc (or led) --reason … goes on without it".into()
             }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
@@ -246,10 +277,26 @@ impl Wait {
             OutsideApproval { .. } => "look at the new plan and approve it".into(),
             PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
             Paused { .. } => "pitlane resume".into(),
-            Verdict { reasons } => reasons.first().map(Self::remedy).unwrap_or_default(),
+            Verdict { reasons } | NotInPlaceNow { reasons } => {
+                reasons.first().map(Self::remedy).unwrap_or_default()
+            }
+            DiskUnknown { node, .. } | NoOsdOn { node, .. } => format!(
+                "serve it by hand and pitlane abort the case, or pitlane drain {node} to empty the node first"
+            ),
+            DiskElsewhere { .. } => "correct the alert's node label, or the OSD's host in CRUSH".into(),
+            DisksNeeded { .. } => "wait for recovery, or give the pool more copies".into(),
+            OsdMissing { .. } => "bring it up, or make a new OSD on the new disk; ceph osd tree".into(),
+            ServedInPlace { node } => format!("to switch it off, pitlane drain {node} first"),
+            DisksWithTechnician { .. } => "pitlane done CASE when the disk is served".into(),
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
             MoveFails { guest, .. } | HaStuck { guest } => {
                 format!("read the task log of guest {guest} and mend the cause")
+            }
+            Unproved { check: ProofCheck::SensorsOk, .. } => {
+                "see to the part, and to whoever reads it; pitlane accept CASE bmc --reason … goes on without a BMC".into()
+            }
+            Unproved { check: ProofCheck::Inventory, .. } => {
+                "put the part back, or mend what lists it; if it is meant: pitlane accept CASE PART (or bmc) --reason …".into()
             }
             Technician => "pitlane done CASE when the work is done".into(),
             HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),

@@ -5,6 +5,7 @@
 
 mod act;
 mod look;
+mod machines;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ use crate::model::seen::{Seen, Trouble};
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
-use crate::ports::{Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted};
+use crate::ports::{Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted};
 
 /// Two turns are at least so far apart, however the bell rings.
 const TURNS_APART: Duration = Duration::from_millis(200);
@@ -42,6 +43,7 @@ pub struct World {
     pub hand: Option<Arc<dyn Hand>>,
     pub ceph: Option<Arc<dyn Ceph>>,
     pub sensors: Option<Arc<dyn Sensors>>,
+    pub bmc: Option<Arc<dyn Bmc>>,
     pub tickets: Arc<dyn Tickets>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,

@@ -158,6 +158,8 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         wait: None,
         overran: false,
         heal: false,
+        in_place: None,
+        parts: Default::default(),
         revision,
     }
 }

@@ -11,14 +11,17 @@ use async_trait::async_trait;
 use pitlane::model::alert::Episode;
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
-use pitlane::model::observed::{CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView};
+use pitlane::model::observed::{
+    BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
+    WorkOrderView,
+};
 use pitlane::model::request::{Reply, Request};
 use pitlane::model::rules::SensorQuery;
 use pitlane::model::seen::{Seen, Trouble};
 use pitlane::model::state::{Decision, State};
 use pitlane::model::step::{Outcome, StepId, Switch, WorkOrder};
 use pitlane::model::time::Time;
-use pitlane::ports::{Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted};
+use pitlane::ports::{Bmc, Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted};
 use pitlane::sim::{Doors, MemoryStore};
 use tokio::sync::Notify;
 
@@ -92,6 +95,10 @@ impl Pve for Deadly {
         Pve::look(&self.doors, nodes, guests, avoid).await
     }
 
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
+        Pve::inventory(&self.doors, node, avoid).await
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         self.around(self.doors.migrate(order)).await
     }
@@ -142,6 +149,10 @@ impl Hand for Deadly {
 
 #[async_trait]
 impl Ceph for Deadly {
+    async fn may_stop(&self, osds: &BTreeSet<pitlane::model::ids::OsdId>, view: &CephView) -> Seen<OkToStop> {
+        Ceph::may_stop(&self.doors, osds, view).await
+    }
+
     async fn look(&self) -> Seen<CephView> {
         Ceph::look(&self.doors).await
     }
@@ -163,6 +174,21 @@ impl Ceph for Deadly {
 impl Sensors for Deadly {
     async fn read(&self, fault: &FaultKey, query: &SensorQuery) -> Seen<Reading> {
         self.doors.read(fault, query).await
+    }
+}
+
+#[async_trait]
+impl Bmc for Deadly {
+    async fn look(&self, node: &NodeName) -> Seen<BmcView> {
+        Bmc::look(&self.doors, node).await
+    }
+
+    async fn inventory(&self, node: &NodeName) -> Seen<Inventory> {
+        Bmc::inventory(&self.doors, node).await
+    }
+
+    async fn locate(&self, node: &NodeName, target: &LocateTarget, to: Switch) -> Result<(), Trouble> {
+        self.around(self.doors.locate(node, target, to)).await
     }
 }
 

@@ -201,6 +201,9 @@ impl Teller {
             ["hands-off"] => Ask::Done { case: case(), note: String::new(), hands_off: true },
             ["note", text] => Ask::Note { case: case(), text: (*text).to_owned() },
             ["retire", reason] => Ask::Retire { case: case(), reason: (*reason).to_owned() },
+            ["accept", part, reason] => {
+                Ask::Accept { case: case(), part: (*part).to_owned(), reason: (*reason).to_owned() }
+            }
             ["heal"] => Ask::Heal { case: case() },
             ["pause", reason] => Ask::Pause { reason: (*reason).to_owned() },
             ["resume"] => Ask::Resume,

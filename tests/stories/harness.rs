@@ -224,6 +224,10 @@ impl Teller {
             .chain(world.ceph.iter().flat_map(|ceph| {
                 ceph.host_noout.iter().map(|(host, (who, _))| format!("noout {host} ({who:?})"))
             }))
+            .chain(world.machines.iter().flat_map(|(node, machine)| {
+                let lit = machine.bmc.iter().flat_map(|bmc| &bmc.lit);
+                lit.map(move |(target, who)| format!("locate {node} {target} ({who:?})"))
+            }))
             .collect();
         let _ = writeln!(text, "held: {}", or_none(&held));
         let _ = writeln!(text, "work orders open: {}", world.board.open_orders().len());
@@ -256,6 +260,7 @@ fn reconciler(
         ceph: (rules.ceph == CephSetup::Hyperconverged)
             .then(|| deadly.clone() as Arc<dyn pitlane::ports::Ceph>),
         sensors: Some(deadly.clone()),
+        bmc: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,
         clock: Arc::new(doors.clone()),

@@ -19,6 +19,7 @@ mod discovery;
 pub mod endpoint;
 pub mod error;
 pub mod https;
+mod inventory;
 mod look;
 mod look_closer;
 mod proxmox;

@@ -1,15 +1,17 @@
 //! The technician's work order: opened once, reopened when the proof fails, closed at the end. Said, not set: every
 //! call carries the step's id, so saying it twice is saying it once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::already_tried;
 use crate::decide::turn::Turn;
-use crate::model::case::{Origin, Phase};
+use crate::model::case::{Case, Handover, Origin, Phase};
+use crate::model::ids::OsdId;
 use crate::model::note::Noted;
 use crate::model::owed::WorkOrderDebt;
 use crate::model::step::{Action, Outcome, WorkOrder};
 use crate::model::wait::Wait;
+use crate::model::wait_text::list;
 
 /// Done once is done for good.
 const NEVER_AGAIN: Duration = Duration::MAX;
@@ -46,7 +48,7 @@ pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
         turn.may_take()?;
         let (subject, round) = reopening(turn);
         let why = turn.case.owed.work_order.as_ref().map_or_else(String::new, |debt| debt.why.clone());
-        if !already_tried(turn, &subject) {
+        if !turn.already_tried(&subject) {
             turn.note(Noted::WorkOrderReopened { round, why: why.clone() });
         }
         let text = format!("Not done yet: {why}.");
@@ -114,18 +116,21 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
     let fill =
         |text: &str| text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &component);
     let why = match &case.origin {
-        Origin::Alarm { .. } => crate::model::wait_text::list(&case.faults),
+        Origin::Alarm { .. } => list(&case.faults),
         Origin::Person { by, reason, .. } => format!("asked for by {by}: {reason}"),
     };
     // Never the word "safe": whether the machine may be switched off is only true at the moment it is asked.
     let body = format!(
-        "{why}\n\n{state} Before you switch it off, ask: pitlane show {case}\n\
+        "{why}\n\n{state}: pitlane show {case}\n\
          When you are done: pitlane done {case}\n\n\
          If pitlane is gone, this gives everything back:\n{shell}",
         state = match &case.phase {
-            Phase::Stranded { .. } =>
-                format!("{} died with guests aboard; they are being recovered.", case.node),
-            _ => format!("The guests have left {}.", case.node),
+            Phase::Stranded { .. } => format!(
+                "{} died with guests aboard; they are being recovered. Before you switch it off, ask",
+                case.node
+            ),
+            Phase::HandedOver { handover: Handover::InPlace { osds, .. }, .. } => in_place(case, osds),
+            _ => format!("The guests have left {}. Before you switch it off, ask", case.node),
         },
         case = case.id,
         shell = crate::model::give_back::shell(&case.node, &case.owed).join("\n"),
@@ -136,4 +141,17 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
         body,
         checklist: policy.work_order.checklist.iter().map(|line| fill(line)).collect(),
     })
+}
+
+/// Which disk it is, and that the machine is full of customers.
+fn in_place(case: &Case, osds: &BTreeSet<OsdId>) -> String {
+    let disks = case.in_place.iter().flat_map(|parts| &parts.disks);
+    let osds = osds.iter().map(|osd| format!("OSD {osd}"));
+    format!(
+        "{node} works on with its guests aboard: do NOT switch it off.\n\
+         To be served: {disks}, with {osds}. Before you take a disk out, ask",
+        node = case.node,
+        disks = list(disks),
+        osds = list(osds),
+    )
 }

@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use super::draining::died;
 use crate::decide::effects::{give_noout_back, hold};
+use crate::decide::in_place;
+use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
-use crate::model::case::{Case, Ending, Phase};
+use crate::decide::witness;
+use crate::model::case::{Case, Ending, Handover, Phase};
 use crate::model::note::Noted;
-use crate::model::rules::{Policy, ProofCheck};
+use crate::model::rules::ProofCheck;
 use crate::model::time::{Time, after, age};
 use crate::model::wait::Wait;
 use crate::model::wait_text::{list, osds_are};
@@ -39,6 +43,10 @@ pub fn interrupt(case: &mut Case) {
 
 fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
     let node = turn.case.node.clone();
+    let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
+    if in_place && let Ok(Some(died)) = died(turn) {
+        return Ok(died);
+    }
     if !turn.view.cluster()?.online(&node) {
         if turn.case.heal {
             give_noout_back(turn)?;
@@ -55,12 +63,15 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::NodeNotBack);
     };
     let (cancelled, good_since) = (cancelled.clone(), good_since.filter(|since| turn.view.watched(*since)));
+    if policy.prove.checks.contains(&ProofCheck::Inventory) {
+        inventory::note_replacements(turn);
+    }
     for check in &policy.prove.checks {
         let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
         if cancelled.is_some() && about_the_part {
             continue;
         }
-        if let Err(why) = passes(*check, turn, policy) {
+        if let Err(why) = passes(*check, turn) {
             return not_good(turn, *check, why);
         }
     }
@@ -152,7 +163,7 @@ impl From<Wait> for Unproved {
     }
 }
 
-fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unproved> {
+fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
     let (view, case) = (turn.view, &turn.case);
     match check {
         ProofCheck::AlertsClear => {
@@ -162,15 +173,20 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
         }
         ProofCheck::SensorsOk => {
             for key in &case.faults {
-                if policy.sensor.is_none() {
-                    return Err(Unproved::Elsewhere(format!("policy {} names no sensor", policy.name)));
-                }
-                let reading = view.sensor(key)?;
+                let of_fault = view.policy_of(case, key)?;
+                let Some(query) = &of_fault.sensor else {
+                    return Err(Unproved::Elsewhere(format!("policy {} names no sensor", of_fault.name)));
+                };
+                let reading = witness::reading(key, query, case, view)?;
                 if !reading.good {
                     return Err(Unproved::Bad(format!("the sensor of {key} reads {}", reading.text)));
                 }
             }
         }
+        ProofCheck::Inventory => inventory::compare(case, view).map_err(|unlike| match unlike {
+            Unlike::Unseen(wait) => Unproved::Unseen(wait),
+            Unlike::Differs(text) => Unproved::Bad(text),
+        })?,
         ProofCheck::NodeServices => {
             let services = &view.node(&case.node)?.services;
             let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();
@@ -200,6 +216,14 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
 }
 
 fn osds_up(turn: &Turn) -> Result<(), Unproved> {
+    if let Phase::Proving { handover: Handover::InPlace { osds, beside }, cancelled, .. } = &turn.case.phase {
+        // Called off: what was taken out for good is the person's business, what is there has to work.
+        let beside = if cancelled.is_some() { 0 } else { *beside };
+        return in_place::back(&turn.case, osds, beside, turn.view).map_err(|wait| match wait {
+            blind @ (Wait::CannotSee { .. } | Wait::CephNoQuorum { .. }) => Unproved::Unseen(blind),
+            wait => Unproved::NotYet(wait.to_string()),
+        });
+    }
     let Some(host) = turn.view.host(&turn.case.node)? else { return Ok(()) };
     let down: Vec<_> =
         turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();

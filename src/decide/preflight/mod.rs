@@ -6,6 +6,7 @@ mod ceph_flags;
 mod ceph_health;
 mod guests;
 mod ha;
+mod in_place;
 mod locks;
 mod n_plus_one;
 mod ok_to_stop;
@@ -27,6 +28,8 @@ pub use privileges::NEEDED as NEEDED_PRIVILEGES;
 
 use super::plan::{Planned, plan};
 use super::view::View;
+
+pub(super) use in_place::judge as judge_in_place;
 
 /// What a check may look at.
 pub(super) struct Question<'a> {

@@ -2,6 +2,7 @@
 
 pub mod ceph;
 pub mod ha;
+pub mod inventory;
 pub mod pve;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ pub use ha::{
     Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
     ResourceAffinity,
 };
+pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};
 pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
     Privileges, PveView, Storage, Task, TaskEnd, Votes,
@@ -20,7 +22,7 @@ pub use pve::{
 
 use super::alert::Episode;
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
 use super::seen::Seen;
 use super::time::Time;
 
@@ -35,10 +37,19 @@ pub struct Observed {
     pub ceph: Seen<CephView>,
     /// Joint answers of `osd ok-to-stop` for every OSD of a host, for the hosts in question.
     pub ok_to_stop: BTreeMap<HostName, Seen<OkToStop>>,
+    /// The same about single OSDs of a node whose disks are served in place.
+    #[serde(default)]
+    pub may_stop: BTreeMap<NodeName, Seen<OkToStop>>,
     pub hand: Seen<HandView>,
     #[serde(with = "pairs")]
     pub sensors: BTreeMap<FaultKey, Seen<Reading>>,
     pub work_orders: BTreeMap<CaseId, Seen<WorkOrderView>>,
+    /// What the wished machines are made of, source by source.
+    #[serde(default)]
+    pub inventory: BTreeMap<NodeName, Inventories>,
+    /// What the wished machines' BMCs show now.
+    #[serde(default)]
+    pub bmc: BTreeMap<NodeName, Seen<BmcView>>,
     /// The kill switch's file is there.
     pub kill_file: bool,
     /// Since when this process has been looking without a break. What was good before is hearsay.
@@ -54,9 +65,12 @@ impl Observed {
             pve: PveView::default(),
             ceph: Seen::NotAsked,
             ok_to_stop: BTreeMap::new(),
+            may_stop: BTreeMap::new(),
             hand: Seen::NotAsked,
             sensors: BTreeMap::new(),
             work_orders: BTreeMap::new(),
+            inventory: BTreeMap::new(),
+            bmc: BTreeMap::new(),
             kill_file: false,
             watching_since: at,
         }
@@ -74,8 +88,15 @@ pub struct Wish {
     pub guests: BTreeSet<GuestId>,
     /// Faults whose sensor is to be read.
     pub faults: BTreeSet<FaultKey>,
+    /// OSDs of nodes that are served in place: may they stop together?
+    #[serde(default)]
+    pub osds: BTreeMap<NodeName, BTreeSet<OsdId>>,
     /// Cases whose work order is to be read.
     pub work_orders: BTreeSet<CaseId>,
+    /// Nodes whose parts are to be listed.
+    pub inventory: BTreeSet<NodeName>,
+    /// Nodes whose locate LED and power matter.
+    pub bmc: BTreeSet<NodeName>,
 }
 
 /// The root helper, as one quorate member answers for it.

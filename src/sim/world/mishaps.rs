@@ -34,10 +34,14 @@ pub enum Call {
     TicketOpen,
     TicketTell,
     TicketLook,
+    PveInventory,
+    BmcLook,
+    BmcInventory,
+    BmcLocate,
 }
 
 impl Call {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -62,6 +66,10 @@ impl Call {
         Self::TicketOpen,
         Self::TicketTell,
         Self::TicketLook,
+        Self::PveInventory,
+        Self::BmcLook,
+        Self::BmcInventory,
+        Self::BmcLocate,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.
@@ -79,6 +87,7 @@ impl Call {
                 | Self::CephFailMgr
                 | Self::TicketOpen
                 | Self::TicketTell
+                | Self::BmcLocate
         )
     }
 }

@@ -18,6 +18,7 @@ pub mod board;
 pub mod ceph;
 pub mod ha;
 pub mod hand;
+pub mod machine;
 pub mod mishaps;
 pub mod rows;
 pub mod safety;
@@ -36,6 +37,7 @@ pub use chance::Chance;
 pub use effects::{Actor, Effect};
 pub use guest::{Guest, Run};
 pub use ha::Ha;
+pub use machine::{Bmc, Machine};
 pub use migrate::MigrateCall;
 pub use mishaps::{Call, Mishap, Mishaps};
 pub use moving::IllMove;
@@ -66,6 +68,9 @@ pub struct World {
     pub ceph: Option<Ceph>,
     #[serde(with = "crate::model::observed::pairs")]
     pub sensors: BTreeMap<FaultKey, Sensor>,
+    /// What each node's machine is made of.
+    #[serde(default)]
+    pub machines: BTreeMap<NodeName, Machine>,
     pub board: Board,
     /// Members that have the root helper installed.
     pub hand: BTreeSet<NodeName>,

@@ -11,6 +11,7 @@
 //! 9. A guest is shut down that pitlane was not allowed to shut down.
 //! 10. A case gets a second work order while it has one.
 //! 11. Anything at all is done while the kill switch is pulled.
+//! 12. A locate LED that a human lit is put out by pitlane.
 //!
 //! Facts are held against pitlane only once they have been visible for [`NOTICE_SECS`]: it may act on readings that are
 //! this old. What it did itself counts at once. Nothing here looks at why pitlane did it, and no rule is shared with

@@ -191,6 +191,9 @@ fn plan_table(plan: &Plan) -> Markup {
         h2 { "Plan " code { (plan.hash().short()) } }
         p { (plan.moves.len()) " guests to move, " (plan.ha.len()) " that HA moves, " (plan.stops.len())
             " to shut down, " (plan.stays.len()) " stay."
+            @if !plan.in_place.is_empty() {
+                " The node works on; taken out while it runs: OSD " (list(&plan.in_place)) "."
+            }
             @if plan.maintenance { " HA maintenance is asked for." }
             @if let Some(host) = &plan.noout { " noout is held on " (host) "." } }
         table {

@@ -92,6 +92,8 @@ fn case() -> Case {
         wait: Some(Wait::Technician),
         overran: false,
         heal: false,
+        in_place: None,
+        parts: Default::default(),
         revision: 3,
     }
 }
@@ -216,6 +218,7 @@ fn policy() -> Policy {
             action: Response::Drain,
             mode: Mode::Approve,
             time_box: hour,
+            locate: false,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
         },
@@ -260,6 +263,7 @@ impl Parts {
             stops: [(GuestId(102), "a passed-through device".into())].into(),
             stays: Default::default(),
             warnings: Vec::new(),
+            in_place: Default::default(),
         };
         let phase = Phase::Preparing { since: at(0), approval: None, shown: Some(plan.hash()) };
         *self.world.phase.lock().expect("no test panics holding it") = Some(phase);
