@@ -189,12 +189,13 @@ impl Metrics {
         refill(&self.waits, waits.iter().map(|(wait, n)| (wait.as_str(), *n)));
         refill(&self.owed, owed);
         self.overdue.set(overdue);
-        let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0)];
+        let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0), ("unseen", 0)];
         for alert in &shown.show.unplaced {
             unplaced[match alert.why {
                 Misfit::NoPolicy => 0,
-                Misfit::NoNode => 1,
-                Misfit::Conflict { .. } => 2,
+                Misfit::NoNode | Misfit::Stranger { .. } => 1,
+                Misfit::Conflict { .. } | Misfit::Ambiguous { .. } => 2,
+                Misfit::CephUnseen { .. } => 3,
             }]
             .1 += 1;
         }
@@ -292,6 +293,7 @@ mod tests {
             overran: false,
             heal: false,
             in_place: None,
+            parts: Default::default(),
             revision: 1,
         }];
         metrics.turn(Duration::from_millis(20), &shown);

@@ -80,7 +80,7 @@ fn ended(case: &Case, goal: Goal) -> Option<Ended> {
         (Phase::Stranded { .. }, _) => failed(format!("{} died with guests aboard", case.node)),
         (Phase::GivingBack { why: Ending::Returned, .. }, Goal::Drained) => Some(Ok(Exit::Done)),
         (Phase::GivingBack { why, .. }, Goal::Drained) => failed(format!("not drained: {why}")),
-        (Phase::Closed { ending: Ending::Returned, .. }, _) => Some(Ok(Exit::Done)),
+        (Phase::Closed { ending: Ending::Returned | Ending::Served, .. }, _) => Some(Ok(Exit::Done)),
         (Phase::Closed { ending, .. }, Goal::Drained) => failed(format!("not drained: {ending}")),
         (Phase::Closed { .. }, Goal::Closed) => Some(Ok(Exit::Done)),
         _ => None,

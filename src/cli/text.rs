@@ -85,6 +85,9 @@ fn effects(plan: &Plan) -> String {
     if let Some(host) = &plan.noout {
         out.push_str(&format!("- noout is held on {host}\n"));
     }
+    for osd in &plan.in_place {
+        out.push_str(&format!("- OSD {osd} is served in place; no guest moves\n"));
+    }
     out
 }
 
@@ -144,6 +147,11 @@ pub fn case(view: &CaseView, now: Time) -> String {
     );
     if let Some(wait) = &case.wait {
         out.push_str(&format!("Waits: {wait}.\n       {}\n", wait.remedy()));
+    }
+    match &view.safe_to_pull {
+        Some(Ok(at)) => out.push_str(&format!("The disk may be taken out, judged {}.\n", ago(now, *at))),
+        Some(Err(why)) => out.push_str(&format!("Do not take the disk out: {why}.\n")),
+        None => {}
     }
     match &view.safe_to_power_off {
         Ok(at) => out.push_str(&format!("Safe to power off, judged {}.\n", ago(now, *at))),

@@ -10,6 +10,7 @@ mod formats;
 pub mod mistakes;
 pub mod policy;
 pub mod policy_test;
+mod query;
 mod reader;
 mod settings;
 mod tree;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mistakes::{Mistakes, Place, meant};
+use super::query;
 use super::reader::{Read, read};
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
@@ -16,15 +17,35 @@ use crate::model::rules::{
 use crate::model::time::Period;
 
 /// The policies that come with the program, used when no directory is configured. Name, text.
-pub const SHIPPED: [(&str, &str); 2] = [
+pub const SHIPPED: [(&str, &str); 12] = [
+    ("policies/bmc.yaml", include_str!("../../policies/bmc.yaml")),
+    ("policies/disk.yaml", include_str!("../../policies/disk.yaml")),
+    ("policies/ecc-correctable.yaml", include_str!("../../policies/ecc-correctable.yaml")),
+    ("policies/ecc.yaml", include_str!("../../policies/ecc.yaml")),
     ("policies/fan.yaml", include_str!("../../policies/fan.yaml")),
     ("policies/manual.yaml", include_str!("../../policies/manual.yaml")),
+    ("policies/nic.yaml", include_str!("../../policies/nic.yaml")),
+    ("policies/node-down.yaml", include_str!("../../policies/node-down.yaml")),
+    ("policies/psu.yaml", include_str!("../../policies/psu.yaml")),
+    ("policies/room.yaml", include_str!("../../policies/room.yaml")),
+    ("policies/storage-controller.yaml", include_str!("../../policies/storage-controller.yaml")),
+    ("policies/temperature.yaml", include_str!("../../policies/temperature.yaml")),
 ];
 
 /// The tests of the shipped policies.
-pub const SHIPPED_TESTS: [(&str, &str); 2] = [
+pub const SHIPPED_TESTS: [(&str, &str); 12] = [
+    ("policies/bmc.test.yaml", include_str!("../../policies/bmc.test.yaml")),
+    ("policies/disk.test.yaml", include_str!("../../policies/disk.test.yaml")),
+    ("policies/ecc-correctable.test.yaml", include_str!("../../policies/ecc-correctable.test.yaml")),
+    ("policies/ecc.test.yaml", include_str!("../../policies/ecc.test.yaml")),
     ("policies/fan.test.yaml", include_str!("../../policies/fan.test.yaml")),
     ("policies/manual.test.yaml", include_str!("../../policies/manual.test.yaml")),
+    ("policies/nic.test.yaml", include_str!("../../policies/nic.test.yaml")),
+    ("policies/node-down.test.yaml", include_str!("../../policies/node-down.test.yaml")),
+    ("policies/psu.test.yaml", include_str!("../../policies/psu.test.yaml")),
+    ("policies/room.test.yaml", include_str!("../../policies/room.test.yaml")),
+    ("policies/storage-controller.test.yaml", include_str!("../../policies/storage-controller.test.yaml")),
+    ("policies/temperature.test.yaml", include_str!("../../policies/temperature.test.yaml")),
 ];
 
 /// The policy of drains that a person asks for: always there.
@@ -42,6 +63,9 @@ pub struct PolicyFile {
     pub policy: PolicyName,
     /// Matchers in Alertmanager's syntax, all must fit. An empty list: no alert ever fits.
     pub r#match: Vec<Matcher>,
+    /// Further lists of matchers: an alert is taken if all of `match` fit, or all of one of these.
+    #[serde(default)]
+    pub or_match: Vec<Vec<Matcher>>,
     /// The alarm class of the faults it makes; the policy's name if not given.
     pub class: Option<PolicyName>,
     /// Labels that may name the broken part; the first that is there wins.
@@ -49,8 +73,10 @@ pub struct PolicyFile {
     pub component_labels: Vec<LabelName>,
     pub confirm: ConfirmFile,
     pub respond: RespondFile,
-    pub work_order: WorkOrderFile,
-    pub prove: ProveFile,
+    /// Needed where the answer is a drain or a service in place.
+    pub work_order: Option<WorkOrderFile>,
+    /// Needed where the answer is a drain or a service in place.
+    pub prove: Option<ProveFile>,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorFile>,
 }
@@ -87,8 +113,8 @@ pub struct RespondFile {
     pub action: Response,
     #[serde(default)]
     pub mode: Mode,
-    /// How long the node may be out before people are told.
-    pub time_box: Period,
+    /// How long the node may be out before people are told; `4h` if not given.
+    pub time_box: Option<Period>,
     /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
     #[serde(default)]
     pub locate: bool,
@@ -99,6 +125,8 @@ pub struct RespondFile {
     #[serde(default = "block")]
     pub immovable: ImmovablePolicy,
 }
+
+const TIME_BOX: Period = Period::hours(4);
 
 fn ask() -> ContainerPolicy {
     ContainerPolicy::Ask
@@ -164,7 +192,29 @@ fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         let text = format!("confirm.steady_for is longer than confirm.within; write {within} or less");
         mistakes.add(place("confirm.steady_for"), text);
     }
+    if period("/respond/time_box").is_some_and(|time_box| time_box.0.is_zero()) {
+        let text = "respond.time_box is 0s: every case would overrun as it begins; write how long the work may take, \
+                    such as 4h";
+        mistakes.add(place("respond.time_box"), text);
+    }
     let json = &read.json;
+    let serves =
+        json["respond"]["action"].as_str().is_some_and(|action| ["drain", "in_place"].contains(&action));
+    for part in ["work_order", "prove"] {
+        let written = read.root.at(part).place != read.root.place;
+        if serves && json.get(part).is_none_or(|value| value.is_null()) && !written {
+            let text =
+                format!("respond.action is a work on the machine, and {part} is not given; add {part}:");
+            mistakes.add(place("respond.action"), text);
+        }
+    }
+    for (i, set) in json["or_match"].as_array().into_iter().flatten().enumerate() {
+        if set.as_array().is_some_and(Vec::is_empty) {
+            let path = format!("or_match.{i}");
+            let text = format!("{path} is empty and would fit every alert; write matchers, or take it out");
+            mistakes.add(place(&path), text);
+        }
+    }
     let checks = |name: &str| json["prove"]["checks"].as_array().is_some_and(|c| c.iter().any(|c| c == name));
     if checks("sensors_ok") && json.get("sensor").is_none() && read.root.at("sensor").place == read.root.place
     {
@@ -176,6 +226,11 @@ fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         let pointer = format!("/{}", path.replace('.', "/"));
         if let Some(text) = json.pointer(&pointer).and_then(|v| v.as_str()) {
             placeholders(text, path, place(path), mistakes);
+        }
+    }
+    if let Some(text) = json.pointer("/sensor/promql").and_then(|v| v.as_str()) {
+        for wrong in query::mistakes(text) {
+            mistakes.add(place("sensor.promql"), format!("sensor.promql: {wrong}"));
         }
     }
     for (i, line) in json["work_order"]["checklist"].as_array().into_iter().flatten().enumerate() {
@@ -198,6 +253,9 @@ fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
                 "{path}: {{{{ {name} }}}} is not known; write {{{{ {hint} }}}} (node and component are filled in)"
             );
             mistakes.add(place, text);
+        } else if rest[start..start + end + 2] != format!("{{{{ {name} }}}}") {
+            let text = format!("{path}: write {{{{ {name} }}}} with one space on each side of the name");
+            mistakes.add(place, text);
         }
         rest = &rest[start + end + 2..];
     }
@@ -209,6 +267,7 @@ impl From<PolicyFile> for Policy {
         Self {
             name: file.policy,
             matchers: file.r#match,
+            or_matchers: file.or_match,
             class,
             component_labels: file.component_labels.into_iter().map(|l| l.0).collect(),
             confirm: Confirm {
@@ -220,14 +279,23 @@ impl From<PolicyFile> for Policy {
             respond: Respond {
                 action: file.respond.action,
                 mode: file.respond.mode,
-                time_box: file.respond.time_box,
+                time_box: file.respond.time_box.unwrap_or(TIME_BOX),
                 locate: file.respond.locate,
                 containers: file.respond.containers,
                 immovable: file.respond.immovable,
             },
-            work_order: WorkOrderText { title: file.work_order.title, checklist: file.work_order.checklist },
-            prove: Prove { soak: file.prove.soak, checks: file.prove.checks },
-            sensor: file.sensor.map(|s| SensorQuery { promql: s.promql }),
+            work_order: match file.work_order {
+                Some(order) => WorkOrderText { title: order.title, checklist: order.checklist },
+                None => {
+                    WorkOrderText { title: "{{ node }}: {{ component }}".to_owned(), checklist: Vec::new() }
+                }
+            },
+            prove: match file.prove {
+                Some(prove) => Prove { soak: prove.soak, checks: prove.checks },
+                // A policy that opens no case proves nothing; nobody reads this.
+                None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
+            },
+            sensor: file.sensor.map(|s| SensorQuery { promql: vec![s.promql], bmc: true }),
         }
     }
 }
@@ -259,9 +327,15 @@ pub fn load(dir: Option<&Path>, mistakes: &mut Mistakes) -> Vec<Policy> {
         policies.push(policy);
     }
     if !policies.iter().any(|p| p.name.as_str() == MANUAL) {
-        policies.extend(parse(SHIPPED[1].1, mistakes));
+        policies.extend(shipped(MANUAL).and_then(|text| parse(text, mistakes)));
     }
     policies
+}
+
+/// The text of a policy that comes with the program.
+pub fn shipped(name: &str) -> Option<&'static str> {
+    let file = format!("policies/{name}.yaml");
+    SHIPPED.iter().find(|(path, _)| *path == file).map(|(_, text)| *text)
 }
 
 /// The policy files of a directory, tests left out, sorted by name.

@@ -67,7 +67,7 @@ pub fn turn_into_drain(turn: &mut Turn) -> Result<(), Wait> {
     turn.note(note);
     turn.note(Noted::WantsWholeNode { fault: fault.clone() });
     turn.case.policy = policy.name.clone();
-    take_the_whole_node(turn, &format!("{fault}: the whole node is to be served"));
+    take_the_whole_node(turn, &format!("{fault} wants the whole node"));
     Ok(())
 }
 
@@ -76,7 +76,7 @@ pub fn take_the_whole_node(turn: &mut Turn, why: &str) {
     turn.case.in_place = None;
     turn.case.phase = Phase::Preparing { since: turn.view.now, approval: None, shown: None };
     if let Some(order) = &mut turn.case.owed.work_order {
-        order.again(why);
+        order.again(&format!("{why}; before you switch it off, ask: pitlane show {}", turn.case.id));
     }
 }
 
@@ -119,11 +119,16 @@ fn meant(case: &Case, known: &InPlace, view: &View) -> Result<BTreeSet<FaultKey>
 }
 
 /// Every served OSD is up and in; or it is gone and the host has as many as before, all of them up and in: a new disk
-/// may come with a new OSD.
+/// may come with a new OSD. Gives those that are new.
 ///
 /// # Errors
 /// It cannot be seen, or these OSDs are missing.
-pub fn back(case: &Case, osds: &BTreeSet<OsdId>, beside: usize, view: &View) -> Result<(), Wait> {
+pub fn back(
+    case: &Case,
+    osds: &BTreeSet<OsdId>,
+    beside: &BTreeSet<OsdId>,
+    view: &View,
+) -> Result<BTreeSet<OsdId>, Wait> {
     let Some(host) = view.host(&case.node)? else {
         return Err(Wait::OsdMissing { osds: osds.iter().copied().collect() });
     };
@@ -134,8 +139,8 @@ pub fn back(case: &Case, osds: &BTreeSet<OsdId>, beside: usize, view: &View) -> 
         return Err(Wait::OsdsDown { osds: down });
     }
     let gone: Vec<OsdId> = osds.iter().filter(|id| !ceph.osds.contains_key(id)).copied().collect();
-    if !gone.is_empty() && ceph.osds_of(host).count() < beside {
+    if !gone.is_empty() && ceph.osds_of(host).count() < beside.len() {
         return Err(Wait::OsdMissing { osds: gone });
     }
-    Ok(())
+    Ok(ceph.osds_of(host).map(|(id, _)| *id).filter(|id| !beside.contains(id)).collect())
 }

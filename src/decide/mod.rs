@@ -9,6 +9,7 @@ mod emptiness;
 mod faults;
 mod ha;
 mod in_place;
+mod inventory;
 mod phases;
 mod placement;
 mod plan;
@@ -19,6 +20,7 @@ mod turn;
 mod view;
 mod way;
 mod wish;
+mod witness;
 
 use std::collections::BTreeMap;
 
@@ -34,7 +36,8 @@ use crate::model::time::{Period, age};
 use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
-pub use faults::place as place_alert;
+pub use faults::{believed, place as place_alert};
+pub use resolve::{Cluster, Tried, explain as explain_alert};
 pub use wish::wish;
 
 use turn::Turn;

@@ -9,7 +9,7 @@ use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
 use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
 use crate::model::observed::{
-    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
+    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
@@ -18,6 +18,7 @@ use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
 
 use super::faults;
+use super::resolve::Cluster;
 
 /// Twice the pace of the polls: one of them may be lost.
 const ALARMS_FRESH: Duration = Duration::from_secs(60);
@@ -38,10 +39,12 @@ impl<'a> View<'a> {
         let mut view =
             Self { state, seen, rules, now: seen.at, faults: Ok(Vec::new()), unplaced: Vec::new() };
         match view.cluster() {
-            Ok(opinion) => {
-                let (faults, unplaced) = faults::derive(seen, opinion, rules, &state.past);
-                view.faults = Ok(faults);
-                view.unplaced = unplaced;
+            Ok(members) => {
+                let cluster = Cluster { members, ceph: seen.ceph.any_age() };
+                match faults::derive(seen, cluster, rules, &state.past) {
+                    Ok((faults, unplaced)) => (view.faults, view.unplaced) = (Ok(faults), unplaced),
+                    Err(wait) => view.faults = Err(wait),
+                }
             }
             Err(wait) => view.faults = Err(wait),
         }
@@ -151,13 +154,6 @@ impl<'a> View<'a> {
                 if &answer.asked == osds { Ok(answer) } else { Err(not_asked(Source::OkToStop)) }
             }
             None => Err(not_asked(Source::OkToStop)),
-        }
-    }
-
-    pub fn sensor(&self, fault: &FaultKey) -> Result<&'a Reading, Wait> {
-        match self.seen.sensors.get(fault) {
-            Some(seen) => self.fresh(Source::Sensor, seen),
-            None => Err(not_asked(Source::Sensor)),
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::FaultKey;
 use super::ids::{CaseId, NodeName, OsdId, Person, PlanHash, PolicyName};
 use super::owed::Owed;
+use super::parts::Parts;
 use super::proof::{Clearance, Drained, EmptyRead, Settled};
 use super::time::Time;
 use super::wait::Wait;
@@ -33,6 +34,9 @@ pub struct Case {
     pub overran: bool,
     /// A person chose to let Ceph heal: noout goes back although OSDs are down.
     pub heal: bool,
+    /// The machine's parts before it was touched.
+    #[serde(default)]
+    pub parts: Parts,
     /// Grows with each commit; a commit on an older revision is refused.
     pub revision: u64,
 }
@@ -128,8 +132,8 @@ pub enum Handover {
     /// Only these OSDs' disks are. The node works on with its guests aboard, and nobody may switch it off.
     InPlace {
         osds: BTreeSet<OsdId>,
-        /// The host's OSDs at that time: as many have to be there afterwards, whatever they are called.
-        beside: usize,
+        /// All OSDs of the host at that time: as many have to be there afterwards, whatever they are called.
+        beside: BTreeSet<OsdId>,
     },
 }
 
@@ -162,6 +166,8 @@ pub struct Cancelled {
 #[serde(rename_all = "kebab-case", tag = "ending")]
 pub enum Ending {
     Returned,
+    /// Its disks were served in place; it was never away.
+    Served,
     FalseAlarm,
     Aborted {
         by: Person,
@@ -260,6 +266,7 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Returned => f.write_str("the node is back in service"),
+            Self::Served => f.write_str("the disks are served"),
             Self::FalseAlarm => f.write_str("a false alarm"),
             Self::Aborted { by, reason } if reason.is_empty() => write!(f, "called off by {by}"),
             Self::Aborted { by, reason } => write!(f, "called off by {by}: {reason}"),

@@ -11,6 +11,7 @@ pub mod note;
 mod note_text;
 pub mod observed;
 pub mod owed;
+pub mod parts;
 pub mod plan;
 pub mod proof;
 pub mod request;

@@ -32,6 +32,8 @@ pub enum Trouble {
     Nonsense(String),
     /// It did not answer in time. An effect asked for may have happened all the same.
     TooSlow(String),
+    /// It answered, and there is nothing of the kind: no sample, no such part. Nobody sees it.
+    NoTrace(String),
     /// We are not told how to reach it: a matter of configuration.
     NotConfigured(String),
 }
@@ -44,6 +46,7 @@ impl Trouble {
             | Self::Refused(t)
             | Self::Nonsense(t)
             | Self::TooSlow(t)
+            | Self::NoTrace(t)
             | Self::NotConfigured(t) => t,
         }
     }
@@ -55,6 +58,7 @@ impl Trouble {
             Self::Refused(_) => "refused",
             Self::Nonsense(_) => "nonsense",
             Self::TooSlow(_) => "too_slow",
+            Self::NoTrace(_) => "no_trace",
             Self::NotConfigured(_) => "not_configured",
         }
     }
@@ -67,6 +71,7 @@ impl fmt::Display for Trouble {
             Self::Refused(_) => "refused",
             Self::Nonsense(_) => "answered nonsense",
             Self::TooSlow(_) => "did not answer in time",
+            Self::NoTrace(_) => "nothing to be seen",
             Self::NotConfigured(_) => "not configured",
         };
         write!(f, "{what}: {}", self.text())

@@ -69,6 +69,17 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// May the disks of this case be taken out, by a judgement that is fresh now? `None`: no disk is served.
+    pub fn safe_to_pull(&self, case: CaseId, now: Time) -> Option<Result<Time, String>> {
+        Some(match self.show.safe_to_pull.get(&case)? {
+            Ok(at) if age(now, *at) <= SAFE_FOR && *at <= now => Ok(*at),
+            Ok(at) => Err(format!("the last judgement is {} old", Period(age(now, *at)))),
+            Err(why) => Err(why.clone()),
+        })
+    }
+}
+
 /// A node judged on request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
@@ -130,6 +141,9 @@ pub struct CaseView {
     pub story: Vec<StoryLine>,
     /// Judged within the last 15 s; `Err`: no, and why.
     pub safe_to_power_off: Result<Time, String>,
+    /// The same about the disks that are served in place; `None`: no disk is served.
+    #[serde(default)]
+    pub safe_to_pull: Option<Result<Time, String>>,
     /// Guests of the plan that were seen to have left, and how many there are; while it drains.
     pub progress: Option<Progress>,
 }

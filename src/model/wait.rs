@@ -148,6 +148,7 @@ pub enum Wait {
     Soaking { until: Time },
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
+    LocateStillOn { node: NodeName },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
     SecondFailure { what: String },
@@ -232,6 +233,7 @@ impl Wait {
                 | NooutPending { .. }
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
+                | LocateStillOn { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }

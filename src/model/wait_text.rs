@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ids::{GuestId, NodeName};
+use super::rules::ProofCheck;
 use super::wait::{Source, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
@@ -189,6 +190,7 @@ impl fmt::Display for Wait {
             Soaking { until } => write!(f, "all checks good; watched until {until}"),
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
+            LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
             SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
@@ -214,6 +216,9 @@ impl Wait {
             }
             CannotSee { source: Source::Sensor, .. } => {
                 "check the sensor's source and the policy's sensor query".into()
+            }
+            CannotSee { source: Source::Bmc, .. } => {
+                "check the BMC and its account; pitlane accept CASE bmc (or led) --reason … goes on without it".into()
             }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
@@ -291,6 +296,12 @@ impl Wait {
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
             MoveFails { guest, .. } | HaStuck { guest } => {
                 format!("read the task log of guest {guest} and mend the cause")
+            }
+            Unproved { check: ProofCheck::SensorsOk, .. } => {
+                "see to the part, and to whoever reads it; pitlane accept CASE bmc --reason … goes on without a BMC".into()
+            }
+            Unproved { check: ProofCheck::Inventory, .. } => {
+                "put the part back, or mend what lists it; if it is meant: pitlane accept CASE PART (or bmc) --reason …".into()
             }
             Technician => "pitlane done CASE when the work is done".into(),
             HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),

@@ -44,7 +44,7 @@ pub async fn look(
         hand(world, rules, wish),
         sensors(world, rules, wish, state),
         work_orders(world, wish),
-        machines::inventories(world, wish, before, SOURCE_MAX),
+        machines::inventories(world, wish, state, before, SOURCE_MAX),
         machines::views(world, wish, state, |case| locates(rules, case), SOURCE_MAX),
         kill_file(world),
     );
@@ -151,7 +151,11 @@ async fn sensors(
     wish: &Wish,
     state: &State,
 ) -> BTreeMap<FaultKey, Seen<crate::model::observed::Reading>> {
-    let Some(sensors) = &world.sensors else { return BTreeMap::new() };
+    let Some(sensors) = &world.sensors else {
+        // Not a blind spot: there is nobody there to see.
+        let none = || Trouble::NoTrace("no Prometheus is configured".to_owned()).into();
+        return wish.faults.iter().map(|fault| (fault.clone(), none())).collect();
+    };
     // Each fault is asked about by the policy of its own class, whatever else its case is about.
     let query = |fault: &FaultKey| {
         let case = state.cases.iter().find(|case| case.node == fault.node)?;

@@ -100,6 +100,7 @@ pub async fn view(shared: &Shared, id: CaseId, page: &Page) -> Result<CaseView, 
     Ok(CaseView {
         progress: Progress::of(&case),
         safe_to_power_off: safe(&shared.shown.borrow(), &case, now),
+        safe_to_pull: shared.shown.borrow().safe_to_pull(id, now).filter(|_| case.open()),
         story: story.into_iter().map(StoryLine::from).collect(),
         case,
     })

@@ -185,6 +185,7 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        parts: Default::default(),
         revision,
     }
 }

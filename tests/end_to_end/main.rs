@@ -4,6 +4,7 @@
 
 mod alertmanager_real;
 mod ceph_real;
+mod chain;
 mod fan_story;
 mod flapping;
 mod hand_real;

@@ -75,7 +75,7 @@ impl Teller {
                 let every = number(every)?;
                 for n in 0..number(times)? {
                     let at = after(self.now(), Duration::from_secs(n * every));
-                    let key = fan(node, part);
+                    let key = part_of(node, part);
                     let told = episode(&key, at, Some(after(at, Duration::from_secs(every / 2))));
                     let told = pitlane::model::alert::Episode { received_at: self.now(), ..told };
                     self.ingest(told).await?;
@@ -90,7 +90,7 @@ impl Teller {
                     "blind" => Sensor::Blind,
                     _ => return Err("good, bad or blind".to_owned()),
                 };
-                self.doors.world().set_sensor(&fan(node, part), to);
+                self.doors.world().set_sensor(&part_of(node, part), to);
                 Ok(())
             }
             ["ask", rest @ ..] => self.ask(rest).await,
@@ -126,6 +126,9 @@ impl Teller {
                 Ok(())
             }
             ["technician", "opens", node] => self.technician_opens(node),
+            ["technician", "pulls", osd, "of", node] => self.technician_pulls(osd, node),
+            ["pull-page", node] => self.look_at_pull_page(node),
+            ["work-order"] => self.look_at_work_order(),
             _ => {
                 let mut world = self.doors.world();
                 happens(&mut world, words)
@@ -144,7 +147,7 @@ impl Teller {
     }
 
     fn fires(&mut self, node: &str, part: &str, sensor: Sensor) -> pitlane::model::alert::Episode {
-        let key = fan(node, part);
+        let key = part_of(node, part);
         let now = self.now();
         self.firing.insert(key.clone(), now);
         self.fired.insert(key.clone(), now);
@@ -153,7 +156,7 @@ impl Teller {
     }
 
     async fn clear(&mut self, node: &str, part: &str, sensor: Option<Sensor>) -> Result<(), String> {
-        let key = fan(node, part);
+        let key = part_of(node, part);
         let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
         if let Some(sensor) = sensor {
             self.doors.world().set_sensor(&key, sensor);
@@ -222,6 +225,56 @@ impl Teller {
         Ok(())
     }
 
+    /// The same for one disk of a node that works on.
+    fn technician_pulls(&mut self, osd: &str, node: &str) -> Result<(), String> {
+        match self.pull_page(node)? {
+            Ok(()) => {
+                let id = pitlane::model::ids::OsdId(number(osd)? as u32);
+                self.doors.world().technician_pulls(id);
+            }
+            Err(why) if self.looks_left == 0 => return Err(format!("not to be taken out: {why}")),
+            Err(_) => {
+                self.looks_left -= 1;
+                let when = When::At(age(self.now(), self.began) + Duration::from_secs(10));
+                let words = ["technician", "pulls", osd, "of", node].map(str::to_owned).to_vec();
+                self.events.push(Event { when, words });
+            }
+        }
+        Ok(())
+    }
+
+    fn pull_page(&self, node: &str) -> Result<Result<(), String>, String> {
+        let shown = self.reconciler.shown().borrow().clone();
+        let node = NodeName::from(node);
+        let case = shown.state.cases.iter().find(|case| case.node == node).ok_or("no case for that node")?;
+        Ok(shown.safe_to_pull(case.id, self.now()).unwrap_or(Err("no disk is served".to_owned())).map(|_| ()))
+    }
+
+    fn look_at_pull_page(&mut self, node: &str) -> Result<(), String> {
+        let says = match self.pull_page(node)? {
+            Ok(()) => "the disk may be taken out".to_owned(),
+            Err(why) => format!("do not take the disk out: {why}"),
+        };
+        self.remarks.push((self.now(), format!("(the page of {node}: {says})")));
+        Ok(())
+    }
+
+    /// What the technician reads.
+    fn look_at_work_order(&mut self) -> Result<(), String> {
+        let now = self.now();
+        let world = self.doors.world();
+        let order = world.board.orders.values().next_back().ok_or("no work order was written")?;
+        let text: Vec<&str> = std::iter::once(order.asked.title.as_str())
+            .chain(order.asked.body.lines())
+            .chain(order.said.iter().map(String::as_str))
+            .filter(|line| !line.is_empty())
+            .collect();
+        let text = format!("(the work order says: {})", text.join(" | "));
+        drop(world);
+        self.remarks.push((now, text));
+        Ok(())
+    }
+
     async fn ask(&mut self, words: &[&str]) -> Result<(), String> {
         let (open, words) = match words {
             ["case", id, rest @ ..] => (self.case(CaseId(number(id)?)).await?, rest),
@@ -241,6 +294,9 @@ impl Teller {
             ["hands-off"] => Ask::Done { case: case(), note: String::new(), hands_off: true },
             ["note", text] => Ask::Note { case: case(), text: (*text).to_owned() },
             ["retire", reason] => Ask::Retire { case: case(), reason: (*reason).to_owned() },
+            ["accept", part, reason] => {
+                Ask::Accept { case: case(), part: (*part).to_owned(), reason: (*reason).to_owned() }
+            }
             ["heal"] => Ask::Heal { case: case() },
             ["pause", reason] => Ask::Pause { reason: (*reason).to_owned() },
             ["resume"] => Ask::Resume,
@@ -277,6 +333,7 @@ fn shown_plan(case: Option<&Case>) -> Result<PlanHash, String> {
     }
 }
 
-fn fan(node: &str, part: &str) -> FaultKey {
-    pitlane::sim::world::sensor::fan(node, part)
+/// `FAN3` is a fan; `disk:sdb` says what it is.
+fn part_of(node: &str, word: &str) -> FaultKey {
+    pitlane::sim::world::sensor::part(node, word)
 }

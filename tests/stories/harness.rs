@@ -235,6 +235,10 @@ impl Teller {
             .chain(world.ceph.iter().flat_map(|ceph| {
                 ceph.host_noout.iter().map(|(host, (who, _))| format!("noout {host} ({who:?})"))
             }))
+            .chain(world.machines.iter().flat_map(|(node, machine)| {
+                let lit = machine.bmc.iter().flat_map(|bmc| &bmc.lit);
+                lit.map(move |(target, who)| format!("locate {node} {target} ({who:?})"))
+            }))
             .collect();
         let _ = writeln!(text, "held: {}", or_none(&held));
         let _ = writeln!(text, "work orders open: {}", world.board.open_orders().len());

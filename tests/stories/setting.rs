@@ -60,6 +60,12 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         [kind @ ("vm" | "ct" | "stopped"), guest, "on", node, details @ ..] => {
             guest_in(kind, id(guest)?, node, details, builder)?
         }
+        // Every machine has a BMC that pitlane may ask.
+        ["bmc"] => builder.bmcs(),
+        ["locate"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.locate = true);
+            builder
+        }
         // Alertmanager is asked, too: one, or a pair.
         ["alertmanagers", members] => {
             rules.alarms = AlarmsSetup::Polled;

@@ -218,7 +218,9 @@ fn named(trouble: Trouble, text: String) -> Trouble {
         Trouble::TooSlow(_) => Trouble::TooSlow(text),
         Trouble::Refused(_) => Trouble::Refused(text),
         Trouble::Nonsense(_) => Trouble::Nonsense(text),
-        Trouble::Unreachable(_) | Trouble::NotConfigured(_) => Trouble::Unreachable(text),
+        Trouble::Unreachable(_) | Trouble::NoTrace(_) | Trouble::NotConfigured(_) => {
+            Trouble::Unreachable(text)
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod away;
 mod flags;
 mod home;
+mod locate;
 mod work_order;
 
 pub(super) use away::{away, owe_all};
@@ -13,6 +14,7 @@ pub(super) use flags::{
     give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };
 pub(super) use home::home;
+pub(super) use locate::{leave_lit, light, put_out};
 pub(super) use work_order::{close_work_order, open_work_order, work_order_ready};
 
 use std::time::Duration;

@@ -68,7 +68,7 @@ fn serve(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::DisksNeeded { osds: osds.into_iter().collect(), bad_pgs: answer.bad_pgs });
     }
     let host = turn.view.host(&node)?.ok_or_else(|| Wait::HostUnknown { node: node.clone() })?;
-    let beside = turn.view.ceph()?.osds_of(host).count();
+    let beside = turn.view.ceph()?.osds_of(host).map(|(id, _)| *id).collect();
     turn.note(Noted::HandedOverInPlace { node, osds: osds.iter().copied().collect() });
     let handover = Handover::InPlace { osds, beside };
     Ok(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled: None })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::draining::died;
 use super::second_failure;
-use crate::decide::effects::{give_noout_back, hold, open_work_order, work_order_ready};
+use crate::decide::effects::{give_noout_back, hold, light, open_work_order, work_order_ready};
 use crate::decide::emptiness;
 use crate::decide::in_place::find;
 use crate::decide::plan::needs_maintenance;
@@ -34,6 +34,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         false => Ok(()),
     };
     let order = open_work_order(turn);
+    let lamp = light(turn);
     if !matches!(order, Err(Wait::ObserveOnly)) {
         order.clone()?;
     }
@@ -51,7 +52,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
                     }
                     (_, wait) => wait,
                 },
-                None => came_aboard(turn)?.unwrap_or(wait),
+                None => came_aboard(turn)?.unwrap_or_else(|| dark(wait, lamp)),
             });
         }
         Ok(claim) => claim,
@@ -84,6 +85,16 @@ fn also(turn: &mut Turn) {
         osds.extend(&found.osds);
     }
     turn.case.in_place = Some(found);
+}
+
+/// A lamp that stays dark is told when there is nothing else to tell.
+fn dark(wait: Wait, lamp: Result<(), Wait>) -> Wait {
+    match lamp {
+        Err(lamp) if wait == Wait::Technician && !lamp.wants_a_deeper_look() && lamp != Wait::ObserveOnly => {
+            lamp
+        }
+        _ => wait,
+    }
 }
 
 /// Somebody put guests on the node while it is the technician's. They are not ours to move; but it is told.

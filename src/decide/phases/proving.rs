@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::draining::died;
 use crate::decide::effects::{give_noout_back, hold};
 use crate::decide::in_place;
+use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
+use crate::decide::witness;
 use crate::model::case::{Case, Ending, Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::rules::ProofCheck;
@@ -61,6 +63,9 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::NodeNotBack);
     };
     let (cancelled, good_since) = (cancelled.clone(), good_since.filter(|since| turn.view.watched(*since)));
+    if policy.prove.checks.contains(&ProofCheck::Inventory) {
+        inventory::note_replacements(turn);
+    }
     for check in &policy.prove.checks {
         let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
         if cancelled.is_some() && about_the_part {
@@ -84,11 +89,26 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::Soaking { until: after(since, soak) });
     }
     turn.note(Noted::Proved { soak: period });
+    replaced(turn);
     let why = match cancelled {
         Some(c) => Ending::Aborted { by: c.by, reason: c.reason },
+        None if in_place => Ending::Served,
         None => Ending::Returned,
     };
     Ok(give_back(turn, why))
+}
+
+/// A new disk that came with a new OSD: told, because Ceph's lists look different now.
+fn replaced(turn: &mut Turn) {
+    let Phase::Proving { handover: Handover::InPlace { osds, beside }, .. } = &turn.case.phase else {
+        return;
+    };
+    let Ok(new) = in_place::back(&turn.case, osds, beside, turn.view) else { return };
+    let Ok(ceph) = turn.view.ceph() else { return };
+    let gone: Vec<_> = osds.iter().filter(|id| !ceph.osds.contains_key(id)).copied().collect();
+    if !new.is_empty() && !gone.is_empty() {
+        turn.note(Noted::OsdReplaced { gone, new: new.into_iter().collect() });
+    }
 }
 
 fn give_back(turn: &mut Turn, why: Ending) -> Phase {
@@ -169,15 +189,19 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
         ProofCheck::SensorsOk => {
             for key in &case.faults {
                 let of_fault = view.policy_of(case, key)?;
-                if of_fault.sensor.is_none() {
+                let Some(query) = &of_fault.sensor else {
                     return Err(Unproved::Elsewhere(format!("policy {} names no sensor", of_fault.name)));
-                }
-                let reading = view.sensor(key)?;
+                };
+                let reading = witness::reading(key, query, case, view)?;
                 if !reading.good {
                     return Err(Unproved::Bad(format!("the sensor of {key} reads {}", reading.text)));
                 }
             }
         }
+        ProofCheck::Inventory => inventory::compare(case, view).map_err(|unlike| match unlike {
+            Unlike::Unseen(wait) => Unproved::Unseen(wait),
+            Unlike::Differs(text) => Unproved::Bad(text),
+        })?,
         ProofCheck::NodeServices => {
             let services = &view.node(&case.node)?.services;
             let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();
@@ -209,8 +233,9 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
 fn osds_up(turn: &Turn) -> Result<(), Unproved> {
     if let Phase::Proving { handover: Handover::InPlace { osds, beside }, cancelled, .. } = &turn.case.phase {
         // Called off: what was taken out for good is the person's business, what is there has to work.
-        let beside = if cancelled.is_some() { 0 } else { *beside };
-        return in_place::back(&turn.case, osds, beside, turn.view).map_err(|wait| match wait {
+        let nobody = std::collections::BTreeSet::new();
+        let beside = if cancelled.is_some() { &nobody } else { beside };
+        return in_place::back(&turn.case, osds, beside, turn.view).map(|_| ()).map_err(|wait| match wait {
             blind @ (Wait::CannotSee { .. } | Wait::CephNoQuorum { .. }) => Unproved::Unseen(blind),
             wait => Unproved::NotYet(wait.to_string()),
         });

@@ -18,6 +18,8 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     if cluster.online(&node) {
         // It came back by itself, and it is still sick. Judged anew; what is held stays held meanwhile.
         turn.note(Noted::NodeBack { node });
+        // "Heal" was said of the dead node. It lives, so what its service takes is held again.
+        turn.case.heal = false;
         return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
     }
     order?;

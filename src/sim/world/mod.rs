@@ -6,6 +6,7 @@ pub mod alarms;
 pub mod audit;
 pub mod build;
 pub mod chance;
+mod disk;
 pub mod effects;
 pub mod guest;
 pub mod migrate;

@@ -230,11 +230,18 @@ fn power(seen: &CaseView, now: Time) -> Markup {
     if !matches!(seen.case.phase, Phase::HandedOver { .. }) {
         return html! {};
     }
-    match &seen.safe_to_power_off {
+    let pull = match &seen.safe_to_pull {
+        None => html! {},
+        Some(Ok(at)) => html! { p.yes { "The disk may be taken out, judged " (ago(now, *at)) " at " (at)
+        ". Reload just before you pull it." } },
+        Some(Err(why)) => html! { p.no { "Do not take the disk out: " (why) "." } },
+    };
+    let power = match &seen.safe_to_power_off {
         Ok(at) => html! { p.yes { "Safe to power off, judged " (ago(now, *at)) " at " (at)
         ". Reload just before you press the button." } },
         Err(why) => html! { p.no { "Do not power it off: " (why) "." } },
-    }
+    };
+    html! { (pull) (power) }
 }
 
 fn forms(seen: &CaseView, who: &Who) -> Markup {

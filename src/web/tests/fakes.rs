@@ -89,6 +89,7 @@ fn case() -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        parts: Default::default(),
         revision: 3,
     }
 }
@@ -189,6 +190,7 @@ fn policy() -> Policy {
     Policy {
         name: "manual".into(),
         matchers: Vec::new(),
+        or_matchers: Vec::new(),
         class: "manual".into(),
         component_labels: Vec::new(),
         confirm: Confirm { steady_for: hour, or_episodes: 1, within: hour, clears_after: hour },
