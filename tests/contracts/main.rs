@@ -1,5 +1,6 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
+mod alarm_table;
 mod alarms;
 mod alert_clients;
 mod alertmanager_poll;
