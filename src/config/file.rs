@@ -62,7 +62,8 @@ pub fn kill_file() -> PathBuf {
     "/run/pitlane/stop".into()
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How log lines look. `--log-format` and `PITLANE_LOG_FORMAT` come before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     #[default]
@@ -75,7 +76,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProxmoxFile {
-    /// Members to ask, in order. Two or more, or a check without the first one ends in "unknown".
+    /// Members to ask, in order. One is enough: the others are found through it, and asked as far as they can be
+    /// trusted (by `ca_file`, or by a fingerprint of their own).
     #[schemars(length(min = 1))]
     pub endpoints: Vec<Endpoint>,
     /// A file with one line: USER@REALM!NAME=UUID.

@@ -7,6 +7,7 @@ mod address;
 mod asked;
 pub mod file;
 mod formats;
+mod hints;
 pub mod mistakes;
 pub mod policy;
 pub mod policy_test;
@@ -18,6 +19,7 @@ mod tickets;
 mod tree;
 
 pub use address::ServiceAddress;
+pub use hints::hints;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
 pub use settings::{AlertmanagerSettings, Asked, Config, Http, ProxmoxSettings, Secret, load, read_tokens};

@@ -38,6 +38,7 @@ pub struct Config {
 pub struct ProxmoxSettings {
     pub endpoints: Vec<Endpoint>,
     pub token: Secret,
+    pub token_file: Option<PathBuf>,
     pub ca_file: Option<PathBuf>,
     /// Node → certificates it may show, SHA-256 in 64 lower-case digits.
     pub fingerprints: std::collections::BTreeMap<NodeName, Vec<String>>,
@@ -164,10 +165,6 @@ fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
             let text =
                 format!("no fingerprint for {name}, so it could not be trusted; add one, or take it out");
             mistakes.add(place("proxmox.fingerprints"), text);
-        }
-        for name in pinned.into_iter().flat_map(|p| p.keys()).filter(|name| !names.contains(&name.as_str())) {
-            let text = format!("{name} is no endpoint; the endpoints are {}", names.join(", "));
-            mistakes.add(place(&format!("proxmox.fingerprints.{name}")), text);
         }
     }
     for (list, key) in [("proxmox.endpoints", "node"), ("proxmox.endpoints", "url"), ("hand.members", "node")]
@@ -332,6 +329,7 @@ fn assemble(
     let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
         endpoints: proxmox.endpoints,
         token,
+        token_file: proxmox.token_file.map(|f| base.join(f)),
         ca_file: proxmox.ca_file.map(|f| base.join(f)),
         fingerprints: proxmox
             .fingerprints

@@ -224,12 +224,7 @@ fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
     let id = turn.case.id;
     match &mut turn.case.phase {
         Phase::Preparing { approval, shown: Some(shown), .. } => {
-            if !shown.0.starts_with(&given.hash.0) || given.hash.0.len() < 8 {
-                return Err(format!(
-                    "the plan of case {id} is now {}; read it and approve that one",
-                    shown.short()
-                ));
-            }
+            shown.meant_by(&given.hash.0).map_err(|why| format!("case {id}: {why}"))?;
             let hash = shown.clone();
             *approval = Some(Approval { hash: hash.clone(), ..given.clone() });
             turn.note(Noted::Approved { by: given.by, hash });

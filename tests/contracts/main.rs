@@ -1,5 +1,6 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
+mod alarm_table;
 mod alarms;
 mod alert_clients;
 mod alertmanager_poll;
@@ -16,6 +17,7 @@ mod door_shell;
 mod door_views;
 mod door_world;
 mod hand_ssh;
+mod pve_discovery;
 mod pve_loopback;
 mod pve_port;
 mod pve_recordings;

@@ -29,6 +29,7 @@ pub fn judge(case: &Case, view: &View) -> (Verdict, Result<(Plan, InPlace), Wait
         q.answer(CheckName::Disks, &view.seen.ceph, carried(&disks)),
         q.answer(CheckName::Quorum, &view.seen.pve.first, member(&q)),
         budgets::check(&q),
+        super::alarms::check(&q),
         q.answer(CheckName::Locks, &view.seen.pve.first, nobody_else(&q)),
         q.answer(CheckName::CephHealth, &view.seen.ceph, health(&q, &osds)),
         super::ceph_flags::check(&q),
