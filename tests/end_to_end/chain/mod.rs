@@ -5,7 +5,10 @@ mod alertmanagers;
 mod disks;
 mod every_class;
 mod memory;
+mod pager;
 mod prometheus;
+mod room;
+mod supplies;
 mod two_nodes;
 
 use std::fs;

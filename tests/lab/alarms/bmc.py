@@ -129,6 +129,7 @@ def drive(lab, node, index, state):
 
 def supply(lab, node, index, state, serial=None):
     """A supply that was pulled out takes its memory with it; another one that is put in has another serial number."""
+    blank = bytes(machine.PART_BYTES)
     part = next((p for p in machine.parts(node) if p.name == "PS%d" % index), None)
     if part is None:
         raise Trouble("no power supply %d of a node %s in this lab" % (index, node))
@@ -136,6 +137,8 @@ def supply(lab, node, index, state, serial=None):
     value(lab, node, "watts%d" % index, machine.HEALTHY["watts"] if state == "ok" else 0)
     path = lab.dir / "bmc" / node / part.name
     if state == "absent":
-        path.unlink(missing_ok=True)
-    elif serial or not path.exists():
+        # Blank, not gone: for a file that is not there ipmi_sim answers with an error after which FreeIPMI lists nothing more,
+        # while a board says "not present".
+        labkit.put(path, blank)
+    elif serial or path.read_bytes() == blank:
         labkit.put(path, machine.memory(part, serial))
