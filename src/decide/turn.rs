@@ -6,7 +6,7 @@ use crate::model::case::Case;
 use crate::model::ids::NodeName;
 use crate::model::note::{Note, Noted};
 use crate::model::rules::Mode;
-use crate::model::step::{Action, Outcome, Step, StepId};
+use crate::model::step::{Action, Attempt, Outcome, Step, StepId};
 use crate::model::time::{after, age};
 use crate::model::wait::Wait;
 
@@ -70,16 +70,36 @@ impl<'a> Turn<'a> {
         if self.view.rules.mode_of(policy) == Mode::Observe { Err(Wait::ObserveOnly) } else { Ok(()) }
     }
 
+    /// The last try of a step, if there was one.
+    pub fn attempt(&self, subject: &str) -> Option<&'a Attempt> {
+        self.view.state.ledger.get(&StepId::new(self.case.id, subject))
+    }
+
+    /// Was it tried since the phase began? A repeated effect is told once.
+    pub fn already_tried(&self, subject: &str) -> bool {
+        self.attempt(subject).is_some_and(|attempt| attempt.at >= self.case.phase.since())
+    }
+
+    /// Tries of a step.
+    pub fn tries(&self, subject: &str) -> u32 {
+        self.attempt(subject).map_or(0, |attempt| attempt.tries)
+    }
+
+    /// Tries of a step, if its last one failed.
+    pub fn failed_tries(&self, subject: &str) -> u32 {
+        let failed = |attempt: &&Attempt| matches!(attempt.outcome, Outcome::Failed { .. });
+        self.attempt(subject).filter(failed).map_or(0, |attempt| attempt.tries)
+    }
+
     /// What became of a step that is said once. `None`: not yet known to have happened.
     pub fn said(&self, subject: &str) -> Option<&'a Outcome> {
-        let attempt = self.view.state.ledger.get(&StepId::new(self.case.id, subject))?;
+        let attempt = self.attempt(subject)?;
         matches!(attempt.outcome, Outcome::Done { .. }).then_some(&attempt.outcome)
     }
 
     /// The last try of a step failed: its words, for the status line.
     pub fn failing(&self, subject: &str) -> Option<Wait> {
-        let attempt = self.view.state.ledger.get(&StepId::new(self.case.id, subject))?;
-        match &attempt.outcome {
+        match &self.attempt(subject)?.outcome {
             Outcome::Failed { trouble } => {
                 Some(Wait::EffectFails { effect: subject.to_owned(), error: trouble.to_string() })
             }

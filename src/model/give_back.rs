@@ -108,7 +108,7 @@ mod tests {
                 (GuestId(105), guest(GuestKind::Qemu, Power::Running, false, Whereabouts::Home)),
             ]
             .into(),
-            work_order: None,
+            ..Owed::default()
         };
         let lines = shell(&"pve2".into(), &owed);
         assert!(lines[0].starts_with("ceph osd unset-group noout ceph-2 "), "{lines:?}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{due_after_failures, moving, settled};
+use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
 use crate::decide::faults::whole_seconds;
 use crate::decide::placement::{Room, rooms};
 use crate::decide::plan::need;
@@ -18,9 +18,6 @@ use crate::model::plan::{How, Plan};
 use crate::model::step::Action;
 use crate::model::time::age;
 use crate::model::wait::Wait;
-
-/// A migration that was asked for shows in the task list at once; a repetition within this would be a second one.
-const MOVE_SETTLES: Duration = Duration::from_secs(15);
 
 /// Brings every guest of the plan off the node. `Ok`: nobody is left that has to go.
 pub fn away(turn: &mut Turn) -> Result<(), Wait> {
@@ -140,15 +137,7 @@ fn one(
             };
             let moving = moving(id, &node, turn.case.phase.since(), turn.view)?;
             if let Some(task) = moving.running {
-                let spell = age(turn.view.now, task.started);
-                if spell > turn.view.rules.limits.migration_max.0 {
-                    let cancel =
-                        Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
-                    let planned = turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
-                    if planned {
-                        turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
-                    }
-                }
+                cancel_if_overdue(turn, id, task);
                 return Err(aboard);
             }
             if matches!(turn.case.owed.guests[&id].at, Whereabouts::Leaving { .. }) {
@@ -375,10 +364,4 @@ fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, at: Whereabouts) {
         ha: guest.ha,
         at,
     });
-}
-
-fn set(turn: &mut Turn, id: GuestId, at: Whereabouts) {
-    if let Some(debt) = turn.case.owed.guests.get_mut(&id) {
-        debt.at = at;
-    }
 }

@@ -125,7 +125,7 @@ pub fn give_noout_back(turn: &mut Turn) -> Result<(), Wait> {
         return Ok(());
     }
     let planned = turn.step("noout-off", Action::Noout { host: host.clone(), to: Switch::Off }, CEPH_SETTLES);
-    if planned && !already_tried(turn, "noout-off") {
+    if planned && !turn.already_tried("noout-off") {
         turn.note(Noted::NooutReturned { host: host.clone() });
     }
     Err(turn.failing("noout-off").unwrap_or(Wait::NooutStillSet { host }))
@@ -152,7 +152,7 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
             Action::Maintenance { node: node.clone(), to: Switch::Off },
             HA_SETTLES,
         );
-        if planned && !already_tried(turn, "maintenance-off") {
+        if planned && !turn.already_tried("maintenance-off") {
             turn.note(Noted::MaintenanceReturned { node });
         }
     }
@@ -162,13 +162,6 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
 /// Never seen, and asked for a moment ago: the command of a process that died may still take effect. A debt is
 /// forgotten only when that can no longer happen.
 fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
-    let id = crate::model::step::StepId::new(turn.case.id, subject);
-    let asked = turn.view.state.ledger.get(&id).map_or(debt.since, |attempt| attempt.at.max(debt.since));
+    let asked = turn.attempt(subject).map_or(debt.since, |attempt| attempt.at.max(debt.since));
     !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
-}
-
-/// Was this asked for since the phase began? A repeated effect is told once.
-pub fn already_tried(turn: &Turn, subject: &str) -> bool {
-    let id = crate::model::step::StepId::new(turn.case.id, subject);
-    turn.view.state.ledger.get(&id).is_some_and(|attempt| attempt.at >= turn.case.phase.since())
 }

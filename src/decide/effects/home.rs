@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{due_after_failures, moving, settled};
+use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
 use crate::decide::faults::whole_seconds;
 use crate::decide::placement::{Room, room};
 use crate::decide::plan::need;
@@ -13,11 +13,10 @@ use crate::model::note::Noted;
 use crate::model::observed::{Guest, GuestDetail, GuestKind, Power};
 use crate::model::owed::{GuestDebt, Whereabouts};
 use crate::model::plan::How;
-use crate::model::step::{Action, Outcome, StepId};
+use crate::model::step::Action;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
-const MOVE_SETTLES: Duration = Duration::from_secs(15);
 /// Proxmox gives a guest three minutes to shut down.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(200);
 const START_SETTLES: Duration = Duration::from_secs(30);
@@ -139,7 +138,7 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
 
 /// An abort overtook a shutdown that was asked for: the guest may still go down, and then it has to be started again.
 fn shutting_down(turn: &Turn, id: GuestId) -> bool {
-    let asked = turn.view.state.ledger.get(&StepId::new(turn.case.id, &format!("shutdown-{id}")));
+    let asked = turn.attempt(&format!("shutdown-{id}"));
     asked.is_some_and(|attempt| age(turn.view.now, attempt.at) < SHUTDOWN_MAX)
 }
 
@@ -154,15 +153,9 @@ fn ha_says_no(turn: &Turn, id: GuestId) -> Result<Option<String>, Wait> {
     })
 }
 
-/// Tries of a step, if its last one failed.
-fn failed_tries(turn: &Turn, subject: &str) -> u32 {
-    let attempt = turn.view.state.ledger.get(&StepId::new(turn.case.id, subject));
-    attempt.filter(|a| matches!(a.outcome, Outcome::Failed { .. })).map_or(0, |attempt| attempt.tries)
-}
-
 /// A move away that an abort overtook: its task runs, HA has it in hand, or it was asked for a moment ago.
 fn may_still_leave(turn: &Turn, id: GuestId) -> Result<bool, Wait> {
-    let asked = turn.view.state.ledger.get(&StepId::new(turn.case.id, &format!("away-{id}")));
+    let asked = turn.attempt(&format!("away-{id}"));
     let just_asked = asked.is_some_and(|attempt| age(turn.view.now, attempt.at) < MOVE_SETTLES);
     let runs = moving(id, &turn.case.node, turn.case.phase.since(), turn.view)?.running.is_some();
     let service = turn.view.ha()?.services.get(&id);
@@ -193,13 +186,7 @@ fn ha_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
     if moving_now || !settled(guest) || age(now, since) < turn.view.rules.limits.ha_return_within.0 {
         return Ok(());
     }
-    let tries = turn
-        .view
-        .state
-        .ledger
-        .get(&StepId::new(turn.case.id, &format!("home-{id}")))
-        .map_or(0, |attempt| attempt.tries);
-    if tries >= turn.view.rules.limits.migration_tries_max {
+    if turn.tries(&format!("home-{id}")) >= turn.view.rules.limits.migration_tries_max {
         stays(turn, id, debt, Some(guest.node.clone()), "HA does not bring it home");
         return Ok(());
     }
@@ -226,14 +213,7 @@ fn our_home(
     // Migrations are listed by the node they run on: the guest's, which is read because it is owed.
     let moving = moving(id, &guest.node, turn.case.phase.since(), turn.view)?;
     if let Some(task) = moving.running {
-        let spell = age(turn.view.now, task.started);
-        if spell > turn.view.rules.limits.migration_max.0 {
-            let cancel = Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
-            let planned = turn.step(&format!("cancel-{id}"), cancel, Duration::from_secs(60));
-            if planned {
-                turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
-            }
-        }
+        cancel_if_overdue(turn, id, task);
         return Ok(());
     }
     if begun.is_some() {
@@ -255,7 +235,7 @@ fn our_home(
         return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
     }
     let subject = format!("home-{id}");
-    if failed_tries(turn, &subject) >= turn.view.rules.limits.migration_tries_max * 2 {
+    if turn.failed_tries(&subject) >= turn.view.rules.limits.migration_tries_max * 2 {
         let why = turn.failing(&subject).map_or_else(String::new, |wait| wait.to_string());
         stays(turn, id, debt, Some(guest.node.clone()), &why);
         return Ok(());
@@ -327,7 +307,7 @@ fn ask(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt, how: How, 
 
 fn start(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
     let subject = format!("start-{id}");
-    let tries = turn.view.state.ledger.get(&StepId::new(turn.case.id, &subject)).map_or(0, |a| a.tries);
+    let tries = turn.tries(&subject);
     if tries >= turn.view.rules.limits.migration_tries_max * 2 {
         stays(turn, id, debt, Some(guest.node.clone()), "it does not start; read its task log");
         return;
@@ -346,10 +326,4 @@ fn start(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
 fn stays(turn: &mut Turn, id: GuestId, debt: &GuestDebt, node: Option<NodeName>, why: &str) {
     turn.note(Noted::StaysAway { guest: id, name: debt.name.clone(), why: why.to_owned() });
     set(turn, id, Whereabouts::Stays { node, why: why.to_owned() });
-}
-
-fn set(turn: &mut Turn, id: GuestId, at: Whereabouts) {
-    if let Some(debt) = turn.case.owed.guests.get_mut(&id) {
-        debt.at = at;
-    }
 }

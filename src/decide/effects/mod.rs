@@ -10,19 +10,28 @@ mod work_order;
 
 pub(super) use away::{away, owe_all};
 pub(super) use flags::{
-    already_tried, give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
+    give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };
 pub(super) use home::home;
 pub(super) use work_order::{close_work_order, open_work_order, work_order_ready};
 
-use crate::model::ids::GuestId;
-use crate::model::observed::{Guest, Task};
-use crate::model::time::Time;
+use std::time::Duration;
 
+use super::faults::whole_seconds;
 use super::turn::Turn;
 use super::view::View;
-use crate::model::ids::NodeName;
+use crate::model::ids::{GuestId, NodeName};
+use crate::model::note::Noted;
+use crate::model::observed::{Guest, Task};
+use crate::model::owed::Whereabouts;
+use crate::model::step::Action;
+use crate::model::time::{Time, age};
 use crate::model::wait::Wait;
+
+/// A migration that was asked for shows in the task list at once; a repetition within this would be a second one.
+const MOVE_SETTLES: Duration = Duration::from_secs(15);
+/// Cancelling is best effort, and its end shows in the looks that follow.
+const CANCEL_SETTLES: Duration = Duration::from_secs(60);
 
 /// What Proxmox's tasks tell of one guest's move off or to a node.
 struct Moving<'a> {
@@ -52,6 +61,26 @@ fn moving<'a>(guest: GuestId, node: &NodeName, since: Time, view: &'a View) -> R
     Ok(moving)
 }
 
+/// A migration that does not end is cancelled, once in a while.
+fn cancel_if_overdue(turn: &mut Turn, id: GuestId, task: &Task) {
+    let spell = age(turn.view.now, task.started);
+    if spell <= turn.view.rules.limits.migration_max.0 {
+        return;
+    }
+    let cancel = Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
+    let planned = turn.step(&format!("cancel-{id}"), cancel, CANCEL_SETTLES);
+    if planned {
+        turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
+    }
+}
+
+/// Writes down where a guest of ours is now.
+fn set(turn: &mut Turn, id: GuestId, at: Whereabouts) {
+    if let Some(debt) = turn.case.owed.guests.get_mut(&id) {
+        debt.at = at;
+    }
+}
+
 /// Not locked, not half-way: what the cluster shows of it is where it is.
 fn settled(guest: &Guest) -> bool {
     guest.lock.is_none()
@@ -60,6 +89,6 @@ fn settled(guest: &Guest) -> bool {
 fn due_after_failures(turn: &Turn, moving: &Moving) -> bool {
     let Some((at, _)) = moving.last_failure else { return true };
     let tries = moving.failed.min(6);
-    let pause = std::time::Duration::from_secs(10).saturating_mul(2_u32.saturating_pow(tries));
-    crate::model::time::age(turn.view.now, at) >= pause
+    let pause = Duration::from_secs(10).saturating_mul(2_u32.saturating_pow(tries));
+    age(turn.view.now, at) >= pause
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::already_tried;
 use crate::decide::turn::Turn;
 use crate::model::case::{Case, Handover, Origin, Phase};
 use crate::model::ids::OsdId;
@@ -49,7 +48,7 @@ pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
         turn.may_take()?;
         let (subject, round) = reopening(turn);
         let why = turn.case.owed.work_order.as_ref().map_or_else(String::new, |debt| debt.why.clone());
-        if !already_tried(turn, &subject) {
+        if !turn.already_tried(&subject) {
             turn.note(Noted::WorkOrderReopened { round, why: why.clone() });
         }
         let text = format!("Not done yet: {why}.");

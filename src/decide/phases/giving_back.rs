@@ -1,7 +1,7 @@
 //! Everything goes back: noout when the OSDs are up and clean, then HA maintenance, then the guests, then the work
 //! order. The one way back; success, abort and false alarm all walk it.
 
-use crate::decide::effects::{already_tried, close_work_order, give_maintenance_back, give_noout_back, home};
+use crate::decide::effects::{close_work_order, give_maintenance_back, give_noout_back, home};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Ending, Handover, Phase};
@@ -93,7 +93,7 @@ fn still_held(turn: &Turn) -> Result<bool, Wait> {
 
 /// Something was asked back already.
 fn asked(turn: &Turn) -> bool {
-    ["noout-off", "maintenance-off"].iter().any(|subject| already_tried(turn, subject))
+    ["noout-off", "maintenance-off"].iter().any(|subject| turn.already_tried(subject))
 }
 
 /// The node is there: nobody goes home to a dead one.
