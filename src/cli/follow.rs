@@ -96,9 +96,12 @@ fn approval(case: &Case) -> Option<String> {
             case.id,
             hash.short()
         )),
-        Some(wait @ (Wait::Verdict { .. } | Wait::Paused { .. } | Wait::ObserveOnly)) => {
-            Some(format!("Waits: {wait}. {}", wait.remedy()))
-        }
+        Some(
+            wait @ (Wait::Verdict { .. }
+            | Wait::NotInPlaceNow { .. }
+            | Wait::Paused { .. }
+            | Wait::ObserveOnly),
+        ) => Some(format!("Waits: {wait}. {}", wait.remedy())),
         _ => None,
     }
 }

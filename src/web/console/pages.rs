@@ -11,6 +11,7 @@ use crate::model::ids::{CaseId, RequestId};
 use crate::model::request::Reply;
 use crate::model::shown::{CaseLine, CaseView, Judged, OwedView};
 use crate::model::time::{Period, Time, age};
+use crate::model::wait_text::list;
 use crate::web::Shared;
 use crate::web::api::{Page, judge, status_of, view};
 use crate::web::auth::Who;
@@ -170,7 +171,14 @@ fn judgement(judged: &Judged) -> Markup {
                 }
             }
         }
-        @if let Some(plan) = &judged.plan {
+        @if let Some(disks) = &judged.in_place {
+            h2 { "Its case serves disks in place" }
+            (judgement(disks))
+        }
+        @if let Some(plan) = judged.plan.as_ref().filter(|plan| !plan.in_place.is_empty()) {
+            p { "Plan " code { (plan.hash().short()) } ": the disks of "
+                (list(plan.in_place.iter().map(|osd| format!("OSD {osd}")))) " are served, no guest moves." }
+        } @else if let Some(plan) = &judged.plan {
             p { "Plan " code { (plan.hash().short()) } ": " (plan.moves.len()) " guests to move, "
                 (plan.ha.len()) " that HA moves, " (plan.stops.len()) " to shut down, " (plan.stays.len()) " stay." }
         }
