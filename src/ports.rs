@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, RequestId, TicketRef, Upid};
 use crate::model::note::Note;
 use crate::model::observed::{
-    BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
+    AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
     WorkOrderView,
 };
 use crate::model::plan::How;
@@ -109,6 +109,14 @@ pub trait Sensors: Send + Sync {
     async fn read(&self, fault: &FaultKey, query: &SensorQuery) -> Seen<Reading>;
 }
 
+/// Alertmanager, asked what fires at this moment.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// The union of all members, silenced and inhibited alerts included. What they list, who did not answer, nothing
+    /// else: following one poll with another is the loop's. Unknown only where nobody answered.
+    async fn poll(&self) -> Seen<AlarmsView>;
+}
+
 /// The machines' management controllers (Redfish, IPMI). A node without a configured one is
 /// [`Trouble::NotConfigured`]; one that does not answer is unknown.
 #[async_trait]
@@ -151,6 +159,10 @@ pub trait Store: Send + Sync {
 
     /// Durable when it returns. Within an episode only firing → resolved is kept.
     async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble>;
+
+    /// The level: `listed` fires, as [`Episode::level`] has it; `gone` ended at `at`, if nobody has said so before.
+    /// Durable when it returns.
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble>;
 
     /// A delivery that we could not read, kept for people. Durable when it returns.
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble>;

@@ -44,6 +44,8 @@ pub fn start(lines: Lines, level: &str) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Stored,
+    /// Stored, and Alertmanager left alerts out.
+    Truncated,
     /// Nothing of it could be read; kept for people.
     Unreadable,
     TooLarge,
@@ -206,6 +208,7 @@ impl Metrics {
     pub fn delivery(&self, outcome: Delivery) {
         let outcome = match outcome {
             Delivery::Stored => "stored",
+            Delivery::Truncated => "truncated",
             Delivery::Unreadable => "unreadable",
             Delivery::TooLarge => "too_large",
             Delivery::NotNow => "not_now",
@@ -290,6 +293,7 @@ mod tests {
             overran: false,
             heal: false,
             in_place: None,
+            parts: Default::default(),
             revision: 1,
         }];
         metrics.turn(Duration::from_millis(20), &shown);

@@ -1,12 +1,15 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+mod tickets;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
+use pitlane::adapters::alertmanager::{self, Alertmanagers, AlertmanagersConfig, Answer, Intake, Receiver};
 use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
 use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust};
@@ -14,14 +17,15 @@ use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{self, Command, DrainArgs, Ended, Exit, Global, Local, Stop};
 use pitlane::config::file::LogFormat;
-use pitlane::config::{self, Config, ProxmoxSettings};
+use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Ceph, Clock, Hand, Sensors};
+use pitlane::ports::{Alarms, Archive, Ceph, Clock, Hand, Sensors, Tickets};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
-use pitlane::web::{self, Access, App, Listening};
+use pitlane::web::{self, Access, AlertClients, App, Listening};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -149,13 +153,22 @@ impl Running {
         let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e))?;
         let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
         let bell = Arc::new(Notify::new());
-        let world = world(&config, &store, clock.clone(), metrics.clone())?;
+        let wired =
+            tickets::tickets(config.tickets.as_ref(), Arc::new(store.board()), clock.clone(), bell.clone())?;
+        let world = world(&config, &store, wired.tickets, clock.clone(), metrics.clone())?;
+        let missed = Arc::clone(&world.alerts_missed);
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), bell.clone()));
         let tls = match &config.http.tls {
-            Some(tls) => Some(web::tls_config(&tls.cert, &tls.key).map_err(|e| failed("http.tls", e))?),
+            Some(tls) => Some(
+                web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref())
+                    .map_err(|e| failed("http.tls", e))?,
+            ),
             None => None,
         };
-        let alerts = alerts(&config, &store, clock.clone(), bell.clone(), metrics.clone());
+        let clients = config.http.tls.iter().flat_map(|tls| &tls.alert_clients).map(|name| name.0.clone());
+        let clients: Vec<String> = clients.collect();
+        let clients = AlertClients::of(&clients).map_err(|e| failed("http.tls.alert_clients", e))?;
+        let alerts = alerts(&config, &store, clock.clone(), bell.clone(), metrics.clone(), missed);
         let app = App {
             store: Arc::new(store.clone()),
             archive: Arc::new(store),
@@ -167,11 +180,13 @@ impl Running {
             registry: metrics.registry(),
             access: Arc::new(Access::new(config.http.tokens, tls.is_some())),
         };
-        let listening =
-            Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
+        let listening = Listening::bind(listen, tls, clients)
+            .await
+            .map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));
+        let serving =
+            tokio::spawn(web::serve(listening, web::router(app, alerts).merge(wired.hook), stop.clone()));
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
@@ -202,19 +217,21 @@ fn alerts(
     clock: Arc<dyn Clock>,
     bell: Arc<Notify>,
     metrics: Arc<Metrics>,
+    missed: Arc<AtomicBool>,
 ) -> axum::Router {
-    let intake = Arc::new(Intake::new(alertmanager::Limits::default()));
+    let intake = Arc::new(Intake::new(alertmanager::Limits::default(), missed));
     let of_alerts = config.http.tokens.iter().filter(|token| token.role == Role::Alerts);
     let tokens = alertmanager::Tokens::of_hashes(of_alerts.map(|token| token.sha256));
     let heard = Arc::new(move |answer: &Answer| {
         metrics.delivery(match answer {
             Answer::Stored(_) => Delivery::Stored,
+            Answer::Cut { .. } => Delivery::Truncated,
             Answer::Poison => Delivery::Unreadable,
             Answer::TooLarge => Delivery::TooLarge,
             Answer::NotNow(_) => Delivery::NotNow,
             Answer::NotStored(_) => Delivery::NotStored,
         });
-        if let Answer::Stored(told) = answer {
+        if let Answer::Stored(told) | Answer::Cut { told, .. } = answer {
             metrics.ingested(told);
         }
     });
@@ -224,6 +241,7 @@ fn alerts(
 fn world(
     config: &Config,
     store: &SqliteStore,
+    tickets: Arc<dyn Tickets>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> Result<World, Stop> {
@@ -262,11 +280,11 @@ fn world(
     });
     let sensors = match &config.prometheus {
         None => None,
-        Some(url) => {
+        Some(asked) => {
+            let Asked { url, token, ca_pem } = asked.clone();
             let url = url.parse().map_err(|e| usage(format!("prometheus.url: {e}")))?;
-            let prometheus =
-                Prometheus::new(PrometheusConfig { url, bearer: None, ca_pem: None }, clock.clone())
-                    .map_err(|e| failed("prometheus", e))?;
+            let settings = PrometheusConfig { url, bearer: token.map(|secret| secret.0), ca_pem };
+            let prometheus = Prometheus::new(settings, clock.clone()).map_err(|e| failed("prometheus", e))?;
             Some(Arc::new(prometheus) as Arc<dyn Sensors>)
         }
     };
@@ -275,13 +293,46 @@ fn world(
         hand,
         ceph,
         sensors,
+        alarms: config
+            .alertmanager
+            .as_ref()
+            .map(|told| alarms(told, &config.rules, clock.clone()))
+            .transpose()?,
+        alerts_missed: Arc::default(),
         bmc: None,
-        tickets: Arc::new(store.board()),
+        tickets,
         store: Arc::new(store.clone()),
         clock,
         meter: metrics,
         kill_file: Some(config.kill_file.clone()),
     })
+}
+
+/// Those who are asked what fires.
+fn alarms(
+    told: &AlertmanagerSettings,
+    rules: &Rules,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Alarms>, Stop> {
+    let urls = told.urls.iter().map(|url| url.parse());
+    let urls = urls.collect::<Result<_, _>>().map_err(|e| usage(format!("alertmanager.urls: {e}")))?;
+    let login = match (&told.token, &told.basic) {
+        (Some(token), _) => alertmanager::Login::Bearer(token.0.clone()),
+        (None, Some((user, password))) => {
+            alertmanager::Login::Basic { user: user.clone(), password: password.0.clone() }
+        }
+        (None, None) => alertmanager::Login::None,
+    };
+    let policies = rules.policies.clone();
+    let settings = AlertmanagersConfig {
+        urls,
+        receiver: told.receiver.clone(),
+        login,
+        ca_pem: told.ca_pem.clone(),
+        wanted: Arc::new(move |labels| policies.iter().any(|policy| policy.wants(labels))),
+    };
+    let asked = Alertmanagers::new(settings, clock).map_err(|e| failed("alertmanager", e))?;
+    Ok(Arc::new(asked))
 }
 
 fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {

@@ -103,6 +103,14 @@ pub enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Explain a difference in the machine's parts: a part by its name, `bmc` for a controller that cannot be read any
+    /// more, `led` for a lamp that cannot be put out.
+    Accept {
+        case: u64,
+        part: String,
+        #[arg(long)]
+        reason: String,
+    },
     /// Give noout back although OSDs are down, so that Ceph heals.
     Heal { case: u64 },
     /// Pull the kill switch: nothing new is begun.

@@ -85,6 +85,7 @@ pub fn rules_of(policies: Vec<Policy>) -> Rules {
         mapping: Mapping::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Absent,
+        alarms: Default::default(),
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
@@ -175,6 +176,15 @@ fn hints(config: &config::Config) -> Vec<String> {
     }
     if config.prometheus.is_none() {
         hints.push("no prometheus: sensors cannot be read, so checks with sensors_ok never pass".to_owned());
+    }
+    match &config.alertmanager {
+        None => hints.push(
+            "no alertmanager: what fires cannot be asked for, so a delivered alarm is believed without asking back"
+                .to_owned(),
+        ),
+        Some(asked) if asked.receiver.is_none() => hints
+            .push("alertmanager without receiver: all alerts of the house are read at each poll".to_owned()),
+        Some(_) => {}
     }
     if config.http.tokens.is_empty() {
         hints.push("no tokens: nobody may ask, and no alert can be delivered".to_owned());

@@ -146,6 +146,10 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Retire { case: id, reason } => {
             ask::about(&client()?, Ask::Retire { case: case(id), reason: reason.clone() }, None, say).await
         }
+        Command::Accept { case: id, part, reason } => {
+            let what = Ask::Accept { case: case(id), part: part.clone(), reason: reason.clone() };
+            ask::about(&client()?, what, None, say).await
+        }
         Command::Heal { case: id } => ask::about(&client()?, Ask::Heal { case: case(id) }, None, say).await,
         Command::Pause { reason } => {
             ask::about(&client()?, Ask::Pause { reason: reason.clone() }, None, say).await

@@ -18,6 +18,9 @@ use crate::model::time::Period;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "pitlane configuration")]
 pub struct ConfigFile {
+    /// The cluster's name, as `pvecm status` shows it. Stands in tickets: once written, it stays.
+    #[schemars(extend("examples" = ["lab"]))]
+    pub name: Option<String>,
     /// How freely pitlane acts at most. `observe` touches nothing.
     #[serde(default)]
     pub mode: Mode,
@@ -36,6 +39,9 @@ pub struct ConfigFile {
     #[serde(default)]
     pub ceph: CephFile,
     pub prometheus: Option<PrometheusFile>,
+    pub alertmanager: Option<AlertmanagerFile>,
+    /// Where work orders go beside the built-in board.
+    pub tickets: Option<super::tickets::TicketsFile>,
     #[serde(default)]
     pub http: HttpFile,
     #[serde(default)]
@@ -166,7 +172,38 @@ fn ceph_name() -> String {
 pub struct PrometheusFile {
     #[schemars(extend("format" = "url", "examples" = ["http://127.0.0.1:9090"]))]
     pub url: String,
+    /// A file with one line: the bearer token to show. Over HTTPS only, except on loopback.
+    pub token_file: Option<PathBuf>,
+    /// Certificate authorities (PEM) to believe, in place of the system's.
+    pub ca_file: Option<PathBuf>,
 }
+
+/// Alertmanager, asked what fires at this moment. Without it only what is delivered is known, and a delivered alarm
+/// is believed without asking back.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerFile {
+    /// Every member of the pair: alerts are not gossiped between them.
+    #[schemars(length(min = 1, max = 8))]
+    pub urls: Vec<Url>,
+    /// The receiver that delivers to pitlane, as Alertmanager's configuration names it. Without it all alerts of the
+    /// house are read.
+    pub receiver: Option<String>,
+    /// Certificate authorities (PEM) to believe, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A file with one line: the bearer token to show. Over HTTPS only, except on loopback.
+    pub token_file: Option<PathBuf>,
+    /// Or a user's name …
+    pub user: Option<String>,
+    /// … and a file with one line: the password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// Where something is asked over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "url", "examples" = ["http://127.0.0.1:9093"]))]
+pub struct Url(pub String);
 
 /// Our own surface for operators.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -196,7 +233,18 @@ impl Default for HttpFile {
 pub struct TlsFile {
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// The authority (PEM) of clients that show a certificate.
+    pub client_ca: Option<PathBuf>,
+    /// Names in such certificates (DNS names or addresses) that may deliver alerts without a token.
+    #[serde(default)]
+    pub alert_clients: Vec<ClientName>,
 }
+
+/// A name that a certificate carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "client-name", "examples" = ["alertmanager.example.org"]))]
+pub struct ClientName(pub String);
 
 /// How an alert names a node.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -29,6 +29,9 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
             .parse::<SocketAddr>()
             .map(drop)
             .map_err(|_| format!("{text:?} is no address with a port; write for example 127.0.0.1:9690")),
+        Some("client-name") => rustls::pki_types::ServerName::try_from(text).map(drop).map_err(|_| {
+            format!("{text:?} is no name of a machine; write one as the certificate has it, alertmanager.example.org")
+        }),
         Some("sha256") => sha256(text).map(drop),
         _ => Ok(()),
     }

@@ -4,6 +4,7 @@
 //! nothing in here opens a connection.
 
 mod address;
+mod asked;
 pub mod file;
 mod formats;
 pub mod mistakes;
@@ -12,9 +13,12 @@ pub mod policy_test;
 mod query;
 mod reader;
 mod settings;
+mod ticket_template;
+mod tickets;
 mod tree;
 
 pub use address::ServiceAddress;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
-pub use settings::{Config, Http, ProxmoxSettings, Secret, load, read_tokens};
+pub use settings::{AlertmanagerSettings, Asked, Config, Http, ProxmoxSettings, Secret, load, read_tokens};
+pub use tickets::{TicketKind, TicketSettings, TicketSystem, TicketsFile};

@@ -295,7 +295,7 @@ impl From<PolicyFile> for Policy {
                 // A policy that opens no case proves nothing; nobody reads this.
                 None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
             },
-            sensor: file.sensor.map(|s| SensorQuery { promql: s.promql }),
+            sensor: file.sensor.map(|s| SensorQuery { promql: vec![s.promql], bmc: true }),
         }
     }
 }

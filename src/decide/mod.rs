@@ -9,6 +9,7 @@ mod emptiness;
 mod faults;
 mod ha;
 mod in_place;
+mod inventory;
 mod phases;
 mod placement;
 mod plan;
@@ -19,6 +20,7 @@ mod turn;
 mod view;
 mod way;
 mod wish;
+mod witness;
 
 use std::collections::BTreeMap;
 

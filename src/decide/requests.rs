@@ -1,12 +1,14 @@
 //! What people asked for. Every request is answered: done, or refused with what to do instead.
 
-use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Handover, Origin, Phase};
+use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Handover, Origin, Phase, Said};
 use crate::model::ids::{CaseId, NodeName, PolicyName};
 use crate::model::note::{Note, Noted};
 use crate::model::owed::Owed;
+use crate::model::parts::Accepted;
 use crate::model::request::{Ask, Reply, Request};
 use crate::model::state::{Decision, Pause};
 
+use super::effects::leave_lit;
 use super::in_place;
 use super::turn::Turn;
 use super::view::View;
@@ -40,6 +42,7 @@ pub(super) fn apply<'a>(
         | Ask::Done { case, .. }
         | Ask::Note { case, .. }
         | Ask::Retire { case, .. }
+        | Ask::Accept { case, .. }
         | Ask::Heal { case } => match turns.iter_mut().find(|turn| turn.case.id == *case) {
             Some(turn) => on_case(request, turn).map(|()| Some(*case)),
             None => Err(format!("there is no open case {case}; pitlane cases lists them")),
@@ -55,6 +58,7 @@ pub(super) fn apply<'a>(
                 | Ask::Done { case, .. }
                 | Ask::Note { case, .. }
                 | Ask::Retire { case, .. }
+                | Ask::Accept { case, .. }
                 | Ask::Heal { case } => turn.case.id == *case,
                 Ask::Pause { .. } | Ask::Resume => false,
             });
@@ -136,7 +140,7 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
         Ask::Abort { reason, .. } => abort(turn, Cancelled { by, at, reason: reason.clone() }),
         Ask::Done { note, hands_off, .. } => match &mut turn.case.phase {
             Phase::HandedOver { claim, cancelled, .. } if *hands_off == cancelled.is_some() => {
-                *claim = Some(Claim { by: by.clone(), at, note: note.clone() });
+                *claim = Some(Claim { by: by.clone(), at, note: note.clone(), said: Said::Here });
                 let note = note.clone();
                 turn.note(if *hands_off { Noted::HandsOff { by } } else { Noted::ClaimedDone { by, note } });
                 Ok(())
@@ -177,6 +181,16 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
                 turn.case.phase.name()
             )),
         },
+        Ask::Accept { part, reason, .. } if part.eq_ignore_ascii_case("led") => {
+            let giving_back = matches!(turn.case.phase, Phase::GivingBack { .. });
+            if giving_back && leave_lit(turn, &format!("{by} says: {reason}")) {
+                return Ok(());
+            }
+            Err(format!("case {id} waits for no LED; pitlane show {id} tells what it waits for"))
+        }
+        Ask::Accept { part, reason, .. } => {
+            super::inventory::accept(turn, part, Accepted { by, at, reason: reason.clone() })
+        }
         Ask::Heal { .. } => match (&turn.case.owed.noout, &turn.case.phase) {
             (Some((host, _)), phase) if out_of_reach(phase, turn.view, &turn.case) => {
                 let host = host.clone();
@@ -283,6 +297,7 @@ pub(super) fn new_case(
         overran: false,
         heal: false,
         in_place: None,
+        parts: Default::default(),
         revision: 0,
     }
 }

@@ -250,6 +250,7 @@ mod tests {
             policies: Vec::new(),
             mapping,
             ceph: CephSetup::Hyperconverged,
+            alarms: Default::default(),
             hand: Default::default(),
             budgets: Default::default(),
             limits: Default::default(),

@@ -3,12 +3,13 @@
 //! Every accessor refuses what is unknown, stale or told by a member without quorum; whoever asks gets a [`Wait`].
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
 use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
 use crate::model::observed::{
-    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
+    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
@@ -18,6 +19,9 @@ use crate::model::wait::{Source, Wait};
 
 use super::faults;
 use super::resolve::Cluster;
+
+/// Twice the pace of the polls: one of them may be lost.
+const ALARMS_FRESH: Duration = Duration::from_secs(60);
 
 /// The world as one decision sees it.
 pub struct View<'a> {
@@ -153,11 +157,11 @@ impl<'a> View<'a> {
         }
     }
 
-    pub fn sensor(&self, fault: &FaultKey) -> Result<&'a Reading, Wait> {
-        match self.seen.sensors.get(fault) {
-            Some(seen) => self.fresh(Source::Sensor, seen),
-            None => Err(not_asked(Source::Sensor)),
-        }
+    /// What Alertmanager lists. Old for longer than other facts: it is asked every 30 s at most, and what it lists is
+    /// as old as a scrape and an evaluation anyway.
+    pub fn alarms(&self) -> Result<&'a AlarmsView, Wait> {
+        let fresh = self.seen.alarms.fresh(self.now, ALARMS_FRESH);
+        fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
     }
 
     pub fn faults(&self) -> Result<&[Fault], Wait> {

@@ -25,10 +25,13 @@ pub fn wish(state: &State) -> Wish {
         if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
         }
-        let parts =
-            matches!(case.phase, Phase::Preparing { .. } | Phase::HandedOver { .. } | Phase::Proving { .. });
-        // Whether a quiet disk is still there is asked before it is called a false alarm.
-        if parts || matches!(case.phase, Phase::Confirming { .. }) && case.in_place.is_some() {
+        if matches!(
+            case.phase,
+            Phase::Confirming { .. }
+                | Phase::Preparing { .. }
+                | Phase::HandedOver { .. }
+                | Phase::Proving { .. }
+        ) {
             wish.inventory.insert(case.node.clone());
         }
         if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {

@@ -28,7 +28,7 @@ use crate::reconcile::{self, Reconciler};
 use crate::sim::Doors;
 use crate::sim::http::{self, Options, Running, Token};
 use crate::telemetry::Metrics;
-use crate::web::{self, Access, App, Listening};
+use crate::web::{self, Access, AlertClients, App, Listening};
 
 use people::People;
 use telling::Teller;
@@ -124,6 +124,8 @@ impl Stage {
             hand: Some(Arc::new(doors.clone())),
             ceph: Some(Arc::new(doors.clone())),
             sensors: Some(Arc::new(doors.clone())),
+            alarms: None,
+            alerts_missed: Arc::default(),
             bmc: Some(Arc::new(doors.clone())),
             tickets: Arc::new(store.board()),
             store: Arc::new(store.clone()),
@@ -147,11 +149,12 @@ impl Stage {
             store: Arc::new(store.clone()),
             clock,
             bell: bell.clone(),
-            intake: Arc::new(Intake::new(alertmanager::Limits::default())),
+            intake: Arc::new(Intake::new(alertmanager::Limits::default(), Arc::default())),
             tokens: alertmanager::Tokens::of_hashes([Sha256::digest(ALERTS).into()]),
             heard: Arc::new(|_| {}),
         });
-        let listening = Listening::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).await?;
+        let listening =
+            Listening::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None, AlertClients::default()).await?;
         let address = listening.address;
         let stop = CancellationToken::new();
         tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));

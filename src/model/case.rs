@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::FaultKey;
 use super::ids::{CaseId, NodeName, OsdId, Person, PlanHash, PolicyName};
 use super::owed::Owed;
+use super::parts::Parts;
 use super::proof::{Clearance, Drained, EmptyRead, Settled};
 use super::time::Time;
 use super::wait::Wait;
@@ -33,6 +34,9 @@ pub struct Case {
     pub overran: bool,
     /// A person chose to let Ceph heal: noout goes back although OSDs are down.
     pub heal: bool,
+    /// The machine's parts before it was touched.
+    #[serde(default)]
+    pub parts: Parts,
     /// Grows with each commit; a commit on an older revision is refused.
     pub revision: u64,
 }
@@ -147,6 +151,19 @@ pub struct Claim {
     pub by: Person,
     pub at: Time,
     pub note: String,
+    #[serde(default)]
+    pub said: Said,
+}
+
+/// Where the technician said it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// To pitlane.
+    #[default]
+    Here,
+    /// In the ticket: then the ticket can take it back, too.
+    InTheTicket,
 }
 
 /// A person called it off after the node was handed over.

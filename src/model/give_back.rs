@@ -36,6 +36,9 @@ pub fn shell(node: &NodeName, owed: &Owed) -> Vec<String> {
             ),
         });
     }
+    for target in owed.locate.keys() {
+        lines.push(format!("# put out the locate LED of {node} ({target}) at its BMC"));
+    }
     if let Some(order) = &owed.work_order {
         let ticket = order.ticket.as_ref().map_or("the work order".to_owned(), |t| format!("work order {t}"));
         lines.push(format!("# close {ticket} in its ticket system"));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::case::{Ending, PhaseName};
 use super::fault::FaultKey;
 use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, TicketRef};
+use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
 use super::rules::ProofCheck;
 use super::time::{Period, Time};
@@ -54,6 +55,7 @@ pub enum Noted {
     OsdReplaced { gone: Vec<OsdId>, new: Vec<OsdId> },
 
     // Leaving
+    PartsListed { sources: Vec<(PartSource, usize)>, blind: Vec<(PartSource, String)> },
     DrainBegins { node: NodeName },
     MgrFails { mgr: String },
     MaintenanceAsked { node: NodeName },
@@ -75,13 +77,19 @@ pub enum Noted {
     WorkOrderWritten { ticket: TicketRef },
     WorkOrderReopened { round: u32, why: String },
     WorkOrderAlso { fault: FaultKey },
+    LocateAsked { node: NodeName, target: LocateTarget },
     ClaimedDone { by: Person, note: String },
     HandsOff { by: Person },
+    // Done in the ticket, and then taken up again there.
+    TakenUpAgain,
     Cancelled { by: Person, reason: String },
     Overrun { time_box: Period },
 
     // Proving
     NodeBack { node: NodeName },
+    PartReplaced { part: PartKey, old: String, new: String },
+    PartAccepted { part: PartKey, by: Person, reason: String },
+    SourceGivenUp { source: PartSource, by: Person, reason: String },
     ProofBegins { soak: Period },
     ProofBroken { check: ProofCheck, why: String },
     Proved { soak: Period },
@@ -94,6 +102,9 @@ pub enum Noted {
     NooutGone { host: HostName },
     MaintenanceReturned { node: NodeName },
     MaintenanceGone { node: NodeName },
+    LocateReturned { node: NodeName, target: LocateTarget },
+    LocateGone { node: NodeName, target: LocateTarget },
+    LocateLeft { node: NodeName, target: LocateTarget, why: String },
     GoesHome { guest: GuestId, name: String, how: How },
     HaBringsHome { guest: GuestId, name: String },
     Home { guest: GuestId, name: String, took: Option<Period> },

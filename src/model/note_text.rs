@@ -6,6 +6,11 @@ use super::ids::OsdId;
 use super::note::Noted;
 use super::wait_text::{count, list};
 
+fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
@@ -87,6 +92,17 @@ impl fmt::Display for Noted {
                 write!(f, "{} came in place of {}.", osds(new), osds(gone))
             }
 
+            PartsListed { sources, blind } => {
+                let listed = |(source, n): &(_, usize)| format!("{} from {source}", count(*n, "part"));
+                write!(f, "On record before the work: {}", list(sources.iter().map(listed)))?;
+                match blind.as_slice() {
+                    [] => f.write_str("."),
+                    all => {
+                        let not = all.iter().map(|(source, why)| format!("{source} ({why})"));
+                        write!(f, "; nothing from {}.", list(not))
+                    }
+                }
+            }
             DrainBegins { node } => write!(f, "{node} may leave; the drain begins."),
             MgrFails { mgr } => write!(f, "Ceph's manager {mgr} hands over to another node."),
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
@@ -120,7 +136,11 @@ impl fmt::Display for Noted {
                 write!(f, "The work order is reopened (round {round}): {why}.")
             }
             WorkOrderAlso { fault } => write!(f, "The work order also names {fault} now."),
+            TakenUpAgain => f.write_str(
+                "The work order was opened again in the ticket system: the technician has the node.",
+            ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
+            LocateAsked { node, target } => write!(f, "The locate LED of {node} is lit ({target})."),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),
             Cancelled { by, reason } => {
                 write!(
@@ -134,6 +154,18 @@ impl fmt::Display for Noted {
             }
 
             NodeBack { node } => write!(f, "{node} is online again."),
+            PartReplaced { part, old, new } if old.is_empty() => {
+                write!(f, "{} is a new one: {new}.", upper(&part.to_string()))
+            }
+            PartReplaced { part, old, new } => {
+                write!(f, "{} was replaced: {new} instead of {old}.", upper(&part.to_string()))
+            }
+            PartAccepted { part, by, reason } => {
+                write!(f, "{by} explains {part}{}; the proof goes on without it.", because(reason))
+            }
+            SourceGivenUp { source, by, reason } => {
+                write!(f, "{by} goes on without {source}'s list of parts{}.", because(reason))
+            }
             ProofBegins { soak } => write!(f, "All checks are good; they have to stay so for {soak}."),
             ProofBroken { why, .. } => write!(f, "Not proved: {why}."),
             Proved { soak } => write!(f, "Proved: all checks stayed good for {soak}."),
@@ -147,6 +179,11 @@ impl fmt::Display for Noted {
             NooutGone { host } => write!(f, "noout on {host} is gone."),
             MaintenanceReturned { node } => write!(f, "HA may use {node} again."),
             MaintenanceGone { node } => write!(f, "HA maintenance of {node} is over."),
+            LocateReturned { node, target } => write!(f, "The locate LED of {node} is put out ({target})."),
+            LocateGone { node, target } => write!(f, "The locate LED of {node} is dark ({target})."),
+            LocateLeft { node, target, why } => {
+                write!(f, "The locate LED of {node} stays as it is ({target}): {why}.")
+            }
             GoesHome { guest, name, how } => write!(f, "Guest {guest} ({name}) goes home, {how}."),
             HaBringsHome { guest, name } => write!(f, "HA brings guest {guest} ({name}) home."),
             Home { guest, name, took: Some(took) } => {

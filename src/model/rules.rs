@@ -19,6 +19,8 @@ pub struct Rules {
     pub mapping: Mapping,
     pub ceph: CephSetup,
     pub hand: HandSetup,
+    #[serde(default)]
+    pub alarms: AlarmsSetup,
     pub budgets: Budgets,
     pub limits: Limits,
     pub packing: Packing,
@@ -200,6 +202,8 @@ pub struct Prove {
 pub enum ProofCheck {
     /// No alert of the case's faults fires. Necessary, never sufficient.
     AlertsClear,
+    /// Every part of the machine that was there before the drain is there again, or a person said why not.
+    Inventory,
     /// The policy's sensor reads good for every fault of the case.
     SensorsOk,
     /// Proxmox's services run on the node.
@@ -216,6 +220,7 @@ impl fmt::Display for ProofCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::AlertsClear => "alerts_clear",
+            Self::Inventory => "inventory",
             Self::SensorsOk => "sensors_ok",
             Self::NodeServices => "node_services",
             Self::TimeSync => "time_sync",
@@ -225,11 +230,30 @@ impl fmt::Display for ProofCheck {
     }
 }
 
-/// A Prometheus expression that is true of a healthy part: each sample of its answer is 1 (good) or 0 (bad);
-/// no sample means that nobody can see, which is not good. `{{ node }}` and `{{ component }}` are filled in, escaped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The witnesses of a part. Its reading is good if at least one of them sees it and none says bad.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SensorQuery {
-    pub promql: String,
+    /// Prometheus expressions that are true of a healthy part: each sample of an answer is 1 (good) or 0 (bad); no
+    /// sample means that this witness does not see it. `{{ node }}` and `{{ component }}` are filled in, escaped.
+    #[serde(deserialize_with = "one_or_many")]
+    pub promql: Vec<String>,
+    /// The machine's own controller, where one is configured for the node.
+    #[serde(default)]
+    pub bmc: bool,
+}
+
+/// Reports of older versions have one expression.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Either::deserialize(d)? {
+        Either::One(one) => vec![one],
+        Either::Many(many) => many,
+    })
 }
 
 /// How an alert names a node; see the resolver in `decide`.
@@ -266,6 +290,15 @@ pub enum HandSetup {
     #[default]
     Absent,
     Installed,
+}
+
+/// Whether Alertmanager is asked what fires. Where it is, a delivered alarm alone takes no node out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmsSetup {
+    #[default]
+    Delivered,
+    Polled,
 }
 
 /// Limits on what is seen, whoever caused it. They stop starting; they never stop giving back.

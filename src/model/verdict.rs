@@ -92,6 +92,7 @@ impl fmt::Display for Answer {
 pub enum CheckName {
     Quorum,
     Privileges,
+    Alarms,
     Ha,
     HaCandidates,
     Guests,
@@ -112,6 +113,7 @@ impl fmt::Display for CheckName {
         f.pad(match self {
             Self::Quorum => "quorum",
             Self::Privileges => "privileges",
+            Self::Alarms => "alarms",
             Self::Ha => "ha",
             Self::HaCandidates => "ha-candidates",
             Self::Guests => "guests",

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName};
+use super::fault::FaultKey;
+use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName, TicketRef};
 use super::rules::ProofCheck;
 use super::seen::Blind;
 use super::time::{Period, Time};
@@ -27,6 +28,7 @@ pub enum Source {
     Hand,
     Sensor,
     WorkOrder,
+    Alarms,
     Inventory,
     Bmc,
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Source {
             Self::Hand => "the root helper",
             Self::Sensor => "the sensor",
             Self::WorkOrder => "the work order",
+            Self::Alarms => "Alertmanager",
             Self::Inventory => "the list of parts",
             Self::Bmc => "the BMC",
         })
@@ -126,6 +129,7 @@ pub enum Wait {
     Verdict { reasons: Vec<Wait> },
 
     // On the way
+    AlarmNotListed { fault: FaultKey },
     Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
     QuietButUnproved { why: String },
     MgrOnNode { mgr: String },
@@ -144,8 +148,11 @@ pub enum Wait {
     Soaking { until: Time },
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
+    LocateStillOn { node: NodeName },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
+    // Refused or called off in the ticket system by somebody there.
+    WorkOrderCancelled { ticket: TicketRef },
     SecondFailure { what: String },
     StrandedGuests { guests: Vec<GuestId> },
     EffectFails { effect: String, error: String },
@@ -179,6 +186,7 @@ impl Wait {
                 format!("{name}/{node}")
             }
             CephHealth { code, .. } => format!("{name}/{code}"),
+            AlarmNotListed { fault } => format!("{name}/{fault}"),
             TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
             CameAboard { guests }
             | StrandedGuests { guests }
@@ -227,6 +235,7 @@ impl Wait {
                 | NooutPending { .. }
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
+                | LocateStillOn { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ids::{GuestId, NodeName};
+use super::rules::ProofCheck;
 use super::wait::{Source, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
@@ -158,6 +159,12 @@ impl fmt::Display for Wait {
                 let all: Vec<String> = osds.iter().map(|osd| format!("OSD {osd}")).collect();
                 write!(f, "the technician has {}; the node works on", list(all))
             }
+            AlarmNotListed { fault } => {
+                write!(
+                    f,
+                    "Alertmanager does not list {fault}, so the alarm that was delivered may be an old one"
+                )
+            }
             Unconfirmed { episodes, needed, steady_for } => {
                 write!(f, "{episodes} of {needed} episodes seen, not yet steady for {steady_for}")
             }
@@ -183,8 +190,13 @@ impl fmt::Display for Wait {
             Soaking { until } => write!(f, "all checks good; watched until {until}"),
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
+            LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
+            WorkOrderCancelled { ticket } => write!(
+                f,
+                "work order {ticket} was cancelled in the ticket system; nobody said that the machine is left alone"
+            ),
             SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
@@ -203,8 +215,17 @@ impl Wait {
             CannotSee { source: Source::Hand, .. } => {
                 "check the SSH key and that pitlane-hand is installed on the members".into()
             }
+            CannotSee { source: Source::Alarms, .. } => {
+                "check that every Alertmanager answers; pitlane drain NODE goes without it".into()
+            }
             CannotSee { source: Source::Sensor, .. } => {
                 "check the sensor's source and the policy's sensor query".into()
+            }
+            CannotSee { source: Source::Bmc, .. } => {
+                "check the BMC and its account; pitlane accept CASE bmc (or led) --reason … goes on without it".into()
+            }
+            CannotSee { source: Source::WorkOrder, .. } => {
+                "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
             }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
@@ -275,18 +296,35 @@ impl Wait {
             OsdMissing { .. } => "bring it up, or make a new OSD on the new disk; ceph osd tree".into(),
             ServedInPlace { node } => format!("to switch it off, pitlane drain {node} first"),
             DisksWithTechnician { .. } => "pitlane done CASE when the disk is served".into(),
+            AlarmNotListed { .. } => {
+                "see whether it still fires, and alertmanager.receiver; pitlane drain NODE goes without it"
+                    .into()
+            }
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
             MoveFails { guest, .. } | HaStuck { guest } => {
                 format!("read the task log of guest {guest} and mend the cause")
             }
+            Unproved { check: ProofCheck::SensorsOk, .. } => {
+                "see to the part, and to whoever reads it; pitlane accept CASE bmc --reason … goes on without a BMC".into()
+            }
+            Unproved { check: ProofCheck::Inventory, .. } => {
+                "put the part back, or mend what lists it; if it is meant: pitlane accept CASE PART (or bmc) --reason …".into()
+            }
             Technician => "pitlane done CASE when the work is done".into(),
             HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),
+            WorkOrderCancelled { .. } => {
+                "ask who cancelled it; open it again there, or pitlane abort CASE, or pitlane done CASE"
+                    .into()
+            }
             NodeNotBack => "switch the node on".into(),
             SecondFailure { .. } => {
                 "look at the other node first; pitlane abort CASE gives everything back".into()
             }
             StrandedGuests { .. } => {
                 "let HA recover its guests; start the others by hand or bring the node back".into()
+            }
+            EffectFails { effect, .. } if effect.starts_with("work-order") => {
+                "look at the ticket system; the board has the work order, and pitlane tries again".into()
             }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),

@@ -15,10 +15,10 @@ use crate::model::state::State;
 use crate::model::time::{Time, age};
 use crate::model::wait::Source;
 
-use super::{World, machines};
+use super::{World, alarms, machines};
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
-const SOURCE_MAX: Duration = Duration::from_secs(11);
+pub(super) const SOURCE_MAX: Duration = Duration::from_secs(11);
 /// A longer gap between two looks is no watching.
 const UNWATCHED_MAX: Duration = Duration::from_secs(120);
 /// Episodes are read back at least so far, and as far as the longest window of any policy.
@@ -37,22 +37,24 @@ pub async fn look(
 ) -> Result<Observed, Trouble> {
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
-    let (episodes, pve, ceph, hand, sensors, work_orders, inventory, bmc, kill_file) = tokio::join!(
-        world.store.episodes(since),
+    let (told, pve, ceph, hand, sensors, work_orders, inventory, bmc, kill_file) = tokio::join!(
+        alarms::told(world, rules, before, since),
         pve(world, wish),
         ceph(world, rules, wish),
         hand(world, rules, wish),
         sensors(world, rules, wish, state),
         work_orders(world, wish),
-        machines::inventories(world, wish, before, SOURCE_MAX),
+        machines::inventories(world, wish, state, before, SOURCE_MAX),
         machines::views(world, wish, state, |case| locates(rules, case), SOURCE_MAX),
         kill_file(world),
     );
+    let (alarms, episodes) = told?;
     let Stops { ceph, ok_to_stop, may_stop } = ceph;
     let at = world.clock.now();
     let observed = Observed {
         at,
-        episodes: episodes?,
+        episodes,
+        alarms,
         pve,
         ceph,
         ok_to_stop,
@@ -147,7 +149,11 @@ async fn sensors(
     wish: &Wish,
     state: &State,
 ) -> BTreeMap<FaultKey, Seen<crate::model::observed::Reading>> {
-    let Some(sensors) = &world.sensors else { return BTreeMap::new() };
+    let Some(sensors) = &world.sensors else {
+        // Not a blind spot: there is nobody there to see.
+        let none = || Trouble::NoTrace("no Prometheus is configured".to_owned()).into();
+        return wish.faults.iter().map(|fault| (fault.clone(), none())).collect();
+    };
     // Each fault is asked about by the policy of its own class, whatever else its case is about.
     let query = |fault: &FaultKey| {
         let case = state.cases.iter().find(|case| case.node == fault.node)?;
@@ -186,7 +192,7 @@ pub(super) async fn kill_file(world: &World) -> bool {
     }
 }
 
-fn too_slow<T>(who: &str) -> Seen<T> {
+pub(super) fn too_slow<T>(who: &str) -> Seen<T> {
     Trouble::TooSlow(format!("{who} did not answer within {} s", SOURCE_MAX.as_secs())).into()
 }
 
@@ -198,11 +204,12 @@ fn ago(now: Time, span: Duration) -> Time {
 }
 
 fn count(world: &World, observed: &Observed) {
-    let looks: [(Source, Option<Result<(), &Trouble>>); 4] = [
+    let looks: [(Source, Option<Result<(), &Trouble>>); 5] = [
         (Source::Cluster, outcome(&observed.pve.first)),
         (Source::Ha, outcome(&observed.pve.ha)),
         (Source::Ceph, outcome(&observed.ceph)),
         (Source::Hand, outcome(&observed.hand)),
+        (Source::Alarms, outcome(&observed.alarms)),
     ];
     for (source, seen) in looks {
         if let Some(seen) = seen {

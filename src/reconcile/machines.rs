@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::model::case::Case;
+use crate::model::case::{Case, Phase};
 use crate::model::ids::NodeName;
 use crate::model::observed::{BmcView, Inventories, Inventory, Observed, Wish};
+use crate::model::request::Ask;
 use crate::model::seen::{Seen, Trouble};
 use crate::model::state::State;
 use crate::model::time::{Time, age};
@@ -24,16 +25,20 @@ pub const INVENTORY_APART: Duration = Duration::from_secs(60);
 pub(super) async fn inventories(
     world: &World,
     wish: &Wish,
+    state: &State,
     before: &Observed,
     limit: Duration,
 ) -> BTreeMap<NodeName, Inventories> {
     let now = world.clock.now();
     let answers = wish.inventory.iter().map(|node| async move {
         let row = before.pve.first.any_age().and_then(|opinion| opinion.nodes.get(node));
+        let since = said_done(state, node);
         let off = row.is_some_and(|row| !row.online);
-        // A node that has just come back was not asked while it was off.
+        // What was read before the work was said to be done says nothing of it; and a node that has just come back was not asked while it was off.
         let known = before.inventory.get(node).filter(|seen| {
-            age(now, seen.asked_at) < INVENTORY_APART && (off || seen.proxmox != Seen::NotAsked)
+            age(now, seen.asked_at) < INVENTORY_APART
+                && since.is_none_or(|at| at <= seen.asked_at)
+                && (off || seen.proxmox != Seen::NotAsked)
         });
         let seen = match known {
             Some(seen) => seen.clone(),
@@ -42,6 +47,20 @@ pub(super) async fn inventories(
         (node.clone(), seen)
     });
     join_all(answers).await.into_iter().collect()
+}
+
+/// When the work on a node was said to be done, in this very turn at the latest.
+fn said_done(state: &State, node: &NodeName) -> Option<Time> {
+    let case = state.cases.iter().find(|case| case.node == *node)?;
+    let claimed = match &case.phase {
+        Phase::HandedOver { claim: Some(claim), .. } | Phase::Proving { claim, .. } => Some(claim.at),
+        _ => None,
+    };
+    let asked = state
+        .requests
+        .iter()
+        .filter(|request| matches!(&request.ask, Ask::Done { case: id, .. } if *id == case.id));
+    asked.map(|request| request.at).chain(claimed).max()
 }
 
 async fn ask(

@@ -4,12 +4,14 @@
 //! but what faces show and when to try again after our own store failed.
 
 mod act;
+mod alarms;
 mod look;
 mod machines;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -26,7 +28,9 @@ use crate::model::seen::{Seen, Trouble};
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
-use crate::ports::{Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted};
+use crate::ports::{
+    Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
+};
 
 /// Two turns are at least so far apart, however the bell rings.
 const TURNS_APART: Duration = Duration::from_millis(200);
@@ -40,6 +44,9 @@ pub struct World {
     pub hand: Option<Arc<dyn Hand>>,
     pub ceph: Option<Arc<dyn Ceph>>,
     pub sensors: Option<Arc<dyn Sensors>>,
+    pub alarms: Option<Arc<dyn Alarms>>,
+    /// Set by whoever knows that alerts were not delivered: the next turn polls, however young the last poll is.
+    pub alerts_missed: Arc<AtomicBool>,
     pub bmc: Option<Arc<dyn Bmc>>,
     pub tickets: Arc<dyn Tickets>,
     pub store: Arc<dyn Store>,

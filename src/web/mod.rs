@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod clients;
 mod console;
 mod error;
 mod health;
@@ -29,6 +30,7 @@ use crate::model::shown::Shown;
 use crate::ports::{Archive, Clock, Looker, Store};
 
 pub use auth::{Access, Who};
+pub use clients::AlertClients;
 pub use serve::{Listening, serve, tls_config};
 
 /// Bodies of our own API are a few lines of JSON.

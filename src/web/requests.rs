@@ -88,6 +88,12 @@ fn sane(ask: &Ask) -> Result<(), Refusal> {
             super::api::node_name(node.as_str())?;
             reason
         }
+        Ask::Accept { part, reason, .. } => {
+            if part.len() > TEXT_MAX {
+                return Err(Refusal::Malformed("the part's name is too long".to_owned()));
+            }
+            reason
+        }
         Ask::Abort { reason, .. } | Ask::Retire { reason, .. } | Ask::Pause { reason } => reason,
         Ask::Done { note: text, .. } | Ask::Note { text, .. } => text,
         Ask::Approve { hash, .. } => &hash.0,

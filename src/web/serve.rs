@@ -20,6 +20,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::clients::AlertClients;
+
 /// Connections at once; the rest waits in the kernel's queue.
 const CONNECTIONS_MAX: usize = 512;
 /// Whoever has not sent its headers or shaken hands by then is no client.
@@ -36,16 +38,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Listening {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    clients: AlertClients,
     pub address: SocketAddr,
 }
 
 impl Listening {
+    /// `clients`: who may deliver alerts by certificate alone.
+    ///
     /// # Errors
     /// The address is taken, or not ours.
-    pub async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> std::io::Result<Self> {
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        clients: AlertClients,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), address })
+        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), clients, address })
     }
 }
 
@@ -58,29 +67,46 @@ pub enum BadTls {
     Open(String, #[source] std::io::Error),
     #[error("{0} holds no certificate; it must be PEM")]
     NoCertificate(String),
+    #[error("{0} does not serve as the authority of clients: {1}")]
+    ClientCa(String, String),
+    #[error("{0:?} is no name of a machine")]
+    ClientName(String),
     #[error("certificate and key do not fit together")]
     Unfit(#[source] rustls::Error),
 }
 
-/// Certificate chain and key from PEM files.
+fn open(path: &Path) -> Result<BufReader<File>, BadTls> {
+    File::open(path).map(BufReader::new).map_err(|e| BadTls::Open(path.display().to_string(), e))
+}
+
+/// All certificates of a PEM file; at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BadTls> {
+    let all: Vec<CertificateDer<'static>> = CertificateDer::pem_reader_iter(open(path)?)
+        .collect::<Result<_, _>>()
+        .map_err(|e| BadTls::Read(path.display().to_string(), e))?;
+    if all.is_empty() { Err(BadTls::NoCertificate(path.display().to_string())) } else { Ok(all) }
+}
+
+/// Certificate chain and key from PEM files. `client_ca`: the authority of clients that show a certificate.
 ///
 /// # Errors
 /// Says which file, and why.
-pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, BadTls> {
-    let open = |path: &Path| {
-        File::open(path).map(BufReader::new).map_err(|e| BadTls::Open(path.display().to_string(), e))
+pub fn tls_config(
+    cert: &Path,
+    key: &Path,
+    client_ca: Option<&Path>,
+) -> Result<Arc<rustls::ServerConfig>, BadTls> {
+    let chain = certificates(cert)?;
+    let key =
+        PrivateKeyDer::from_pem_reader(open(key)?).map_err(|e| BadTls::Read(key.display().to_string(), e))?;
+    let clients = match client_ca {
+        Some(ca) => super::clients::verifier(ca)?,
+        None => rustls::server::WebPkiClientVerifier::no_client_auth(),
     };
-    let read = |path: &Path, e| BadTls::Read(path.display().to_string(), e);
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_reader_iter(open(cert)?).collect::<Result<_, _>>().map_err(|e| read(cert, e))?;
-    if chain.is_empty() {
-        return Err(BadTls::NoCertificate(cert.display().to_string()));
-    }
-    let key = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|e| read(key, e))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .and_then(|builder| builder.with_client_cert_verifier(clients).with_single_cert(chain, key))
         .map_err(BadTls::Unfit)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -100,12 +126,17 @@ pub async fn serve(listening: Listening, router: Router, stop: CancellationToken
             continue;
         };
         let (tls, router, stop) = (listening.tls.clone(), router.clone(), stop.clone());
+        let clients = listening.clients.clone();
         open.spawn(async move {
             let _slot = slot;
             match tls {
                 None => connection(stream, router, stop).await,
                 Some(tls) => {
                     if let Ok(Ok(stream)) = tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream)).await {
+                        let router = match clients.known(stream.get_ref().1.peer_certificates()) {
+                            Some(client) => router.layer(axum::Extension(client)),
+                            None => router,
+                        };
                         connection(stream, router, stop).await;
                     }
                 }

@@ -248,3 +248,18 @@ async fn the_console_asks_for_who_may_and_never_for_another_site() {
     let page = text(send(&parts, visit("/verdict?node=pve1", "operate")).await).await;
     assert!(page.contains("No, at") && page.contains("/drain"), "{page}");
 }
+
+#[tokio::test]
+async fn a_certificate_that_may_deliver_alerts_does_nothing_else() {
+    let parts = parts();
+    let with = |request: Request<Body>| {
+        let (mut head, body) = request.into_parts();
+        head.extensions.insert(crate::model::access::AlertClient("am1.example.org".to_owned()));
+        Request::from_parts(head, body)
+    };
+    let deliver = || Request::post("/alerts/alertmanager").body(Body::empty()).expect("a valid request");
+    assert_eq!(send(&parts, deliver()).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&parts, with(deliver())).await.status(), StatusCode::OK);
+    let status = Request::get("/api/v1/status").body(Body::empty()).expect("a valid request");
+    assert_eq!(send(&parts, with(status)).await.status(), StatusCode::UNAUTHORIZED);
+}

@@ -1,6 +1,8 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
 mod alarms;
+mod alert_clients;
+mod alertmanager_poll;
 mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;
@@ -24,6 +26,10 @@ mod pve_scripted;
 mod pve_server;
 mod pve_timelines;
 mod pve_told;
+mod rt_recordings;
 mod served;
 mod stores;
+mod tickets_server;
+mod tickets_shapes;
+mod tickets_systems;
 mod webhook;

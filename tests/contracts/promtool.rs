@@ -30,8 +30,9 @@ fn prometheus_understands_every_shipped_sensor() {
     let policies = policy::load(None, &mut mistakes);
     let mut rules = "groups:\n  - name: sensors\n    rules:\n".to_owned();
     let mut count = 0;
-    for sensor in policies.iter().filter_map(|policy| policy.sensor.as_ref()) {
-        let query = sensor.promql.replace("{{ node }}", "pve1").replace("{{ component }}", "FAN3");
+    let sensors = policies.iter().filter_map(|policy| policy.sensor.as_ref());
+    for promql in sensors.flat_map(|sensor| &sensor.promql) {
+        let query = promql.replace("{{ node }}", "pve1").replace("{{ component }}", "FAN3");
         let quoted = serde_json::to_string(&query).expect("a text");
         rules.push_str(&format!("      - {{record: sensor_{count}, expr: {quoted}}}\n"));
         count += 1;

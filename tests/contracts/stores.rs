@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pitlane::adapters::store;
-use pitlane::model::alert::Episode;
+use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
 use pitlane::model::ids::{CaseId, Fingerprint, Person, RequestId};
 use pitlane::model::note::{Note, Noted};
@@ -23,10 +23,25 @@ use proptest::prelude::*;
 /// What may be done to a store. Numbers are small, so that things meet.
 #[derive(Clone, Debug)]
 enum Act {
-    Commit { cases: Vec<(u64, u64, u8)>, notes: u8, steps: Vec<u8>, replies: Vec<u8>, pause: Option<bool> },
-    Record { case: u64, step: u8, done: bool },
+    Commit {
+        cases: Vec<(u64, u64, u8)>,
+        notes: u8,
+        steps: Vec<u8>,
+        replies: Vec<u8>,
+        pause: Option<bool>,
+    },
+    Record {
+        case: u64,
+        step: u8,
+        done: bool,
+    },
     Ingest(Vec<(u8, u8, Option<u8>)>),
-    Request { id: u8, ask: u8 },
+    /// Alert, start and when it was last updated; and alert and start of what is gone.
+    Level(Vec<(u8, u8, u8)>, Vec<(u8, u8)>),
+    Request {
+        id: u8,
+        ask: u8,
+    },
 }
 
 /// A minute after the last commit, whatever it was: both stores remember the same past.
@@ -56,6 +71,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         4 => commit.prop_map(|(cases, notes, steps, replies, pause)| Act::Commit { cases, notes, steps, replies, pause }),
         1 => (1..4u64, 0..3u8, any::<bool>()).prop_map(|(case, step, done)| Act::Record { case, step, done }),
         1 => prop::collection::vec(told, 0..5).prop_map(Act::Ingest),
+        1 => (prop::collection::vec((0..3u8, 0..3u8, 2..7u8), 0..3), prop::collection::vec((0..3u8, 0..3u8), 0..3))
+            .prop_map(|(listed, gone)| Act::Level(listed, gone)),
         2 => (0..3u8, 0..2u8).prop_map(|(id, ask)| Act::Request { id, ask }),
     ];
     prop::collection::vec(act, 1..24)
@@ -112,6 +129,15 @@ async fn perform(store: &impl Store, act: &Act) -> String {
             let told = told.iter().map(|(alert, start, end)| episode(*alert, *start, *end)).collect();
             format!("{:?}", store.ingest(told).await.expect("stores"))
         }
+        Act::Level(listed, gone) => {
+            let listed = listed.iter().map(|(alert, start, updated)| Listed {
+                episode: episode(*alert, *start, None),
+                updated_at: at(u64::from(*updated)),
+                suppressed: false,
+            });
+            let gone = gone.iter().map(|(alert, start)| episode(*alert, *start, None).key());
+            format!("{:?}", store.level(listed.collect(), gone.collect(), at(5)).await.expect("stores"))
+        }
         Act::Request { id, ask } => {
             let ask = if *ask == 0 { Ask::Resume } else { Ask::Pause { reason: "x".into() } };
             let request =
@@ -159,6 +185,7 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        parts: Default::default(),
         revision,
     }
 }
@@ -196,5 +223,34 @@ fn episode(alert: u8, start: u8, end: Option<u8>) -> Episode {
         starts_at: at(start.into()),
         received_at: at(start.into()),
         ends_at: end.map(|end| at(end.into())),
+    }
+}
+
+/// What a list and its absence do to one episode, on both stores.
+#[tokio::test]
+async fn the_level_beats_the_edge() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
+    let memory = MemoryStore::new();
+    for store in [&disk as &dyn Store, &memory] {
+        let listed = |updated: u64| {
+            vec![Listed { episode: episode(1, 0, None), updated_at: at(updated), suppressed: true }]
+        };
+        let key = episode(1, 0, None).key();
+        let ends = async || store.episodes(at(0)).await.expect("reads").first().map(|e| e.ends_at);
+        let said = store.level(listed(1), Vec::new(), at(1)).await.expect("stores");
+        assert_eq!((said.new, said.resolved, said.known), (1, 0, 0), "listed, and never delivered");
+        assert_eq!(ends().await, Some(None));
+        store.ingest(vec![episode(1, 0, Some(4))]).await.expect("stores");
+        store.level(listed(3), Vec::new(), at(5)).await.expect("stores");
+        assert_eq!(ends().await, Some(Some(at(4))), "a list older than the end");
+        let said = store.level(listed(5), Vec::new(), at(6)).await.expect("stores");
+        assert_eq!((said.new, ends().await), (1, Some(None)), "a list newer than the end");
+        store.ingest(vec![episode(1, 0, None)]).await.expect("stores");
+        let said = store.level(Vec::new(), vec![key.clone()], at(9)).await.expect("stores");
+        assert_eq!((said.resolved, ends().await), (1, Some(Some(at(9)))), "listed nowhere any more");
+        store.ingest(vec![episode(1, 0, None)]).await.expect("stores");
+        let said = store.level(Vec::new(), vec![key], at(12)).await.expect("stores");
+        assert_eq!((said.resolved, ends().await), (0, Some(Some(at(9)))), "over is over, and told once");
     }
 }

@@ -3,11 +3,13 @@
 //! words. Nothing here is skipped.
 
 mod ceph_real;
+mod chain;
 mod fan_story;
 mod flapping;
 mod hand_real;
 mod hands;
 mod kills;
 mod lab;
+mod rt_real;
 mod shell;
 mod site;

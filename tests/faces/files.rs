@@ -118,6 +118,7 @@ fn a_recorded_turn_is_decided_again() {
         mapping: Default::default(),
         ceph: Default::default(),
         hand: Default::default(),
+        alarms: Default::default(),
         budgets: Default::default(),
         limits: Default::default(),
         packing: Default::default(),

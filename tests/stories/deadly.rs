@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use pitlane::model::alert::Episode;
+use pitlane::model::alert::{Episode, EpisodeKey, Listed};
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
 use pitlane::model::observed::{
-    BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
+    AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
     WorkOrderView,
 };
 use pitlane::model::request::{Reply, Request};
@@ -21,7 +21,9 @@ use pitlane::model::seen::{Seen, Trouble};
 use pitlane::model::state::{Decision, State};
 use pitlane::model::step::{Outcome, StepId, Switch, WorkOrder};
 use pitlane::model::time::Time;
-use pitlane::ports::{Bmc, Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted};
+use pitlane::ports::{
+    Alarms, Bmc, Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted,
+};
 use pitlane::sim::{Doors, MemoryStore};
 use tokio::sync::Notify;
 
@@ -178,6 +180,13 @@ impl Sensors for Deadly {
 }
 
 #[async_trait]
+impl Alarms for Deadly {
+    async fn poll(&self) -> Seen<AlarmsView> {
+        self.doors.poll().await
+    }
+}
+
+#[async_trait]
 impl Bmc for Deadly {
     async fn look(&self, node: &NodeName) -> Seen<BmcView> {
         Bmc::look(&self.doors, node).await
@@ -237,6 +246,10 @@ impl Store for Deadly {
 
     async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble> {
         self.store.ingest(told).await
+    }
+
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
+        self.around(self.store.level(listed, gone, at)).await
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {

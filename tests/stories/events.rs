@@ -1,5 +1,6 @@
 //! What a script lets happen to pitlane: alarms, requests, its own death, and a look at its page.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pitlane::model::case::{Case, Phase};
@@ -37,7 +38,37 @@ impl Teller {
     async fn event(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
             ["alarm", node, part] => self.alarm(node, part, Sensor::Bad).await,
+            // Fires, and nobody is notified: silenced by a colleague, or cut off by max_alerts.
+            ["alarm", node, part, how @ ("silenced" | "left-out")] => {
+                let told = self.fires(node, part, Sensor::Bad);
+                self.doors.world().list_alert(&told, *how == "silenced");
+                self.missed.store(*how == "left-out", Ordering::SeqCst);
+                Ok(())
+            }
             ["clears", node, part] => self.clear(node, part, Some(Sensor::Good)).await,
+            // It is over, and Alertmanager never says so: restarted, it knows of nothing that it could resolve.
+            ["clears", node, part, "swallowed"] => {
+                let key = part_of(node, part);
+                let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
+                let mut world = self.doors.world();
+                world.set_sensor(&key, Sensor::Good);
+                world.unlist_alert(&episode(&key, began, None).key());
+                Ok(())
+            }
+            // Prometheus repeats what fires, also to an Alertmanager that has forgotten everything.
+            ["repeated", node, part] => {
+                let key = part_of(node, part);
+                let began = *self.firing.get(&key).ok_or("that alarm does not fire")?;
+                self.doors.world().list_alert(&episode(&key, began, None), false);
+                Ok(())
+            }
+            // A delivery from before it resolved comes late.
+            ["stale", node, part] => {
+                let key = part_of(node, part);
+                let began = *self.fired.get(&key).ok_or("that alarm never fired")?;
+                let told = episode(&key, began, None);
+                self.ingest(pitlane::model::alert::Episode { received_at: self.now(), ..told }).await
+            }
             // The alarm resolves although the part is as broken as before.
             ["resolves", node, part, "unseen"] => self.clear(node, part, Some(Sensor::Blind)).await,
             ["flaps", node, part, "times", times, "every", every] => {
@@ -110,11 +141,18 @@ impl Teller {
     }
 
     async fn alarm(&mut self, node: &str, part: &str, sensor: Sensor) -> Result<(), String> {
+        let told = self.fires(node, part, sensor);
+        self.doors.world().list_alert(&told, false);
+        self.ingest(told).await
+    }
+
+    fn fires(&mut self, node: &str, part: &str, sensor: Sensor) -> pitlane::model::alert::Episode {
         let key = part_of(node, part);
         let now = self.now();
         self.firing.insert(key.clone(), now);
+        self.fired.insert(key.clone(), now);
         self.doors.world().set_sensor(&key, sensor);
-        self.ingest(episode(&key, now, None)).await
+        episode(&key, now, None)
     }
 
     async fn clear(&mut self, node: &str, part: &str, sensor: Option<Sensor>) -> Result<(), String> {
@@ -123,7 +161,9 @@ impl Teller {
         if let Some(sensor) = sensor {
             self.doors.world().set_sensor(&key, sensor);
         }
-        self.ingest(episode(&key, began, Some(self.now()))).await
+        let told = episode(&key, began, Some(self.now()));
+        self.doors.world().unlist_alert(&told.key());
+        self.ingest(told).await
     }
 
     /// What the page says of a node at this moment.
@@ -254,6 +294,9 @@ impl Teller {
             ["hands-off"] => Ask::Done { case: case(), note: String::new(), hands_off: true },
             ["note", text] => Ask::Note { case: case(), text: (*text).to_owned() },
             ["retire", reason] => Ask::Retire { case: case(), reason: (*reason).to_owned() },
+            ["accept", part, reason] => {
+                Ask::Accept { case: case(), part: (*part).to_owned(), reason: (*reason).to_owned() }
+            }
             ["heal"] => Ask::Heal { case: case() },
             ["pause", reason] => Ask::Pause { reason: (*reason).to_owned() },
             ["resume"] => Ask::Resume,

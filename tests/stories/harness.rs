@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::CaseId;
-use pitlane::model::rules::{CephSetup, HandSetup, Rules};
+use pitlane::model::rules::{AlarmsSetup, CephSetup, HandSetup, Rules};
 use pitlane::model::seen::Trouble;
 use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome};
@@ -49,6 +50,10 @@ pub struct Teller {
     stood: BTreeMap<CaseId, String>,
     /// When each fault's alarm began to fire.
     pub firing: BTreeMap<FaultKey, Time>,
+    /// When it last began, whether or not it still fires.
+    pub fired: BTreeMap<FaultKey, Time>,
+    /// Alertmanager left alerts out of a delivery.
+    pub missed: Arc<AtomicBool>,
     pub asked: u64,
     pub kill: Option<std::path::PathBuf>,
     /// So often may a technician still look at a page that does not say "safe".
@@ -76,7 +81,8 @@ impl Teller {
         let began = world.now;
         let doors = Doors::new(world);
         let store = Arc::new(MemoryStore::default());
-        let reconciler = reconciler(&doors, &store, &scythe, &rules, None);
+        let missed = Arc::default();
+        let reconciler = reconciler(&doors, &store, &scythe, &rules, None, &missed);
         Ok(Self {
             doors,
             store,
@@ -90,6 +96,8 @@ impl Teller {
             looks_left: 60,
             dead_until: began,
             firing: BTreeMap::new(),
+            fired: BTreeMap::new(),
+            missed,
             asked: 0,
             kill: None,
             remarks: Vec::new(),
@@ -166,7 +174,10 @@ impl Teller {
 
     /// A new process: whatever was not stored is gone.
     pub fn restart(&mut self) {
-        self.reconciler = reconciler(&self.doors, &self.store, &self.scythe, &self.rules, self.kill.clone());
+        // What this process was told and did not write down.
+        self.missed = Arc::default();
+        let kill = self.kill.clone();
+        self.reconciler = reconciler(&self.doors, &self.store, &self.scythe, &self.rules, kill, &self.missed);
     }
 
     async fn all_closed(&self) -> Result<bool, String> {
@@ -224,6 +235,10 @@ impl Teller {
             .chain(world.ceph.iter().flat_map(|ceph| {
                 ceph.host_noout.iter().map(|(host, (who, _))| format!("noout {host} ({who:?})"))
             }))
+            .chain(world.machines.iter().flat_map(|(node, machine)| {
+                let lit = machine.bmc.iter().flat_map(|bmc| &bmc.lit);
+                lit.map(move |(target, who)| format!("locate {node} {target} ({who:?})"))
+            }))
             .collect();
         let _ = writeln!(text, "held: {}", or_none(&held));
         let _ = writeln!(text, "work orders open: {}", world.board.open_orders().len());
@@ -247,6 +262,7 @@ fn reconciler(
     scythe: &Arc<Scythe>,
     rules: &Rules,
     kill_file: Option<std::path::PathBuf>,
+    missed: &Arc<AtomicBool>,
 ) -> Reconciler {
     let deadly = Arc::new(Deadly::new(doors.clone(), Arc::clone(store), Arc::clone(scythe)));
     let hand = rules.hand == HandSetup::Installed;
@@ -256,6 +272,9 @@ fn reconciler(
         ceph: (rules.ceph == CephSetup::Hyperconverged)
             .then(|| deadly.clone() as Arc<dyn pitlane::ports::Ceph>),
         sensors: Some(deadly.clone()),
+        alarms: (rules.alarms == AlarmsSetup::Polled)
+            .then(|| deadly.clone() as Arc<dyn pitlane::ports::Alarms>),
+        alerts_missed: Arc::clone(missed),
         bmc: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,

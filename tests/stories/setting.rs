@@ -2,7 +2,7 @@
 
 use pitlane::model::observed::Affinity;
 use pitlane::model::rules::{
-    CephSetup, ContainerPolicy, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy, Rules,
+    AlarmsSetup, CephSetup, ContainerPolicy, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy, Rules,
 };
 use pitlane::sim::World;
 use pitlane::sim::world::{Builder, GIB};
@@ -18,6 +18,7 @@ pub fn setting(script: &Script) -> Result<(World, Rules), String> {
         mapping: Default::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Installed,
+        alarms: Default::default(),
         budgets: Default::default(),
         limits: Default::default(),
         packing: Default::default(),
@@ -58,6 +59,18 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         }
         [kind @ ("vm" | "ct" | "stopped"), guest, "on", node, details @ ..] => {
             guest_in(kind, id(guest)?, node, details, builder)?
+        }
+        // Every machine has a BMC that pitlane may ask.
+        ["bmc"] => builder.bmcs(),
+        ["locate"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.locate = true);
+            builder
+        }
+        // Alertmanager is asked, too: one, or a pair.
+        ["alertmanagers", members] => {
+            rules.alarms = AlarmsSetup::Polled;
+            let members = number(members)? as usize;
+            builder.with(move |world| world.alertmanagers.resize_with(members, Default::default))
         }
         ["no-hand"] => {
             rules.hand = HandSetup::Absent;

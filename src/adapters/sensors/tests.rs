@@ -24,7 +24,8 @@ fn fan() -> FaultKey {
 
 fn query() -> SensorQuery {
     SensorQuery {
-        promql: "ipmi_fan_speed_state{node=\"{{ node }}\",name=\"{{ component }}\"} == bool 0".into(),
+        promql: vec!["ipmi_fan_speed_state{node=\"{{ node }}\",name=\"{{ component }}\"} == bool 0".into()],
+        bmc: false,
     }
 }
 

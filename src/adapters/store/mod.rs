@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use inbox::Poison;
 pub use journal::Head;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
@@ -194,6 +194,14 @@ impl Store for SqliteStore {
         }
         let write = move |conn: &Connection| episodes::ingest(conn, &told);
         Ok(self.shared.write("storing alerts", write).await?)
+    }
+
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
+        if listed.is_empty() && gone.is_empty() {
+            return Ok(Ingested::default());
+        }
+        let write = move |conn: &Connection| episodes::level(conn, &listed, &gone, at);
+        Ok(self.shared.write("storing what fires", write).await?)
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {

@@ -16,7 +16,7 @@ use crate::model::wait::Wait;
 const HA_SETTLES: Duration = Duration::from_secs(25);
 const CEPH_SETTLES: Duration = Duration::from_secs(5);
 
-fn debt(turn: &Turn, reason: &str) -> Debt {
+pub(super) fn debt(turn: &Turn, reason: &str) -> Debt {
     let now = turn.view.now;
     let time_box =
         turn.view.policy(&turn.case).map_or(Duration::from_secs(4 * 3600), |p| p.respond.time_box.0);
@@ -161,7 +161,7 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
 
 /// Never seen, and asked for a moment ago: the command of a process that died may still take effect. A debt is
 /// forgotten only when that can no longer happen.
-fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
+pub(super) fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
     let asked = turn.attempt(subject).map_or(debt.since, |attempt| attempt.at.max(debt.since));
     !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
 }

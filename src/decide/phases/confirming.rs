@@ -5,6 +5,7 @@ use crate::decide::disks;
 use crate::decide::faults::episodes_in_window;
 use crate::decide::in_place::{belief, wanted};
 use crate::decide::turn::Turn;
+use crate::decide::witness;
 use crate::model::case::{Ending, Phase};
 use crate::model::note::Noted;
 use crate::model::rules::Response;
@@ -48,12 +49,12 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
             // A disk that has vanished from its bus raises no alarm any more either.
             disks::find(key, turn.view).map_err(|wait| Wait::QuietButUnproved { why: wait.to_string() })?;
         }
-        if policy.sensor.is_none() {
+        let Some(query) = &policy.sensor else {
             return Err(Wait::QuietButUnproved { why: format!("policy {} names no sensor", policy.name) });
-        }
-        match turn.view.sensor(key) {
-            Ok(reading) if reading.good => readings.push(reading.text.clone()),
-            Ok(reading) => return Err(Wait::QuietButUnproved { why: reading.text.clone() }),
+        };
+        match witness::reading(key, query, &turn.case, turn.view) {
+            Ok(reading) if reading.good => readings.push(reading.text),
+            Ok(reading) => return Err(Wait::QuietButUnproved { why: reading.text }),
             Err(wait) => return Err(Wait::QuietButUnproved { why: wait.to_string() }),
         }
     }

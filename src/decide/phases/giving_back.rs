@@ -1,7 +1,9 @@
 //! Everything goes back: noout when the OSDs are up and clean, then HA maintenance, then the guests, then the work
 //! order. The one way back; success, abort and false alarm all walk it.
 
-use crate::decide::effects::{close_work_order, give_maintenance_back, give_noout_back, home};
+use crate::decide::effects::{
+    close_work_order, give_maintenance_back, give_noout_back, home, leave_lit, put_out,
+};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Ending, Handover, Phase};
@@ -22,8 +24,11 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     let Phase::GivingBack { why, .. } = &turn.case.phase else { return Err(Wait::Technician) };
     let why = why.clone();
+    // Nothing else waits for a lamp; only the end of the case does.
+    let lamp = put_out(turn);
     if let Ending::Retired { .. } = why {
         forget_homes(turn);
+        leave_lit(turn, "its node is retired");
         give_noout_back(turn)?;
     } else {
         if turn.case.owed.noout.is_some() {
@@ -37,6 +42,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     give_maintenance_back(turn)?;
     home(turn)?;
+    lamp?;
     close_work_order(turn, &format!("Closed: {why}."))?;
     close(turn)
 }

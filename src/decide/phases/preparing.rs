@@ -2,6 +2,7 @@
 //! the world changes what the plan says.
 
 use super::confirming::false_alarm;
+use crate::decide::inventory;
 use crate::decide::preflight::{judge, judge_in_place};
 use crate::decide::turn::Turn;
 use crate::model::case::{Approval, Origin, Phase};
@@ -19,6 +20,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     {
         return Ok(phase);
     }
+    inventory::keep_baseline(turn);
     let policy = turn.view.policy(&turn.case)?;
     let (verdict, plan) = match turn.case.in_place {
         Some(_) => served_in_place(turn)?,
@@ -102,6 +104,8 @@ fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approv
     if let Some(ahead) = turn.ahead.clone() {
         return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
     }
+    inventory::asked(turn)?;
+    inventory::tell_baseline(turn);
     let hash = plan.hash();
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;

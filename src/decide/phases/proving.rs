@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use super::draining::died;
-use crate::decide::effects::{give_noout_back, hold};
+use crate::decide::effects::{give_noout_back, hold, taken_up_again};
 use crate::decide::in_place;
+use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
-use crate::model::case::{Case, Ending, Handover, Phase};
+use crate::decide::witness;
+use crate::model::case::{Case, Ending, Handover, Phase, Said};
 use crate::model::note::Noted;
 use crate::model::rules::ProofCheck;
 use crate::model::time::{Time, after, age};
@@ -40,6 +42,9 @@ pub fn interrupt(case: &mut Case) {
 }
 
 fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
+    if let Some(back) = claim_withdrawn(turn) {
+        return Ok(back);
+    }
     let node = turn.case.node.clone();
     let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
     if in_place && let Ok(Some(died)) = died(turn) {
@@ -61,6 +66,9 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::NodeNotBack);
     };
     let (cancelled, good_since) = (cancelled.clone(), good_since.filter(|since| turn.view.watched(*since)));
+    if policy.prove.checks.contains(&ProofCheck::Inventory) {
+        inventory::note_replacements(turn);
+    }
     for check in &policy.prove.checks {
         let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
         if cancelled.is_some() && about_the_part {
@@ -106,6 +114,18 @@ fn replaced(turn: &mut Turn) {
     }
 }
 
+/// Who said "done" in the ticket and opened it again may have a hand in the machine. No new round: it is open there
+/// already, and nothing failed.
+fn claim_withdrawn(turn: &mut Turn) -> Option<Phase> {
+    let Phase::Proving { claim, handover, cancelled, .. } = &turn.case.phase else { return None };
+    if claim.said != Said::InTheTicket || !taken_up_again(turn, claim.at) {
+        return None;
+    }
+    let (handover, cancelled) = (handover.clone(), cancelled.clone());
+    turn.note(Noted::TakenUpAgain);
+    Some(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled })
+}
+
 fn give_back(turn: &mut Turn, why: Ending) -> Phase {
     let handover = match &turn.case.phase {
         Phase::Proving { handover, .. } => Some(handover.clone()),
@@ -124,8 +144,9 @@ fn remember(turn: &mut Turn, since: Option<Time>) {
 /// A part that is seen to fail after it was good, or that is not good for too long, goes back to the technician.
 fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, Wait> {
     let now = turn.view.now;
-    let Phase::Proving { good_since, claim, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
-    let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0;
+    let Phase::Proving { good_since, since, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
+    // From the node's return: the claim may be hours older, and a machine that boots is not yet a bad one.
+    let patience_over = age(now, *since) >= turn.view.rules.limits.proof_patience.0;
     let (text, goes_back) = match why {
         // Nobody looked yet: the next look will.
         Unproved::Unseen(wait) if wait.wants_a_deeper_look() => return Err(wait),
@@ -184,15 +205,19 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
         ProofCheck::SensorsOk => {
             for key in &case.faults {
                 let of_fault = view.policy_of(case, key)?;
-                if of_fault.sensor.is_none() {
+                let Some(query) = &of_fault.sensor else {
                     return Err(Unproved::Elsewhere(format!("policy {} names no sensor", of_fault.name)));
-                }
-                let reading = view.sensor(key)?;
+                };
+                let reading = witness::reading(key, query, case, view)?;
                 if !reading.good {
                     return Err(Unproved::Bad(format!("the sensor of {key} reads {}", reading.text)));
                 }
             }
         }
+        ProofCheck::Inventory => inventory::compare(case, view).map_err(|unlike| match unlike {
+            Unlike::Unseen(wait) => Unproved::Unseen(wait),
+            Unlike::Differs(text) => Unproved::Bad(text),
+        })?,
         ProofCheck::NodeServices => {
             let services = &view.node(&case.node)?.services;
             let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();

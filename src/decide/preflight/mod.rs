@@ -1,5 +1,6 @@
 //! "May this node leave now, yes or no, and why." One file per question. Unknown is no.
 
+mod alarms;
 mod budgets;
 mod capacity;
 mod ceph_flags;
@@ -51,6 +52,7 @@ pub fn judge(
         quorum::check(&question),
         budgets::check(&question),
         privileges::check(&question),
+        alarms::check(&question),
         ha::check(&question),
         ha::candidates(&question),
         guests::check(&question),

@@ -1,5 +1,6 @@
 //! Everything one look brought home. A file of it is a bug report: `pitlane explain --observed FILE` decides it again.
 
+pub mod alarms;
 pub mod ceph;
 pub mod ha;
 pub mod inventory;
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use alarms::{AlarmsView, Missing};
 pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
     Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
@@ -33,6 +35,9 @@ pub struct Observed {
     pub at: Time,
     /// What was told to us and is not too old to matter. Our own store: always known.
     pub episodes: Vec<Episode>,
+    /// What Alertmanager lists, asked for at most every 30 s.
+    #[serde(default)]
+    pub alarms: Seen<AlarmsView>,
     pub pve: PveView,
     pub ceph: Seen<CephView>,
     /// Joint answers of `osd ok-to-stop` for every OSD of a host, for the hosts in question.
@@ -62,6 +67,7 @@ impl Observed {
         Self {
             at,
             episodes: Vec::new(),
+            alarms: Seen::NotAsked,
             pve: PveView::default(),
             ceph: Seen::NotAsked,
             ok_to_stop: BTreeMap::new(),
@@ -120,13 +126,29 @@ pub struct Reading {
 pub struct WorkOrderView {
     pub ticket: TicketRef,
     pub status: WorkOrderStatus,
+    /// Who has taken it, as the ticket system calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Where a person reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl WorkOrderView {
+    /// One that has neither an owner nor a page.
+    pub fn plain(ticket: TicketRef, status: WorkOrderStatus) -> Self {
+        Self { ticket, status, owner: None, url: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkOrderStatus {
     Open,
+    /// A person has taken it. For showing: nothing follows from it.
+    InProgress,
     Done,
+    /// Refused or called off in the ticket system. Not "hands off": nobody said that the machine is left alone.
     Cancelled,
 }
 

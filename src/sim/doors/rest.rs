@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, HostName, NodeName, OsdId, TicketRef};
 use crate::model::observed::{
-    BmcView, CephView, HandView, Inventory, LocateTarget, OkToStop, Reading, WorkOrderView,
+    AlarmsView, BmcView, CephView, HandView, Inventory, LocateTarget, OkToStop, Reading, WorkOrderView,
 };
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
 use crate::model::step::{StepId, Switch, WorkOrder};
-use crate::ports::{Bmc, Ceph, Hand, Sensors, Tickets};
+use crate::ports::{Alarms, Bmc, Ceph, Hand, Sensors, Tickets};
 use crate::sim::World;
 use crate::sim::world::board::Telling;
 use crate::sim::world::{Actor, Call};
@@ -106,6 +106,13 @@ impl Ceph for Doors {
 impl Sensors for Doors {
     async fn read(&self, fault: &FaultKey, _query: &SensorQuery) -> Seen<Reading> {
         self.ask(Call::SensorRead, |world| Ok(world.read_sensor(fault))).unwrap_or_else(Seen::from)
+    }
+}
+
+#[async_trait]
+impl Alarms for Doors {
+    async fn poll(&self) -> Seen<AlarmsView> {
+        seen(self.ask(Call::AlarmsPoll, |world| Ok((world.see_alarms()?, world.now))))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
@@ -130,6 +130,10 @@ impl Store for MemoryStore {
 
     async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble> {
         self.write(Writing::Ingest, |shelf| Ok(shelf.ingest(told)))
+    }
+
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
+        self.write(Writing::Ingest, |shelf| Ok(shelf.level(listed, gone, at)))
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {

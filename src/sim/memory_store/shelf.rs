@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, Fingerprint, RequestId};
 use crate::model::note::{Note, Noted};
@@ -135,6 +135,37 @@ impl Shelf {
                         count.known += 1;
                     }
                 }
+            }
+        }
+        count
+    }
+
+    pub(super) fn level(&mut self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Ingested {
+        let mut count = Ingested::default();
+        for listed in listed {
+            let key = (listed.episode.fingerprint.clone(), listed.episode.starts_at);
+            match self.episodes.get_mut(&key) {
+                None => {
+                    self.episodes.insert(key, listed.episode);
+                    count.new += 1;
+                }
+                Some(known) => {
+                    let fired = known.fires();
+                    known.level(&listed);
+                    if !fired && known.fires() {
+                        count.new += 1;
+                    } else {
+                        count.known += 1;
+                    }
+                }
+            }
+        }
+        for key in gone {
+            if let Some(known) = self.episodes.get_mut(&(key.fingerprint, key.starts_at))
+                && known.fires()
+            {
+                known.ends_at = Some(at.max(known.starts_at));
+                count.resolved += 1;
             }
         }
         count

@@ -104,6 +104,7 @@ impl World {
             ha,
             ceph: None,
             sensors: BTreeMap::new(),
+            alertmanagers: Vec::new(),
             machines: BTreeMap::new(),
             board: Board::default(),
             hand: names.iter().cloned().collect(),

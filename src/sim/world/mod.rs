@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod alarms;
 pub mod audit;
 pub mod build;
 pub mod chance;
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::SignedDuration;
 
+pub use alarms::Alertmanager;
 pub use audit::{Expect, audit};
 pub use board::Board;
 pub use build::{Builder, GIB};
@@ -69,6 +71,9 @@ pub struct World {
     pub ceph: Option<Ceph>,
     #[serde(with = "crate::model::observed::pairs")]
     pub sensors: BTreeMap<FaultKey, Sensor>,
+    /// One, or a pair; none in a world whose Alertmanager is not asked.
+    #[serde(default)]
+    pub alertmanagers: Vec<Alertmanager>,
     /// What each node's machine is made of.
     #[serde(default)]
     pub machines: BTreeMap<NodeName, Machine>,

@@ -32,7 +32,7 @@ impl World {
         match self.sensors.get(fault).copied().unwrap_or(Sensor::Good) {
             Sensor::Good => reading(true, "3 of 3 samples good"),
             Sensor::Bad => reading(false, "0 of 3 samples good"),
-            Sensor::Blind => Seen::from(Trouble::Nonsense(format!("no samples for {fault}"))),
+            Sensor::Blind => Seen::from(Trouble::NoTrace(format!("no samples for {fault}"))),
         }
     }
 }

@@ -89,6 +89,7 @@ fn case() -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        parts: Default::default(),
         revision: 3,
     }
 }
@@ -113,6 +114,15 @@ impl Store for World {
 
     async fn ingest(&self, _: Vec<Episode>) -> Result<Ingested, Trouble> {
         Ok(Ingested::default())
+    }
+
+    async fn level(
+        &self,
+        _: Vec<crate::model::alert::Listed>,
+        _: Vec<crate::model::alert::EpisodeKey>,
+        _: Time,
+    ) -> Result<Ingested, Trouble> {
+        panic!("a face told what fires")
     }
 
     async fn poison(&self, _: &[u8], _: &str, _: Time) -> Result<(), Trouble> {
@@ -233,6 +243,7 @@ pub fn parts() -> Parts {
         mapping: Mapping::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Absent,
+        alarms: Default::default(),
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
