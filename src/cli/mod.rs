@@ -12,6 +12,7 @@ mod explain;
 mod follow;
 mod local;
 mod policy_test;
+mod resolve;
 mod text;
 
 use std::io::Write as _;
@@ -23,7 +24,8 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use args::{
-    AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, normal,
+    AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, PolicyCommand,
+    normal,
 };
 pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
@@ -33,7 +35,7 @@ use crate::config::{Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::request::Ask;
 use crate::model::seen::Trouble;
-use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
+use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Recorded, Status, Unreadable};
 use crate::model::time::Time;
 use crate::ports::Archive;
 
@@ -187,6 +189,12 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         }
         Command::Resume => ask::about(&client()?, Ask::Resume, None, say).await,
         Command::Owed { offline } => owed(global, *offline, local, say).await,
+        Command::Policy(PolicyCommand::Test { alert: Some(file), members, .. }) => {
+            resolve::run(file, &against(global, members.as_deref()).await?, say)
+        }
+        Command::Resolve { file, members } => {
+            resolve::run(file, &against(global, members.as_deref()).await?, say)
+        }
         Command::Policy(command) => local::policies(command, &global.config, say),
         Command::Config(ConfigCommand::Discover(args)) => {
             let found = local.discover(args).await?;
@@ -209,6 +217,23 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             Err(Stop::new(Exit::Usage, "this command is not asked of a service"))
         }
     }
+}
+
+/// Whom alerts may mean: by hand, or as the running service sees the cluster.
+async fn against(global: &Global, members: Option<&str>) -> Result<resolve::Against, Stop> {
+    if let Some(members) = members {
+        let rules = local::rules(&global.config)?;
+        return Ok(resolve::Against { members: resolve::members(members)?, ceph: None, rules });
+    }
+    let recorded: Recorded = Client::new(global)?.get("/api/v1/observed").await?;
+    let Some(members) = recorded.observed.pve.first.any_age() else {
+        return Err(Stop::new(Exit::Unseen, "the service cannot see the cluster; write --members pve1,pve2"));
+    };
+    Ok(resolve::Against {
+        members: members.clone(),
+        ceph: recorded.observed.ceph.any_age().cloned(),
+        rules: recorded.rules,
+    })
 }
 
 /// From the service; from its database when the service is dead, which is when this is needed most.

@@ -10,7 +10,7 @@ use super::formats::Bytes;
 use super::policy::LabelName;
 use crate::model::access::Role;
 use crate::model::ids::NodeName;
-use crate::model::rules::{CephSetup, Mode, NPlusOne};
+use crate::model::rules::{CephSetup, Mapping, Mode, NPlusOne};
 use crate::model::time::Period;
 
 /// The service's one configuration file.
@@ -257,6 +257,13 @@ pub struct MappingFile {
     /// BMC address or chassis serial → node.
     #[serde(default)]
     pub map: BTreeMap<String, NodeName>,
+}
+
+impl From<MappingFile> for Mapping {
+    fn from(file: MappingFile) -> Self {
+        let labels = file.node_labels.map(|all| all.into_iter().map(|label| label.0).collect());
+        Self { node_labels: labels.unwrap_or_else(|| Self::default().node_labels), map: file.map }
+    }
 }
 
 /// Limits on what is seen, whoever caused it.

@@ -108,6 +108,19 @@ pub fn judge(
     Ok((verdict, planned.map(|planned| planned.plan)))
 }
 
+/// The same about the disks of a node whose case is to serve them in place, before it begins.
+pub fn judge_in_place(
+    node: &NodeName,
+    state: &State,
+    seen: &Observed,
+    rules: &Rules,
+) -> Option<(Verdict, Option<Plan>)> {
+    let preparing = |case: &&Case| case.in_place.is_some() && matches!(case.phase, Phase::Preparing { .. });
+    let case = state.cases.iter().filter(preparing).find(|case| &case.node == node)?;
+    let (verdict, planned) = preflight::judge_in_place(case, &View::new(state, seen, rules));
+    Some((verdict, planned.ok().map(|(plan, _)| plan)))
+}
+
 /// Faults of nodes without a case open one; faults of nodes with a case join it.
 fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View<'a>) {
     let Ok(faults) = view.faults() else { return };

@@ -110,9 +110,7 @@ async fn ceph(world: &World, rules: &Rules, wish: &Wish) -> Stops {
     let mut ok_to_stop = BTreeMap::new();
     let mut may_stop = BTreeMap::new();
     if let Some(seen) = view.any_age() {
-        // A node that works on is not asked about as a whole: each question costs the manager a second.
-        let leaving = wish.nodes.iter().filter(|node| !wish.osds.contains_key(*node));
-        let hosts: BTreeSet<&HostName> = leaving.filter_map(|node| seen.hosts.get(node)).collect();
+        let hosts: BTreeSet<&HostName> = wish.nodes.iter().filter_map(|node| seen.hosts.get(node)).collect();
         for host in hosts {
             // A manager's command: without a manager it hangs, and what the monitors said is worth keeping.
             let answer = match tokio::time::timeout_at(deadline, ceph.ok_to_stop(host, seen)).await {

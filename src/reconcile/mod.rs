@@ -216,7 +216,9 @@ impl Looker for Reconciler {
         let observed = look::look(world, rules, &wish, &state, &before.observed).await?;
         let (verdict, plan) = decide::judge(node, &state, &observed, rules)
             .map_err(|wait| Trouble::NotConfigured(wait.to_string()))?;
-        Ok(Judged { verdict, plan: plan.ok() })
+        let in_place = decide::judge_in_place(node, &state, &observed, rules)
+            .map(|(verdict, plan)| Box::new(Judged { verdict, plan, in_place: None }));
+        Ok(Judged { verdict, plan: plan.ok(), in_place })
     }
 }
 

@@ -17,6 +17,7 @@ mod door_shell;
 mod door_views;
 mod door_world;
 mod hand_ssh;
+mod promtool;
 mod pve_discovery;
 mod pve_loopback;
 mod pve_port;

@@ -211,7 +211,7 @@ impl Looker for Judge {
             reasons,
         };
         let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check] };
-        Ok(Judged { verdict, plan: None })
+        Ok(Judged { verdict, plan: None, in_place: None })
     }
 }
 
