@@ -179,7 +179,7 @@ fn names_that_do_not_meet_and_secrets_that_others_can_read_are_told() {
     put(
         "c.yaml",
         "kill_file: nowhere/stop\nproxmox:\n  endpoints:\n    - {node: pve1, url: \"https://192.0.2.11:8006\"}\n    - \
-         {node: pve2, url: \"https://192.0.2.12:8006\"}\n  token_file: pve\nhand:\n  key: key\n  known_hosts: hosts\n  \
+         {node: pve2, url: \"https://192.0.2.12:8006\"}\n    - {node: pve3, url: \"https://192.0.2.13:8006\"}\n  token_file: pve\nhand:\n  key: key\n  known_hosts: hosts\n  \
          members:\n    - {node: pve1, address: 192.0.2.11}\nmapping: {map: {\"198.51.100.11\": pve-1}}\nbudgets: \
          {domains: {pve9: feed-a}}\n",
         0o644,
