@@ -1,5 +1,6 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,18 +8,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
+use pitlane::adapters::bmc::{self, BmcConfig, Bmcs, IpmiConfig, RedfishConfig};
 use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
 use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust};
 use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{self, Command, DrainArgs, Ended, Exit, Global, Local, Stop};
+use pitlane::config::bmc::BmcWay;
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::ids::NodeName;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Ceph, Clock, Hand, Sensors};
+use pitlane::ports::{Archive, Bmc, Ceph, Clock, Hand, Sensors};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, App, Listening};
@@ -270,18 +274,49 @@ fn world(
             Some(Arc::new(prometheus) as Arc<dyn Sensors>)
         }
     };
+    let bmc = match bmcs(config)? {
+        none if none.is_empty() => None,
+        nodes => {
+            let bmcs =
+                Bmcs::new(nodes, config.state.join("bmc"), clock.clone()).map_err(|e| failed("bmc", e))?;
+            Some(Arc::new(bmcs) as Arc<dyn Bmc>)
+        }
+    };
     Ok(World {
         pve: Arc::new(pve),
         hand,
         ceph,
         sensors,
-        bmc: None,
+        bmc,
         tickets: Arc::new(store.board()),
         store: Arc::new(store.clone()),
         clock,
         meter: metrics,
         kill_file: Some(config.kill_file.clone()),
     })
+}
+
+fn bmcs(config: &Config) -> Result<BTreeMap<NodeName, BmcConfig>, Stop> {
+    let mut nodes = BTreeMap::new();
+    for (node, settings) in &config.bmc {
+        let (user, password) = (settings.user.clone(), settings.password.0.clone());
+        let config = match settings.way.clone() {
+            BmcWay::Redfish { url, ca_pem, fingerprint, system } => {
+                let url = url.parse().map_err(|e| usage(format!("bmc.nodes.{node}.redfish: {e}")))?;
+                let trust = match (ca_pem, fingerprint) {
+                    (Some(pem), _) => bmc::Trust::Ca(pem.into_bytes()),
+                    (None, Some(pin)) => bmc::Trust::Pinned(pin),
+                    (None, None) => bmc::Trust::System,
+                };
+                BmcConfig::Redfish(RedfishConfig { url, user, password, trust, system })
+            }
+            BmcWay::Ipmi { address, workarounds } => {
+                BmcConfig::Ipmi(IpmiConfig { address, user, password, workarounds, programs: None })
+            }
+        };
+        nodes.insert(node.clone(), config);
+    }
+    Ok(nodes)
 }
 
 fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {

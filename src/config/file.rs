@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bmc::BmcFile;
 use super::formats::Bytes;
 use super::policy::LabelName;
 use crate::model::access::Role;
@@ -36,6 +37,8 @@ pub struct ConfigFile {
     #[serde(default)]
     pub ceph: CephFile,
     pub prometheus: Option<PrometheusFile>,
+    #[serde(default)]
+    pub bmc: BmcFile,
     #[serde(default)]
     pub http: HttpFile,
     #[serde(default)]

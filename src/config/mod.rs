@@ -4,6 +4,7 @@
 //! nothing in here opens a connection.
 
 mod address;
+pub mod bmc;
 pub mod file;
 mod formats;
 pub mod mistakes;
@@ -12,6 +13,7 @@ pub mod policy_test;
 mod reader;
 mod settings;
 mod tree;
+mod witnesses;
 
 pub use address::ServiceAddress;
 pub use mistakes::{Mistake, Mistakes, Place};

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::mistakes::{Mistakes, Place, meant};
 use super::reader::{Read, read};
+use super::witnesses;
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
 use crate::model::rules::{
     Confirm, ContainerPolicy, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
-    SensorQuery, WorkOrderText,
+    WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -127,11 +128,28 @@ pub struct ProveFile {
     pub checks: Vec<ProofCheck>,
 }
 
-/// A Prometheus expression, each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are filled in.
+/// The witnesses of the part. Good: one of them sees it, and none says bad.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SensorFile {
-    pub promql: String,
+    /// Prometheus expressions, one or a list; each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are
+    /// filled in. Not given: the usual ones of the policy's class.
+    pub promql: Option<Queries>,
+    /// Ask the machine's own controller, too, where one is configured for the node.
+    #[serde(default = "yes")]
+    pub bmc: bool,
+}
+
+/// One expression, or several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Queries {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Reads one policy file. `None`: something is wrong with it, and told.
@@ -166,11 +184,19 @@ fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
     }
     let json = &read.json;
     let checks = |name: &str| json["prove"]["checks"].as_array().is_some_and(|c| c.iter().any(|c| c == name));
-    if checks("sensors_ok") && json.get("sensor").is_none() && read.root.at("sensor").place == read.root.place
+    let class = json["class"].as_str().or_else(|| json["policy"].as_str()).unwrap_or_default();
+    if checks("sensors_ok")
+        && !witnesses::known(class)
+        && json.get("sensor").is_none()
+        && read.root.at("sensor").place == read.root.place
     {
         let text = "prove.checks asks for sensors_ok and the policy names no sensor; add sensor: {promql: …} or \
                     take sensors_ok out";
         mistakes.add(place("prove.checks"), text);
+    }
+    for (i, query) in json["sensor"]["promql"].as_array().into_iter().flatten().enumerate() {
+        let path = format!("sensor.promql.{i}");
+        placeholders(query.as_str().unwrap_or_default(), &path, place(&path), mistakes);
     }
     for path in ["work_order.title", "sensor.promql"] {
         let pointer = format!("/{}", path.replace('.', "/"));
@@ -206,6 +232,7 @@ fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
 impl From<PolicyFile> for Policy {
     fn from(file: PolicyFile) -> Self {
         let class = file.class.as_ref().unwrap_or(&file.policy).to_string();
+        let sensor = witnesses::of(&class, file.sensor);
         Self {
             name: file.policy,
             matchers: file.r#match,
@@ -227,7 +254,7 @@ impl From<PolicyFile> for Policy {
             },
             work_order: WorkOrderText { title: file.work_order.title, checklist: file.work_order.checklist },
             prove: Prove { soak: file.prove.soak, checks: file.prove.checks },
-            sensor: file.sensor.map(|s| SensorQuery { promql: vec![s.promql], bmc: true }),
+            sensor,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::formats;
 use super::mistakes::{Mistakes, Place};
 use super::policy;
 use super::reader::{Read, read};
-use super::{file, tree};
+use super::{bmc, file, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::rules::{Budgets, HandSetup, Limits, Mapping, Packing, Rules};
@@ -28,6 +28,7 @@ pub struct Config {
     pub hand: Option<file::HandFile>,
     pub ceph: file::CephFile,
     pub prometheus: Option<String>,
+    pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
 }
 
@@ -89,6 +90,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
         }
     }
+    let bmcs = bmc::settings(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
@@ -97,12 +99,14 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read.value.map(|file| assemble(file, base, policies, token, tokens, tokens_file));
+    let config = read
+        .value
+        .map(|file| Config { bmc: bmcs, ..assemble(file, base, policies, token, tokens, tokens_file) });
     mistakes.or(config)
 }
 
 /// The file's text, or a mistake at the place that names it.
-fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
+pub(super) fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
     let read = || -> Result<String, String> {
         if std::fs::metadata(path).map_err(|e| e.to_string())?.len() > FILE_MAX {
             return Err("it is larger than 4 MiB".into());
@@ -327,6 +331,7 @@ fn assemble(
         hand,
         ceph,
         prometheus: file.prometheus.map(|p| p.url),
+        bmc: Default::default(),
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),

@@ -1,6 +1,7 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
 mod alarms;
+mod bmc_redfish;
 mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;

@@ -158,6 +158,7 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         wait: None,
         overran: false,
         heal: false,
+        parts: Default::default(),
         revision,
     }
 }

@@ -2,6 +2,7 @@
 //! from `tests/lab`; where one is not installed, its script says what to install and the test fails with those
 //! words. Nothing here is skipped.
 
+mod bmc_real;
 mod ceph_real;
 mod fan_story;
 mod flapping;

@@ -72,11 +72,6 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "[alerts_claer]",
             "9:12: prove.checks.0 cannot be \"alerts_claer\"; did you mean alerts_clear?",
         ),
-        (
-            "[alerts_clear]",
-            "[sensors_ok]",
-            "9:11: prove.checks asks for sensors_ok and the policy names no sensor",
-        ),
         ("soak: 2h", "soak: 30m", "8:9: prove.soak is 30m and confirm.within 1h"),
         (
             "steady_for: 10m",
@@ -163,4 +158,16 @@ fn the_manual_policy_wants_no_alert() {
     let manual = policies.iter().find(|p| p.name.as_str() == MANUAL).expect("always there");
     let labels = [("alarm_class".to_owned(), "fan".to_owned())].into();
     assert!(!manual.wants(&labels));
+}
+
+/// A class that nobody knows has no usual witnesses; one that has them needs no sensor of its own.
+#[test]
+fn sensors_ok_needs_a_witness() {
+    let asks = GOOD.replacen("[alerts_clear]", "[sensors_ok]", 1);
+    let said = mistakes_in(&asks.replacen("policy: fan", "policy: fan\nclass: tape", 1));
+    let expected = "10:11: prove.checks asks for sensors_ok and the policy names no sensor";
+    assert!(said.contains(expected), "{said}");
+    let mut mistakes = Mistakes::of("fan.yaml");
+    let policy = parse(&asks, &mut mistakes).expect("a fan has its usual witnesses");
+    assert!(policy.sensor.is_some_and(|sensor| sensor.bmc && sensor.promql.len() > 1));
 }

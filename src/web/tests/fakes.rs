@@ -187,6 +187,7 @@ fn policy() -> Policy {
             action: Response::Drain,
             mode: Mode::Approve,
             time_box: hour,
+            locate: false,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
         },

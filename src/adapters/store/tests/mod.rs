@@ -99,6 +99,7 @@ fn case(id: u64, phase: Phase) -> Case {
         wait: None,
         overran: false,
         heal: false,
+        parts: Default::default(),
         revision: 0,
     }
 }
