@@ -73,7 +73,9 @@ pub(super) fn settings(
         let Ok(node) = serde_json::from_value::<BmcNode>(value) else { continue };
         let path = format!("bmc.nodes.{name}");
         let place = |key: &str| read.root.at(&format!("{path}.{key}")).place;
-        if node.redfish.is_some() == node.ipmi.is_some() {
+        // What is written and wrong was told already.
+        let written = |key: &str| place(key) != read.root.at(&path).place;
+        if written("redfish") == written("ipmi") {
             let text = format!("{path}: write redfish: https://… or ipmi: ADDRESS, one of them");
             mistakes.add(read.root.at(&path).place, text);
             continue;
@@ -107,6 +109,7 @@ pub(super) fn settings(
             node.ca_file.as_ref().and_then(|file| text_of(&base.join(file), mistakes, place("ca_file")));
         let fingerprint = node.fingerprint.as_ref().and_then(|pin| formats::sha256(&pin.0).ok());
         let way = match (node.redfish, node.ipmi) {
+            (None, None) => continue,
             (Some(url), _) => BmcWay::Redfish { url, ca_pem, fingerprint, system: node.system },
             (None, address) => {
                 BmcWay::Ipmi { address: address.unwrap_or_default(), workarounds: node.workarounds }
@@ -157,7 +160,7 @@ mod tests {
         .expect_err("nothing of it is right")
         .to_string();
         for words in [
-            "pitlane.yaml:4:5: bmc.nodes.pve1: write redfish: https://… or ipmi: ADDRESS",
+            "pitlane.yaml:4:11: bmc.nodes.pve1: write redfish: https://… or ipmi: ADDRESS",
             "write https://",
             "it must be one line",
             "no SHA-256",

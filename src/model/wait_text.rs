@@ -263,6 +263,9 @@ impl Wait {
             StrandedGuests { .. } => {
                 "let HA recover its guests; start the others by hand or bring the node back".into()
             }
+            EffectFails { effect, .. } if effect.starts_with("locate-off") => {
+                "see the log; pitlane accept CASE led --reason … leaves the lamp as it is".into()
+            }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),
         }

@@ -39,6 +39,8 @@ impl Http {
         if !matches!(config.url.scheme(), "http" | "https") {
             return Err(BmcError::Address(config.url.to_string()));
         }
+        // Whoever came first has installed it already; then this is nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             // An account does not follow where an answer points to.
             .redirect(reqwest::redirect::Policy::none())
