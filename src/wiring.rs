@@ -2,6 +2,7 @@
 
 mod tickets;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,19 +11,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Alertmanagers, AlertmanagersConfig, Answer, Intake, Receiver};
+use pitlane::adapters::bmc::{self, BmcConfig, Bmcs, IpmiConfig, RedfishConfig};
 use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
 use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust, TrustOthers};
 use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop};
+use pitlane::config::bmc::BmcWay;
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::ids::NodeName;
 use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Alarms, Archive, Ceph, Clock, Configuration, Hand, Sensors};
+use pitlane::ports::{Alarms, Archive, Bmc, Ceph, Clock, Configuration, Hand, Sensors};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, AlertClients, App, Listening};
@@ -348,6 +352,14 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
             Some(Arc::new(prometheus) as Arc<dyn Sensors>)
         }
     };
+    let bmc = match bmcs(config)? {
+        none if none.is_empty() => None,
+        nodes => {
+            let bmcs =
+                Bmcs::new(nodes, config.state.join("bmc"), clock.clone()).map_err(|e| failed("bmc", e))?;
+            Some(Arc::new(bmcs) as Arc<dyn Bmc>)
+        }
+    };
     let world = World {
         pve: Arc::new(pve),
         hand,
@@ -359,7 +371,7 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
             .map(|told| alarms(told, &config.rules, clock.clone()))
             .transpose()?,
         alerts_missed: lasting.alerts_missed.clone(),
-        bmc: None,
+        bmc,
         tickets: wired.tickets,
         store: Arc::new(store.clone()),
         clock,
@@ -394,6 +406,29 @@ fn alarms(
     };
     let asked = Alertmanagers::new(settings, clock).map_err(|e| failed("alertmanager", e))?;
     Ok(Arc::new(asked))
+}
+
+fn bmcs(config: &Config) -> Result<BTreeMap<NodeName, BmcConfig>, Stop> {
+    let mut nodes = BTreeMap::new();
+    for (node, settings) in &config.bmc {
+        let (user, password) = (settings.user.clone(), settings.password.0.clone());
+        let config = match settings.way.clone() {
+            BmcWay::Redfish { url, ca_pem, fingerprint, system } => {
+                let url = url.parse().map_err(|e| usage(format!("bmc.nodes.{node}.redfish: {e}")))?;
+                let trust = match (ca_pem, fingerprint) {
+                    (Some(pem), _) => bmc::Trust::Ca(pem.into_bytes()),
+                    (None, Some(pin)) => bmc::Trust::Pinned(pin),
+                    (None, None) => bmc::Trust::System,
+                };
+                BmcConfig::Redfish(RedfishConfig { url, user, password, trust, system })
+            }
+            BmcWay::Ipmi { address, workarounds } => {
+                BmcConfig::Ipmi(IpmiConfig { address, user, password, workarounds, programs: None })
+            }
+        };
+        nodes.insert(node.clone(), config);
+    }
+    Ok(nodes)
 }
 
 fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {

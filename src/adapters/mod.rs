@@ -1,6 +1,7 @@
 //! The outside systems, one folder each; none knows another.
 
 pub mod alertmanager;
+pub mod bmc;
 pub mod ceph;
 mod child;
 pub mod hand;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bmc::BmcFile;
 use super::formats::Bytes;
 use super::policy::LabelName;
 use crate::model::access::Role;
@@ -42,6 +43,8 @@ pub struct ConfigFile {
     pub alertmanager: Option<AlertmanagerFile>,
     /// Where work orders go beside the built-in board.
     pub tickets: Option<super::tickets::TicketsFile>,
+    #[serde(default)]
+    pub bmc: BmcFile,
     #[serde(default)]
     pub http: HttpFile,
     #[serde(default)]

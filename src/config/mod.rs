@@ -5,6 +5,7 @@
 
 mod address;
 mod asked;
+pub mod bmc;
 pub mod file;
 mod formats;
 mod hints;
@@ -17,6 +18,7 @@ mod settings;
 mod ticket_template;
 mod tickets;
 mod tree;
+mod witnesses;
 
 pub use address::ServiceAddress;
 pub use hints::hints;

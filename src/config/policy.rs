@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::mistakes::{Mistakes, Place, meant};
 use super::query;
 use super::reader::{Read, read};
+use super::witnesses;
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
 use crate::model::rules::{
     Confirm, ContainerPolicy, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
-    SensorQuery, WorkOrderText,
+    WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -155,11 +156,28 @@ pub struct ProveFile {
     pub checks: Vec<ProofCheck>,
 }
 
-/// A Prometheus expression, each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are filled in.
+/// The witnesses of the part. Good: one of them sees it, and none says bad.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SensorFile {
-    pub promql: String,
+    /// Prometheus expressions, one or a list; each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are
+    /// filled in. Not given: the usual ones of the policy's class.
+    pub promql: Option<Queries>,
+    /// Ask the machine's own controller, too, where one is configured for the node.
+    #[serde(default = "yes")]
+    pub bmc: bool,
+}
+
+/// One expression, or several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Queries {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Reads one policy file. `None`: something is wrong with it, and told.
@@ -216,26 +234,43 @@ fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         }
     }
     let checks = |name: &str| json["prove"]["checks"].as_array().is_some_and(|c| c.iter().any(|c| c == name));
-    if checks("sensors_ok") && json.get("sensor").is_none() && read.root.at("sensor").place == read.root.place
+    let class = json["class"].as_str().or_else(|| json["policy"].as_str()).unwrap_or_default();
+    if checks("sensors_ok")
+        && !witnesses::known(class)
+        && json.get("sensor").is_none()
+        && read.root.at("sensor").place == read.root.place
     {
         let text = "prove.checks asks for sensors_ok and the policy names no sensor; add sensor: {promql: …} or \
                     take sensors_ok out";
         mistakes.add(place("prove.checks"), text);
     }
-    for path in ["work_order.title", "sensor.promql"] {
-        let pointer = format!("/{}", path.replace('.', "/"));
-        if let Some(text) = json.pointer(&pointer).and_then(|v| v.as_str()) {
-            placeholders(text, path, place(path), mistakes);
-        }
+    if let Some(title) = json["work_order"]["title"].as_str() {
+        placeholders(title, "work_order.title", place("work_order.title"), mistakes);
     }
-    if let Some(text) = json.pointer("/sensor/promql").and_then(|v| v.as_str()) {
-        for wrong in query::mistakes(text) {
-            mistakes.add(place("sensor.promql"), format!("sensor.promql: {wrong}"));
+    for (path, text) in queries(json) {
+        placeholders(&text, &path, place(&path), mistakes);
+        for wrong in query::mistakes(&text) {
+            mistakes.add(place(&path), format!("{path}: {wrong}"));
         }
     }
     for (i, line) in json["work_order"]["checklist"].as_array().into_iter().flatten().enumerate() {
         let path = format!("work_order.checklist.{i}");
         placeholders(line.as_str().unwrap_or_default(), &path, place(&path), mistakes);
+    }
+}
+
+/// One query or a list of them, each with its path.
+fn queries(json: &serde_json::Value) -> Vec<(String, String)> {
+    let told = &json["sensor"]["promql"];
+    match (told.as_str(), told.as_array()) {
+        (Some(one), _) => vec![("sensor.promql".to_owned(), one.to_owned())],
+        (None, Some(all)) => {
+            let text = |(i, query): (usize, &serde_json::Value)| {
+                Some((format!("sensor.promql.{i}"), query.as_str()?.to_owned()))
+            };
+            all.iter().enumerate().filter_map(text).collect()
+        }
+        (None, None) => Vec::new(),
     }
 }
 
@@ -264,6 +299,7 @@ fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
 impl From<PolicyFile> for Policy {
     fn from(file: PolicyFile) -> Self {
         let class = file.class.as_ref().unwrap_or(&file.policy).to_string();
+        let sensor = witnesses::of(&class, file.sensor);
         Self {
             name: file.policy,
             matchers: file.r#match,
@@ -295,7 +331,7 @@ impl From<PolicyFile> for Policy {
                 // A policy that opens no case proves nothing; nobody reads this.
                 None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
             },
-            sensor: file.sensor.map(|s| SensorQuery { promql: vec![s.promql], bmc: true }),
+            sensor,
         }
     }
 }

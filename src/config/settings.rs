@@ -8,7 +8,7 @@ use super::formats;
 use super::mistakes::{Mistakes, Place};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, file, tree};
+use super::{asked, bmc, file, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
@@ -31,6 +31,7 @@ pub struct Config {
     pub alertmanager: Option<AlertmanagerSettings>,
     /// `None`: the built-in board alone.
     pub tickets: Option<super::tickets::TicketSettings>,
+    pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
 }
 
@@ -116,6 +117,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
     }
     let tickets = super::tickets::load(&read, base, &mut mistakes);
+    let bmcs = bmc::settings(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
@@ -124,9 +126,11 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read
-        .value
-        .map(|file| Config { tickets, ..assemble(file, base, policies, token, asked, tokens, tokens_file) });
+    let config = read.value.map(|file| Config {
+        tickets,
+        bmc: bmcs,
+        ..assemble(file, base, policies, token, asked, tokens, tokens_file)
+    });
     mistakes.or(config)
 }
 
@@ -357,6 +361,7 @@ fn assemble(
         prometheus: asked.prometheus,
         alertmanager: asked.alertmanager,
         tickets: None,
+        bmc: Default::default(),
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),

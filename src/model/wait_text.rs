@@ -334,6 +334,9 @@ impl Wait {
             EffectFails { effect, .. } if effect.starts_with("work-order") => {
                 "look at the ticket system; the board has the work order, and pitlane tries again".into()
             }
+            EffectFails { effect, .. } if effect.starts_with("locate-off") => {
+                "see the log; pitlane accept CASE led --reason … leaves the lamp as it is".into()
+            }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),
         }

@@ -4,6 +4,7 @@ mod alarm_table;
 mod alarms;
 mod alert_clients;
 mod alertmanager_poll;
+mod bmc_redfish;
 mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;

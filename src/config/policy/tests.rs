@@ -72,11 +72,6 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "[alerts_claer]",
             "9:12: prove.checks.0 cannot be \"alerts_claer\"; did you mean alerts_clear?",
         ),
-        (
-            "[alerts_clear]",
-            "[sensors_ok]",
-            "9:11: prove.checks asks for sensors_ok and the policy names no sensor",
-        ),
         ("soak: 2h", "soak: 30m", "8:9: prove.soak is 30m and confirm.within 1h"),
         (
             "steady_for: 10m",
@@ -206,4 +201,16 @@ fn either_list_of_matchers_takes_an_alert() {
     assert!(wants(&[("alarm_class", "ipmi_sensor"), ("type", "Power Supply"), ("severity", "critical")]));
     assert!(!wants(&[("alarm_class", "ipmi_sensor"), ("type", "Memory"), ("severity", "critical")]));
     assert!(!wants(&[("alarm_class", "ipmi_sensor"), ("severity", "critical")]));
+}
+
+/// A class that nobody knows has no usual witnesses; one that has them needs no sensor of its own.
+#[test]
+fn sensors_ok_needs_a_witness() {
+    let asks = GOOD.replacen("[alerts_clear]", "[sensors_ok]", 1);
+    let said = mistakes_in(&asks.replacen("policy: fan", "policy: fan\nclass: tape", 1));
+    let expected = "10:11: prove.checks asks for sensors_ok and the policy names no sensor";
+    assert!(said.contains(expected), "{said}");
+    let mut mistakes = Mistakes::of("fan.yaml");
+    let policy = parse(&asks, &mut mistakes).expect("a fan has its usual witnesses");
+    assert!(policy.sensor.is_some_and(|sensor| sensor.bmc && sensor.promql.len() > 1));
 }
