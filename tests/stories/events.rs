@@ -48,7 +48,7 @@ impl Teller {
             ["clears", node, part] => self.clear(node, part, Some(Sensor::Good)).await,
             // It is over, and Alertmanager never says so: restarted, it knows of nothing that it could resolve.
             ["clears", node, part, "swallowed"] => {
-                let key = fan(node, part);
+                let key = part_of(node, part);
                 let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
                 let mut world = self.doors.world();
                 world.set_sensor(&key, Sensor::Good);
@@ -57,14 +57,14 @@ impl Teller {
             }
             // Prometheus repeats what fires, also to an Alertmanager that has forgotten everything.
             ["repeated", node, part] => {
-                let key = fan(node, part);
+                let key = part_of(node, part);
                 let began = *self.firing.get(&key).ok_or("that alarm does not fire")?;
                 self.doors.world().list_alert(&episode(&key, began, None), false);
                 Ok(())
             }
             // A delivery from before it resolved comes late.
             ["stale", node, part] => {
-                let key = fan(node, part);
+                let key = part_of(node, part);
                 let began = *self.fired.get(&key).ok_or("that alarm never fired")?;
                 let told = episode(&key, began, None);
                 self.ingest(pitlane::model::alert::Episode { received_at: self.now(), ..told }).await
