@@ -36,6 +36,11 @@ pub trait Pve: Send + Sync {
         avoid: &BTreeSet<NodeName>,
     ) -> PveView;
 
+    /// Members that are known and never asked, with the reason: for people.
+    fn not_asked(&self) -> BTreeMap<NodeName, String> {
+        BTreeMap::new()
+    }
+
     /// Disks, network cards, memory and processors of a node, as its running system sees them. Slow; ask seldom.
     /// `avoid`: nodes never to be asked through.
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory>;
@@ -204,6 +209,16 @@ pub trait Archive: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(u64, Note)>, Trouble>;
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, crate::model::step::Attempt>, Trouble>;
+    /// How many deliveries nobody could read, and the newest of them.
+    async fn unreadable(&self, newest: usize) -> Result<crate::model::shown::Unreadable, Trouble>;
+}
+
+/// The configuration of a running service, for faces: they ask for it to be read again, they never read it.
+#[async_trait]
+pub trait Configuration: Send + Sync {
+    /// Reads all files again. What is wrong changes nothing; what is right counts from the next turn on.
+    async fn reload(&self) -> crate::model::shown::InForce;
+    fn in_force(&self) -> crate::model::shown::InForce;
 }
 
 /// A fresh judgement on request: the loop looks and judges, and touches nothing.
@@ -220,6 +235,10 @@ pub trait Clock: Send + Sync {
 
 /// Where the loop counts. Numbers are for machines; people read the journal.
 pub trait Meter: Send + Sync {
+    /// A turn begins.
+    fn begins(&self) {}
+    /// The loop is alive and waits for its next turn: said every few seconds, by the loop itself.
+    fn waits(&self) {}
     fn turn(&self, took: std::time::Duration, shown: &crate::model::shown::Shown);
     fn look(&self, source: crate::model::wait::Source, outcome: Result<(), &Trouble>);
     fn step(&self, action: &crate::model::step::Action, outcome: &Outcome);

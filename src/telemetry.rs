@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::model::case::PhaseName;
 use crate::model::fault::Misfit;
 use crate::model::seen::Trouble;
-use crate::model::shown::Shown;
+use crate::model::shown::{InForce, Shown};
 use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
 use crate::ports::{Ingested, Meter};
@@ -73,6 +73,9 @@ pub struct Metrics {
     episodes: IntCounterVec,
     maintenance: IntGaugeVec,
     paused: IntGauge,
+    config_good: IntGauge,
+    config_read: Gauge,
+    config_restart: IntGauge,
 }
 
 /// Why a metric cannot be made: two of one name, which is a mistake in this file.
@@ -116,6 +119,11 @@ impl Metrics {
             "When the last turn ended, seconds since 1970.",
         )?;
         registry.register(Box::new(last_turn.clone()))?;
+        let config_read = Gauge::new(
+            "pitlane_config_last_reload_success_timestamp_seconds",
+            "Since when the configuration in force counts, seconds since 1970.",
+        )?;
+        registry.register(Box::new(config_read.clone()))?;
         let metrics = Self {
             turns: counter("pitlane_turns_total", "Turns of the loop.")?,
             turn_seconds,
@@ -143,6 +151,15 @@ impl Metrics {
                 &["node"],
             )?,
             paused: gauge("pitlane_paused", "1 while the kill switch is pulled.")?,
+            config_good: gauge(
+                "pitlane_config_last_reload_successful",
+                "0 while the configuration on disk is wrong and the one from before counts.",
+            )?,
+            config_read,
+            config_restart: gauge(
+                "pitlane_config_needs_restart",
+                "Keys of the configuration on disk that count only after a restart.",
+            )?,
             registry,
         };
         for phase in PhaseName::ALL.iter().filter(|phase| **phase != PhaseName::Closed) {
@@ -215,6 +232,13 @@ impl Metrics {
             Delivery::NotStored => "not_stored",
         };
         self.deliveries.with_label_values(&[outcome]).inc();
+    }
+
+    /// The configuration was read, at the start or again.
+    pub fn configuration(&self, config: &InForce) {
+        self.config_good.set(i64::from(config.refused.is_none()));
+        self.config_read.set(config.since.as_millisecond() as f64 / 1000.0);
+        self.config_restart.set(config.needs_restart.len() as i64);
     }
 
     /// What a stored delivery changed.

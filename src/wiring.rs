@@ -1,7 +1,9 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+mod tickets;
+
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -10,24 +12,27 @@ use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Alertmanagers, AlertmanagersConfig, Answer, Intake, Receiver};
 use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
-use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust};
+use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust, TrustOthers};
 use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
-use pitlane::cli::{self, Command, DrainArgs, Ended, Exit, Global, Local, Stop};
+use pitlane::cli::{self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop};
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Alarms, Archive, Ceph, Clock, Hand, Sensors};
+use pitlane::ports::{Alarms, Archive, Ceph, Clock, Configuration, Hand, Sensors};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, AlertClients, App, Listening};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::reload::{self, Fixed, Reload};
+use crate::{discover, systemd};
 
 /// After the signal: the running turn is finished, then everything ends.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -42,7 +47,9 @@ struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        Time::now()
+        // Whole milliseconds: what is dated by it is read by people and compared by machines, never to the nanosecond.
+        let now = Time::now();
+        Time::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
 
@@ -59,13 +66,17 @@ impl Local for LocalState {
         let head = store::Reader::open(state)?.verify().await?;
         Ok(format!("The journal is whole: {} entries, the last one's hash is {}.", head.seq, head.hash))
     }
+
+    async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop> {
+        discover::ask(at, Arc::new(SystemClock)).await
+    }
 }
 
-fn usage(text: impl Into<String>) -> Stop {
+pub fn usage(text: impl Into<String>) -> Stop {
     Stop::new(Exit::Usage, text)
 }
 
-fn failed(what: &str, error: impl std::fmt::Display) -> Stop {
+pub fn failed(what: &str, error: impl std::fmt::Display) -> Stop {
     Stop::new(Exit::Failed, format!("{what}: {error}"))
 }
 
@@ -73,14 +84,26 @@ fn configured(global: &Global) -> Result<Config, Stop> {
     config::load(&global.config).map_err(|mistakes| usage(mistakes.to_string()))
 }
 
-/// `pitlane run`: until SIGTERM or SIGINT.
+/// `pitlane run`: until SIGTERM or SIGINT. SIGHUP reads the configuration again.
 pub async fn service(global: &Global) -> Ended {
     let config = configured(global)?;
-    start_logging(&config, "info");
+    start_logging(&config, global, "info");
+    for hint in config::hints(&config) {
+        tracing::warn!("{hint}");
+    }
     let listen = config.http.listen;
-    let running = Running::start(config, listen).await?;
+    let running = Running::start(config, listen, Some(global.config.clone())).await?;
     tracing::info!("pitlane {} serves {}", env!("CARGO_PKG_VERSION"), running.address);
-    wait_for_signal().await?;
+    let signalled = async {
+        running.first_look().await;
+        systemd::ready();
+        wait_for_signal().await
+    };
+    tokio::select! {
+        signal = wait_for_signal() => signal?,
+        signal = signalled => signal?,
+    }
+    systemd::stopping();
     tracing::info!("stopping: the running turn is finished first");
     Ok(running.stop().await)
 }
@@ -88,13 +111,13 @@ pub async fn service(global: &Global) -> Ended {
 /// `drain --standalone`: the same service on a loopback port, for one drain, asked through its own front door.
 pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     let mut config = configured(global)?;
-    start_logging(&config, "warn");
+    start_logging(&config, global, "warn");
     let token = one_time_token();
     let name = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let sha256 = Sha256::digest(token.as_bytes()).into();
     config.http.tokens = vec![KnownToken { name, role: Role::Operate, sha256 }];
     config.http.tls = None;
-    let running = Running::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let running = Running::start(config, SocketAddr::from(([127, 0, 0, 1], 0)), None).await?;
     let here =
         Global { url: Some(format!("http://{}", running.address)), token: Some(token), ..global.clone() };
     let mut args = args.clone();
@@ -111,8 +134,8 @@ pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     Ok(exit)
 }
 
-fn start_logging(config: &Config, level: &str) {
-    let lines = match config.log {
+fn start_logging(config: &Config, global: &Global, level: &str) {
+    let lines = match global.log_format.unwrap_or(config.log) {
         LogFormat::Text => Lines::Text,
         LogFormat::Json => Lines::Json,
     };
@@ -140,53 +163,95 @@ async fn wait_for_signal() -> Result<(), Stop> {
 struct Running {
     address: SocketAddr,
     stop: CancellationToken,
+    begun: watch::Receiver<bool>,
     turning: tokio::task::JoinHandle<()>,
     serving: tokio::task::JoinHandle<()>,
 }
 
-impl Running {
-    /// Store first: whoever does not hold the state must not look, let alone act.
-    async fn start(config: Config, listen: SocketAddr) -> Result<Self, Stop> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e))?;
-        let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
-        let bell = Arc::new(Notify::new());
-        let world = world(&config, &store, clock.clone(), metrics.clone())?;
-        let missed = Arc::clone(&world.alerts_missed);
-        let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), bell.clone()));
-        let tls = match &config.http.tls {
-            Some(tls) => Some(
-                web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref())
-                    .map_err(|e| failed("http.tls", e))?,
-            ),
-            None => None,
-        };
-        let clients = config.http.tls.iter().flat_map(|tls| &tls.alert_clients).map(|name| name.0.clone());
-        let clients: Vec<String> = clients.collect();
-        let clients = AlertClients::of(&clients).map_err(|e| failed("http.tls.alert_clients", e))?;
-        let alerts = alerts(&config, &store, clock.clone(), bell.clone(), metrics.clone(), missed);
+/// What stays when the configuration is read again.
+#[derive(Clone)]
+pub struct Lasting {
+    pub store: SqliteStore,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub meter: Arc<systemd::Watched>,
+    pub bell: Arc<Notify>,
+    /// Alertmanager left alerts out of a delivery: the next poll is due at once.
+    pub alerts_missed: Arc<AtomicBool>,
+    pub configuration: Option<Arc<dyn Configuration>>,
+}
+
+/// Everything outside, and the surface that one of them brings along.
+pub struct Outside {
+    pub world: World,
+    /// The ticket system's way to ring; empty where none is configured.
+    pub hook: axum::Router,
+}
+
+impl Lasting {
+    /// The operators' surface and the webhook, as this configuration wants them.
+    pub fn surface(&self, config: &Config, hook: axum::Router, reconciler: &Arc<Reconciler>) -> axum::Router {
+        let alerts = alerts(config, self);
         let app = App {
-            store: Arc::new(store.clone()),
-            archive: Arc::new(store),
+            store: Arc::new(self.store.clone()),
+            archive: Arc::new(self.store.clone()),
             shown: reconciler.shown(),
             looker: reconciler.clone(),
-            clock,
-            rules: Arc::new(config.rules),
-            bell,
-            registry: metrics.registry(),
-            access: Arc::new(Access::new(config.http.tokens, tls.is_some())),
+            clock: self.clock.clone(),
+            rules: Arc::new(config.rules.clone()),
+            bell: self.bell.clone(),
+            registry: self.metrics.registry(),
+            access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
+            configuration: self.configuration.clone(),
         };
-        let listening = Listening::bind(listen, tls, clients)
-            .await
-            .map_err(|e| failed(&format!("listening on {listen}"), e))?;
+        web::router(app, alerts).merge(hook)
+    }
+}
+
+impl Running {
+    /// Store first: whoever does not hold the state must not look, let alone act. `path`: the file that is read again
+    /// when asked for.
+    async fn start(config: Config, listen: SocketAddr, path: Option<PathBuf>) -> Result<Self, Stop> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e.chain()))?;
+        let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
+        let bell = Arc::new(Notify::new());
+        let (meter, begun) = systemd::watched(metrics.clone());
+        let (desk, asked) = reload::desk(clock.now(), metrics.clone());
+        let configuration = path.is_some().then_some(desk as Arc<dyn Configuration>);
+        let lasting =
+            Lasting { store, clock, metrics, meter, bell, alerts_missed: Arc::default(), configuration };
+        let Outside { world, hook } = outside(&config, &lasting)?;
+        let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
+        let tls = tls(&config)?;
+        let listening =
+            Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));
+        let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
+        if let Some(path) = path {
+            let reload = Reload {
+                path,
+                fixed: Fixed::of(&config),
+                lasting,
+                reconciler: reconciler.clone(),
+                replace,
+                renewal: listening.renewal(),
+            };
+            tokio::spawn(reload.run(asked, stop.clone()));
+        }
+        let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
         };
-        Ok(Self { address, stop, turning, serving })
+        Ok(Self { address, stop, begun, turning, serving })
+    }
+
+    /// Returns when the loop has begun to look for the first time.
+    async fn first_look(&self) {
+        // The loop holds the other end as long as it lives; one that is gone is told by `turning`.
+        let _ = self.begun.clone().wait_for(|begun| *begun).await;
     }
 
     /// An effect that was asked for is not torn: the turn ends first, if it ends in time. If it does not, every step
@@ -206,15 +271,9 @@ impl Running {
 }
 
 /// The receiver of alerts, and whoever counts its answers.
-fn alerts(
-    config: &Config,
-    store: &SqliteStore,
-    clock: Arc<dyn Clock>,
-    bell: Arc<Notify>,
-    metrics: Arc<Metrics>,
-    missed: Arc<AtomicBool>,
-) -> axum::Router {
-    let intake = Arc::new(Intake::new(alertmanager::Limits::default(), missed));
+fn alerts(config: &Config, lasting: &Lasting) -> axum::Router {
+    let Lasting { store, clock, metrics, bell, alerts_missed, .. } = lasting.clone();
+    let intake = Arc::new(Intake::new(alertmanager::Limits::default(), alerts_missed));
     let of_alerts = config.http.tokens.iter().filter(|token| token.role == Role::Alerts);
     let tokens = alertmanager::Tokens::of_hashes(of_alerts.map(|token| token.sha256));
     let heard = Arc::new(move |answer: &Answer| {
@@ -230,15 +289,22 @@ fn alerts(
             metrics.ingested(told);
         }
     });
-    alertmanager::router(Receiver { store: Arc::new(store.clone()), clock, bell, intake, tokens, heard })
+    alertmanager::router(Receiver { store: Arc::new(store), clock, bell, intake, tokens, heard })
 }
 
-fn world(
-    config: &Config,
-    store: &SqliteStore,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-) -> Result<World, Stop> {
+/// Certificate and key, and whose certificates are known, where they are configured.
+pub fn tls(config: &Config) -> Result<Option<(Arc<rustls::ServerConfig>, AlertClients)>, Stop> {
+    let Some(tls) = &config.http.tls else { return Ok(None) };
+    let names: Vec<String> = tls.alert_clients.iter().map(|name| name.0.clone()).collect();
+    let clients = AlertClients::of(&names).map_err(|e| failed("http.tls.alert_clients", e))?;
+    let speaks = web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref());
+    speaks.map(|speaks| Some((speaks, clients))).map_err(|e| failed("http.tls", e))
+}
+
+pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
+    let (store, clock) = (&lasting.store, lasting.clock.clone());
+    let board = Arc::new(store.board());
+    let wired = tickets::tickets(config.tickets.as_ref(), board, clock.clone(), lasting.bell.clone())?;
     let proxmox = config.proxmox.as_ref().ok_or_else(|| {
         usage(
             "there is no cluster to look at; add proxmox: {endpoints: …, token_file: …} to the configuration",
@@ -282,7 +348,7 @@ fn world(
             Some(Arc::new(prometheus) as Arc<dyn Sensors>)
         }
     };
-    Ok(World {
+    let world = World {
         pve: Arc::new(pve),
         hand,
         ceph,
@@ -292,14 +358,15 @@ fn world(
             .as_ref()
             .map(|told| alarms(told, &config.rules, clock.clone()))
             .transpose()?,
-        alerts_missed: Arc::default(),
+        alerts_missed: lasting.alerts_missed.clone(),
         bmc: None,
-        tickets: Arc::new(store.board()),
+        tickets: wired.tickets,
         store: Arc::new(store.clone()),
         clock,
-        meter: metrics,
+        meter: lasting.meter.clone(),
         kill_file: Some(config.kill_file.clone()),
-    })
+    };
+    Ok(Outside { world, hook: wired.hook })
 }
 
 /// Those who are asked what fires.
@@ -344,5 +411,21 @@ fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {
     }
     let (id, secret) =
         proxmox.token.0.split_once('=').ok_or_else(|| usage("the API token must be USER@REALM!NAME=UUID"))?;
-    Ok(pve::Settings::new(members, ApiToken::new(id, secret)))
+    let mut settings = pve::Settings::new(members, ApiToken::new(id, secret));
+    settings.others = others(proxmox)?;
+    Ok(settings)
+}
+
+/// Members that are found are believed as the configured ones are; by the system's authorities nobody new is, because
+/// they do not say that a machine belongs to this cluster.
+fn others(proxmox: &ProxmoxSettings) -> Result<TrustOthers, Stop> {
+    if let Some(file) = &proxmox.ca_file {
+        return Ok(TrustOthers::CaFile(file.clone()));
+    }
+    let mut pinned = std::collections::BTreeMap::new();
+    for (node, pins) in &proxmox.fingerprints {
+        let pins: Result<Vec<pve::Fingerprint>, _> = pins.iter().map(|pin| pin.parse()).collect();
+        pinned.insert(node.clone(), pins.map_err(|e| usage(format!("proxmox.fingerprints: {e}")))?);
+    }
+    Ok(if pinned.is_empty() { TrustOthers::Nobody } else { TrustOthers::Pinned(pinned) })
 }

@@ -7,3 +7,4 @@ pub mod hand;
 pub mod pve;
 pub mod sensors;
 pub mod store;
+pub mod tickets;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::exit::HELP;
+use crate::config::file::LogFormat;
 use crate::model::time::Period;
 
 #[derive(Debug, Parser)]
@@ -48,6 +49,9 @@ pub struct Global {
     /// The configuration file.
     #[arg(long, global = true, env = "PITLANE_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
+    /// How the log of `run` looks; over what the configuration says.
+    #[arg(long, global = true, env = "PITLANE_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 pub const DEFAULT_CONFIG: &str = "/etc/pitlane/pitlane.yaml";
@@ -66,6 +70,14 @@ pub enum Command {
     Drain(DrainArgs),
     /// What pitlane is doing.
     Status,
+    /// What fails now, and alerts that lead nowhere.
+    Alerts {
+        /// Deliveries that nobody could read: when, why, and how they begin.
+        #[arg(long)]
+        unreadable: bool,
+    },
+    /// Let the service read its configuration and policies again; wrong ones change nothing.
+    Reload,
     /// All cases, open ones first.
     Cases,
     /// One case and its story.
@@ -216,12 +228,30 @@ pub enum PolicyCommand {
 pub enum ConfigCommand {
     /// Read the configuration and everything it names; all mistakes at once.
     Check,
+    /// Ask a cluster through one member what there is, and print a whole configuration for it. Changes nothing.
+    Discover(DiscoverArgs),
     /// The JSON Schema of the configuration file.
     Schema {
         /// That of the tokens file instead.
         #[arg(long)]
         tokens: bool,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DiscoverArgs {
+    /// Any member's API, such as https://192.0.2.11:8006.
+    #[arg(long, value_name = "URL")]
+    pub endpoint: String,
+    /// A file with the API token: USER@REALM!NAME=UUID.
+    #[arg(long, value_name = "FILE")]
+    pub api_token_file: PathBuf,
+    /// The cluster's own authority (a copy of /etc/pve/pve-root-ca.pem). Else --fingerprint, else the system's.
+    #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
+    pub api_ca_file: Option<PathBuf>,
+    /// SHA-256 of the certificate that the member shows.
+    #[arg(long, value_name = "SHA256")]
+    pub fingerprint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

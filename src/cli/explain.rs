@@ -33,6 +33,13 @@ pub fn run(file: &Path, node: Option<&str>, say: Say) -> Ended {
             Err(why) => return Err(Stop::new(Exit::Unseen, format!("{node} cannot be judged: {why}"))),
         }
     }
+    for node in nodes.iter().filter(|node| !recorded.observed.pve.nodes.contains_key(*node)) {
+        // Else "unknown" would look like a fault of the cluster instead of one of the recording.
+        say.hint(&format!(
+            "The recording holds no look at {node} itself, so the checks that need one cannot see; ask for a verdict of \
+             it, or record while a case of it is open."
+        ));
+    }
     let value = json!({"decision": decision, "judged": judged});
     say.print(&value, || words(&recorded, &decision, &judged));
     Ok(Exit::Done)

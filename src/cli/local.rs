@@ -1,5 +1,6 @@
 //! What needs no service: files are checked, schemas printed, pages written.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
@@ -14,7 +15,6 @@ use crate::config::mistakes::Mistakes;
 use crate::config::policy::{self, PolicyFile};
 use crate::config::policy_test::PolicyTests;
 use crate::config::{self, schema_of};
-use crate::model::rules::CephSetup;
 
 /// All mistakes, as lines that editors can jump to, or as JSON.
 fn wrong(mistakes: &Mistakes, say: Say) -> Ended {
@@ -93,10 +93,11 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
             say.schema(&schema);
             Ok(Exit::Done)
         }
+        ConfigCommand::Discover(_) => Err(Stop::new(Exit::Usage, "this command is asked of a cluster")),
         ConfigCommand::Check => match config::load(config) {
             Err(mistakes) => wrong(&mistakes, say),
             Ok(good) => {
-                let hints = hints(&good);
+                let hints = config::hints(&good);
                 say.print(&json!({"mistakes": [], "hints": hints}), || {
                     let mut out = format!(
                         "{} is good: mode {}, {} policies.\n",
@@ -115,51 +116,11 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
     }
 }
 
-/// What is right and still worth knowing.
-fn hints(config: &config::Config) -> Vec<String> {
-    let mut hints = Vec::new();
-    match &config.proxmox {
-        None => hints.push(
-            "no proxmox section: there is no cluster to look at, so `pitlane run` will refuse".to_owned(),
-        ),
-        Some(proxmox) if proxmox.endpoints.len() < 3 => {
-            let text = "fewer than three endpoints: before a node may leave, two members beside it must be asked; name them all";
-            hints.push(text.to_owned());
-        }
-        Some(_) => {}
-    }
-    if config.ceph.setup != CephSetup::None && config.ceph.client.is_none() {
-        hints.push(
-            "no ceph.client: Ceph cannot be seen, and unknown is no; add it, or declare ceph.setup: none"
-                .into(),
-        );
-    }
-    if config.hand.is_none() {
-        hints.push(
-            "no hand: HA maintenance cannot be asked for, so nodes with HA guests cannot be drained"
-                .to_owned(),
-        );
-    }
-    if config.prometheus.is_none() {
-        hints.push("no prometheus: sensors cannot be read, so checks with sensors_ok never pass".to_owned());
-    }
-    match &config.alertmanager {
-        None => hints.push(
-            "no alertmanager: what fires cannot be asked for, so a delivered alarm is believed without asking back"
-                .to_owned(),
-        ),
-        Some(asked) if asked.receiver.is_none() => hints
-            .push("alertmanager without receiver: all alerts of the house are read at each poll".to_owned()),
-        Some(_) => {}
-    }
-    if config.http.tokens.is_empty() {
-        hints.push("no tokens: nobody may ask, and no alert can be delivered".to_owned());
-    }
-    hints
-}
-
 pub fn completions(shell: clap_complete::Shell) -> Ended {
-    clap_complete::generate(shell, &mut Cli::command(), "pitlane", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pitlane", &mut script);
+    // A reader that has read enough closes the pipe; that is its choice.
+    let _ = std::io::stdout().write_all(&script);
     Ok(Exit::Done)
 }
 

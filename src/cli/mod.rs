@@ -6,6 +6,7 @@
 mod args;
 mod ask;
 mod client;
+mod discover;
 mod exit;
 mod explain;
 mod follow;
@@ -21,7 +22,10 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::json;
 
-pub use args::{AuditCommand, Cli, Command, DemoArgs, DrainArgs, Global, normal};
+pub use args::{
+    AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, normal,
+};
+pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
 
 use crate::config::file::ConfigFile;
@@ -29,13 +33,16 @@ use crate::config::{Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::request::Ask;
 use crate::model::seen::Trouble;
-use crate::model::shown::{CaseLine, CaseView, Judged, OwedView, Status};
+use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
+use crate::model::time::Time;
 use crate::ports::Archive;
 
 use client::Client;
 
 /// Cases that `cases` lists and `owed --offline` looks through.
 const CASES_MAX: usize = 1_000;
+/// Unreadable deliveries that `alerts --unreadable` shows.
+const UNREADABLE_MAX: usize = 20;
 
 /// What the command line needs of the state on this machine; `main` knows the store.
 #[async_trait]
@@ -45,6 +52,9 @@ pub trait Local: Send + Sync {
 
     /// Walks the journal's chain; the words say how far it is whole.
     async fn verify(&self, state: &Path) -> Result<String, Trouble>;
+
+    /// Looks at a cluster that no configuration names yet, through one member.
+    async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop>;
 }
 
 /// How answers are given.
@@ -117,17 +127,39 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Drain(args) => ask::drain(&client()?, args, say).await,
         Command::Status => {
             let status: Status = client()?.get("/api/v1/status").await?;
-            say.print(&status, || text::status(&status, crate::model::time::Time::now()));
+            say.print(&status, || text::status(&status));
             Ok(if status.ready { Exit::Done } else { Exit::Unseen })
+        }
+        Command::Alerts { unreadable: true } => {
+            let all: Unreadable =
+                client()?.get(&format!("/api/v1/alerts/unreadable?limit={UNREADABLE_MAX}")).await?;
+            say.print(&all, || text::unreadable(&all));
+            Ok(Exit::Done)
+        }
+        Command::Alerts { unreadable: false } => {
+            let status: Status = client()?.get("/api/v1/status").await?;
+            let alerts = json!({
+                "faults": status.faults, "unplaced": status.unplaced, "unreadable": status.unreadable,
+            });
+            say.print(&alerts, || match text::alerts(&status) {
+                none if none.is_empty() => "Nothing fails, and every alert leads to a node.\n".to_owned(),
+                some => some,
+            });
+            Ok(Exit::Done)
+        }
+        Command::Reload => {
+            let config: InForce = client()?.post("/api/v1/reload", &json!({}), "reload").await?;
+            say.print(&config, || text::reloaded(&config, Time::now()));
+            Ok(if config.refused.is_none() { Exit::Done } else { Exit::Usage })
         }
         Command::Cases => {
             let cases: Vec<CaseLine> = client()?.get(&format!("/api/v1/cases?limit={CASES_MAX}")).await?;
-            say.print(&cases, || text::cases(&cases, crate::model::time::Time::now()));
+            say.print(&cases, || text::cases(&cases));
             Ok(Exit::Done)
         }
         Command::Show { case } => {
             let view: CaseView = client()?.get(&format!("/api/v1/cases/{case}")).await?;
-            say.print(&view, || text::case(&view, crate::model::time::Time::now()));
+            say.print(&view, || text::case(&view));
             Ok(Exit::Done)
         }
         Command::Approve { case: id, plan } => ask::approve(&client()?, case(id), plan, say).await,
@@ -156,6 +188,11 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Resume => ask::about(&client()?, Ask::Resume, None, say).await,
         Command::Owed { offline } => owed(global, *offline, local, say).await,
         Command::Policy(command) => local::policies(command, &global.config, say),
+        Command::Config(ConfigCommand::Discover(args)) => {
+            let found = local.discover(args).await?;
+            discover::print(&found, args, say);
+            Ok(Exit::Done)
+        }
         Command::Config(command) => local::configuration(command, &global.config, say),
         Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
         Command::Audit(AuditCommand::Verify) => {

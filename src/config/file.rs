@@ -18,6 +18,9 @@ use crate::model::time::Period;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "pitlane configuration")]
 pub struct ConfigFile {
+    /// The cluster's name, as `pvecm status` shows it. Stands in tickets: once written, it stays.
+    #[schemars(extend("examples" = ["lab"]))]
+    pub name: Option<String>,
     /// How freely pitlane acts at most. `observe` touches nothing.
     #[serde(default)]
     pub mode: Mode,
@@ -37,6 +40,8 @@ pub struct ConfigFile {
     pub ceph: CephFile,
     pub prometheus: Option<PrometheusFile>,
     pub alertmanager: Option<AlertmanagerFile>,
+    /// Where work orders go beside the built-in board.
+    pub tickets: Option<super::tickets::TicketsFile>,
     #[serde(default)]
     pub http: HttpFile,
     #[serde(default)]
@@ -57,7 +62,8 @@ pub fn kill_file() -> PathBuf {
     "/run/pitlane/stop".into()
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How log lines look. `--log-format` and `PITLANE_LOG_FORMAT` come before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     #[default]
@@ -70,7 +76,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProxmoxFile {
-    /// Members to ask, in order. Two or more, or a check without the first one ends in "unknown".
+    /// Members to ask, in order. One is enough: the others are found through it, and asked as far as they can be
+    /// trusted (by `ca_file`, or by a fingerprint of their own).
     #[schemars(length(min = 1))]
     pub endpoints: Vec<Endpoint>,
     /// A file with one line: USER@REALM!NAME=UUID.

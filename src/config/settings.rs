@@ -29,6 +29,8 @@ pub struct Config {
     pub ceph: file::CephFile,
     pub prometheus: Option<Asked>,
     pub alertmanager: Option<AlertmanagerSettings>,
+    /// `None`: the built-in board alone.
+    pub tickets: Option<super::tickets::TicketSettings>,
     pub http: Http,
 }
 
@@ -36,6 +38,7 @@ pub struct Config {
 pub struct ProxmoxSettings {
     pub endpoints: Vec<Endpoint>,
     pub token: Secret,
+    pub token_file: Option<PathBuf>,
     pub ca_file: Option<PathBuf>,
     /// Node → certificates it may show, SHA-256 in 64 lower-case digits.
     pub fingerprints: std::collections::BTreeMap<NodeName, Vec<String>>,
@@ -104,6 +107,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         ("/http/tls/cert", "http.tls.cert"),
         ("/http/tls/key", "http.tls.key"),
         ("/http/tls/client_ca", "http.tls.client_ca"),
+        ("/tickets/ca_file", "tickets.ca_file"),
     ] {
         if let Some(file) = named(pointer)
             && let Err(why) = std::fs::File::open(&file)
@@ -111,6 +115,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
         }
     }
+    let tickets = super::tickets::load(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
@@ -119,7 +124,9 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read.value.map(|file| assemble(file, base, policies, token, asked, tokens, tokens_file));
+    let config = read
+        .value
+        .map(|file| Config { tickets, ..assemble(file, base, policies, token, asked, tokens, tokens_file) });
     mistakes.or(config)
 }
 
@@ -158,10 +165,6 @@ fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
             let text =
                 format!("no fingerprint for {name}, so it could not be trusted; add one, or take it out");
             mistakes.add(place("proxmox.fingerprints"), text);
-        }
-        for name in pinned.into_iter().flat_map(|p| p.keys()).filter(|name| !names.contains(&name.as_str())) {
-            let text = format!("{name} is no endpoint; the endpoints are {}", names.join(", "));
-            mistakes.add(place(&format!("proxmox.fingerprints.{name}")), text);
         }
     }
     for (list, key) in [("proxmox.endpoints", "node"), ("proxmox.endpoints", "url"), ("hand.members", "node")]
@@ -326,6 +329,7 @@ fn assemble(
     let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
         endpoints: proxmox.endpoints,
         token,
+        token_file: proxmox.token_file.map(|f| base.join(f)),
         ca_file: proxmox.ca_file.map(|f| base.join(f)),
         fingerprints: proxmox
             .fingerprints
@@ -352,6 +356,7 @@ fn assemble(
         ceph,
         prometheus: asked.prometheus,
         alertmanager: asked.alertmanager,
+        tickets: None,
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),

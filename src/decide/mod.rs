@@ -37,6 +37,7 @@ use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
 pub use faults::{believed, place as place_alert};
+pub use preflight::NEEDED_PRIVILEGES;
 pub use resolve::{Cluster, Tried, explain as explain_alert};
 pub use wish::wish;
 
@@ -204,11 +205,20 @@ fn show(turns: &[Turn], view: &View, out: &mut Decision) {
         if matches!(case.phase, Phase::Preparing { .. })
             && let Ok(policy) = view.policy(case)
         {
-            let verdict = match &case.in_place {
-                Some(_) => preflight::judge_in_place(case, view).0,
-                None => preflight::judge(&case.node, Some(case), policy, view).0,
+            let (verdict, planned) = match &case.in_place {
+                Some(_) => {
+                    let (verdict, planned) = preflight::judge_in_place(case, view);
+                    (verdict, planned.map(|(plan, _)| plan))
+                }
+                None => {
+                    let (verdict, planned) = preflight::judge(&case.node, Some(case), policy, view);
+                    (verdict, planned.map(|planned| planned.plan))
+                }
             };
             out.show.verdicts.insert(case.node.clone(), verdict);
+            if let Ok(plan) = planned {
+                out.show.plans.insert(case.node.clone(), plan);
+            }
         }
     }
     out.show.safe_to_power_off = safe;

@@ -1,6 +1,6 @@
 //! What people asked for. Every request is answered: done, or refused with what to do instead.
 
-use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Handover, Origin, Phase};
+use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Handover, Origin, Phase, Said};
 use crate::model::ids::{CaseId, NodeName, PolicyName};
 use crate::model::note::{Note, Noted};
 use crate::model::owed::Owed;
@@ -140,7 +140,7 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
         Ask::Abort { reason, .. } => abort(turn, Cancelled { by, at, reason: reason.clone() }),
         Ask::Done { note, hands_off, .. } => match &mut turn.case.phase {
             Phase::HandedOver { claim, cancelled, .. } if *hands_off == cancelled.is_some() => {
-                *claim = Some(Claim { by: by.clone(), at, note: note.clone() });
+                *claim = Some(Claim { by: by.clone(), at, note: note.clone(), said: Said::Here });
                 let note = note.clone();
                 turn.note(if *hands_off { Noted::HandsOff { by } } else { Noted::ClaimedDone { by, note } });
                 Ok(())
@@ -224,12 +224,7 @@ fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
     let id = turn.case.id;
     match &mut turn.case.phase {
         Phase::Preparing { approval, shown: Some(shown), .. } => {
-            if !shown.0.starts_with(&given.hash.0) || given.hash.0.len() < 8 {
-                return Err(format!(
-                    "the plan of case {id} is now {}; read it and approve that one",
-                    shown.short()
-                ));
-            }
+            shown.meant_by(&given.hash.0).map_err(|why| format!("case {id}: {why}"))?;
             let hash = shown.clone();
             *approval = Some(Approval { hash: hash.clone(), ..given.clone() });
             turn.note(Noted::Approved { by: given.by, hash });

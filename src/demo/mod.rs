@@ -28,7 +28,7 @@ use crate::reconcile::{self, Reconciler};
 use crate::sim::Doors;
 use crate::sim::http::{self, Options, Running, Token};
 use crate::telemetry::Metrics;
-use crate::web::{self, Access, AlertClients, App, Listening};
+use crate::web::{self, Access, App, Listening};
 
 use people::People;
 use telling::Teller;
@@ -144,6 +144,7 @@ impl Stage {
             bell: bell.clone(),
             registry: metrics.registry(),
             access: Arc::new(Access::new(tokens_known(), false)),
+            configuration: None,
         };
         let alerts = alertmanager::router(Receiver {
             store: Arc::new(store.clone()),
@@ -153,8 +154,7 @@ impl Stage {
             tokens: alertmanager::Tokens::of_hashes([Sha256::digest(ALERTS).into()]),
             heard: Arc::new(|_| {}),
         });
-        let listening =
-            Listening::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None, AlertClients::default()).await?;
+        let listening = Listening::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).await?;
         let address = listening.address;
         let stop = CancellationToken::new();
         tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));

@@ -151,6 +151,19 @@ pub struct Claim {
     pub by: Person,
     pub at: Time,
     pub note: String,
+    #[serde(default)]
+    pub said: Said,
+}
+
+/// Where the technician said it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// To pitlane.
+    #[default]
+    Here,
+    /// In the ticket: then the ticket can take it back, too.
+    InTheTicket,
 }
 
 /// A person called it off after the node was handed over.

@@ -20,6 +20,8 @@ pub mod seen;
 pub mod shown;
 pub mod state;
 pub mod step;
+pub mod ticket_template;
+pub mod tickets;
 pub mod time;
 pub mod verdict;
 pub mod wait;

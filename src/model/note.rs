@@ -35,7 +35,8 @@ pub enum Noted {
     FalseAlarm { reading: String },
 
     // Judging and agreeing
-    Planned { moves: usize, ha: usize, stays: usize, hash: PlanHash },
+    // `stops` is missing in journals from before it was counted.
+    Planned { moves: usize, ha: usize, stays: usize, stops: Option<usize>, hash: PlanHash },
     WouldDrain { moves: usize, ha: usize },
     Warned { wait: Wait },
     Approved { by: Person, hash: PlanHash },
@@ -80,6 +81,8 @@ pub enum Noted {
     LocateAsked { node: NodeName, target: LocateTarget },
     ClaimedDone { by: Person, note: String },
     HandsOff { by: Person },
+    // Done in the ticket, and then taken up again there.
+    TakenUpAgain,
     Cancelled { by: Person, reason: String },
     Overrun { time_box: Period },
 

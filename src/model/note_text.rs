@@ -37,14 +37,15 @@ impl fmt::Display for Noted {
                 write!(f, "A false alarm: quiet, and the sensor reads good ({reading}).")
             }
 
-            Planned { moves, ha, stays, hash } => write!(
-                f,
-                "Plan {}: {} to move, {} that HA moves, {} left aboard stopped.",
-                hash.short(),
-                count(*moves, "guest"),
-                count(*ha, "guest"),
-                count(*stays, "guest")
-            ),
+            Planned { moves, ha, stays, stops, hash } => {
+                let (moves, ha, stays) =
+                    (count(*moves, "guest"), count(*ha, "guest"), count(*stays, "guest"));
+                write!(f, "Plan {}: {moves} to move, {ha} that HA moves, ", hash.short())?;
+                if let Some(stops @ 1..) = stops {
+                    write!(f, "{} to shut down, ", count(*stops, "guest"))?;
+                }
+                write!(f, "{stays} left aboard stopped.")
+            }
             WouldDrain { moves, ha } => write!(
                 f,
                 "Would drain the node now ({} to move, {} that HA moves); mode observe touches nothing.",
@@ -136,6 +137,9 @@ impl fmt::Display for Noted {
                 write!(f, "The work order is reopened (round {round}): {why}.")
             }
             WorkOrderAlso { fault } => write!(f, "The work order also names {fault} now."),
+            TakenUpAgain => f.write_str(
+                "The work order was opened again in the ticket system: the technician has the node.",
+            ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
             LocateAsked { node, target } => write!(f, "The locate LED of {node} is lit ({target})."),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),

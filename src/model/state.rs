@@ -8,6 +8,7 @@ use super::case::Case;
 use super::fault::{Fault, FaultKey, Unplaced};
 use super::ids::{CaseId, NodeName, Person, RequestId};
 use super::note::Note;
+use super::plan::Plan;
 use super::request::{Reply, Request};
 use super::step::{Ledger, Step};
 use super::time::{Period, Time};
@@ -71,6 +72,9 @@ pub struct Show {
     pub faults: Vec<Fault>,
     pub unplaced: Vec<Unplaced>,
     pub verdicts: BTreeMap<NodeName, Verdict>,
+    /// What would be done to the nodes of cases that wait for it: what an approval is asked for.
+    #[serde(default)]
+    pub plans: BTreeMap<NodeName, Plan>,
     /// Cases whose node is empty and may be switched off, judged at this instant. Not older than 15 s when shown.
     pub safe_to_power_off: BTreeMap<CaseId, Result<Time, String>>,
     /// Cases served in place: may the disk be taken out at this instant? Not older than 15 s when shown.

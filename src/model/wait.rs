@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fault::FaultKey;
-use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName};
+use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName, TicketRef};
 use super::rules::ProofCheck;
 use super::seen::Blind;
 use super::time::{Period, Time};
@@ -151,6 +151,8 @@ pub enum Wait {
     LocateStillOn { node: NodeName },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
+    // Refused or called off in the ticket system by somebody there.
+    WorkOrderCancelled { ticket: TicketRef },
     SecondFailure { what: String },
     StrandedGuests { guests: Vec<GuestId> },
     EffectFails { effect: String, error: String },

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::ids::{GuestId, NodeName};
+use super::ids::{CaseId, GuestId, NodeName};
 use super::rules::ProofCheck;
+use super::time::to_the_second;
 use super::wait::{Source, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
@@ -177,7 +178,9 @@ impl fmt::Display for Wait {
                 write!(f, "guest {guest} did not move in {tries} tries: {error}")
             }
             HaStuck { guest } => write!(f, "HA does not move guest {guest}"),
-            SecondLook { since } => write!(f, "seen empty at {since}; a second look follows"),
+            SecondLook { since } => {
+                write!(f, "seen empty at {}; a second look follows", to_the_second(*since))
+            }
             Technician => f.write_str("the technician has the node"),
             CameAboard { guests: aboard } => write!(
                 f,
@@ -187,12 +190,16 @@ impl fmt::Display for Wait {
             HandsOff => f.write_str("called off; the technician has to leave the machine first"),
             NodeNotBack => f.write_str("the node has to come back online"),
             Unproved { why, .. } => write!(f, "not proved yet: {why}"),
-            Soaking { until } => write!(f, "all checks good; watched until {until}"),
+            Soaking { until } => write!(f, "all checks good; watched until {}", to_the_second(*until)),
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
             LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
+            WorkOrderCancelled { ticket } => write!(
+                f,
+                "work order {ticket} was cancelled in the ticket system; nobody said that the machine is left alone"
+            ),
             SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
@@ -201,6 +208,11 @@ impl fmt::Display for Wait {
 }
 
 impl Wait {
+    /// What a person can do about a case: its commands can be copied as they stand.
+    pub fn remedy_for(&self, case: CaseId) -> String {
+        self.remedy().replace("CASE", &case.to_string())
+    }
+
     /// What a person can do. Plain instructions, with the command where there is one.
     pub fn remedy(&self) -> String {
         use Wait::*;
@@ -219,6 +231,9 @@ impl Wait {
             }
             CannotSee { source: Source::Bmc, .. } => {
                 "check the BMC and its account; pitlane accept CASE bmc (or led) --reason … goes on without it".into()
+            }
+            CannotSee { source: Source::WorkOrder, .. } => {
+                "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
             }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
@@ -305,6 +320,10 @@ impl Wait {
             }
             Technician => "pitlane done CASE when the work is done".into(),
             HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),
+            WorkOrderCancelled { .. } => {
+                "ask who cancelled it; open it again there, or pitlane abort CASE, or pitlane done CASE"
+                    .into()
+            }
             NodeNotBack => "switch the node on".into(),
             SecondFailure { .. } => {
                 "look at the other node first; pitlane abort CASE gives everything back".into()
@@ -312,8 +331,21 @@ impl Wait {
             StrandedGuests { .. } => {
                 "let HA recover its guests; start the others by hand or bring the node back".into()
             }
+            EffectFails { effect, .. } if effect.starts_with("work-order") => {
+                "look at the ticket system; the board has the work order, and pitlane tries again".into()
+            }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_about_a_case_name_it() {
+        assert_eq!(Wait::Technician.remedy_for(CaseId(7)), "pitlane done 7 when the work is done");
     }
 }

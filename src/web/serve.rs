@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,24 +37,51 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A bound listener, so that the address is known before the first client comes.
 pub struct Listening {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    clients: AlertClients,
+    speaks: watch::Sender<Option<Speaks>>,
     pub address: SocketAddr,
 }
 
+/// How a listener with TLS speaks, and whom it knows by certificate.
+#[derive(Clone)]
+struct Speaks {
+    tls: TlsAcceptor,
+    clients: AlertClients,
+}
+
+/// Renews the certificates of a listener that speaks TLS; connections that are open keep those from before.
+#[derive(Clone)]
+pub struct Renewal(watch::Sender<Option<Speaks>>);
+
+impl Renewal {
+    /// A listener without TLS stays without: what it speaks is fixed when it is bound.
+    pub fn with(&self, tls: Arc<rustls::ServerConfig>, clients: AlertClients) {
+        self.0.send_if_modified(|now| match now {
+            Some(speaks) => {
+                *speaks = Speaks { tls: TlsAcceptor::from(tls), clients };
+                true
+            }
+            None => false,
+        });
+    }
+}
+
 impl Listening {
-    /// `clients`: who may deliver alerts by certificate alone.
+    pub fn renewal(&self) -> Renewal {
+        Renewal(self.speaks.clone())
+    }
+
+    /// `tls`: what it speaks, and who may deliver alerts by certificate alone.
     ///
     /// # Errors
     /// The address is taken, or not ours.
     pub async fn bind(
         address: SocketAddr,
-        tls: Option<Arc<rustls::ServerConfig>>,
-        clients: AlertClients,
+        tls: Option<(Arc<rustls::ServerConfig>, AlertClients)>,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), clients, address })
+        let speaks = tls.map(|(tls, clients)| Speaks { tls: TlsAcceptor::from(tls), clients });
+        Ok(Self { listener, speaks: watch::Sender::new(speaks), address })
     }
 }
 
@@ -125,13 +152,12 @@ pub async fn serve(listening: Listening, router: Router, stop: CancellationToken
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (tls, router, stop) = (listening.tls.clone(), router.clone(), stop.clone());
-        let clients = listening.clients.clone();
+        let (speaks, router, stop) = (listening.speaks.borrow().clone(), router.clone(), stop.clone());
         open.spawn(async move {
             let _slot = slot;
-            match tls {
+            match speaks {
                 None => connection(stream, router, stop).await,
-                Some(tls) => {
+                Some(Speaks { tls, clients }) => {
                     if let Ok(Ok(stream)) = tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream)).await {
                         let router = match clients.known(stream.get_ref().1.peer_certificates()) {
                             Some(client) => router.layer(axum::Extension(client)),

@@ -57,7 +57,7 @@ async fn a_known_certificate_delivers_and_nobody_else_without_a_token() {
     )
     .expect("a good configuration");
     let clients = AlertClients::of(&["am1.example.org".to_owned(), "192.0.2.7".to_owned()]).expect("names");
-    let listening = Listening::bind(([127, 0, 0, 1], 0).into(), Some(tls), clients).await.expect("binds");
+    let listening = Listening::bind(([127, 0, 0, 1], 0).into(), Some((tls, clients))).await.expect("binds");
     let port = listening.address.port();
     let store = store::open(&dir.path().join("state"), Arc::new(Wall)).expect("opens");
     let receiver = Receiver {

@@ -11,5 +11,6 @@ mod hand_real;
 mod hands;
 mod kills;
 mod lab;
+mod rt_real;
 mod shell;
 mod site;

@@ -2,6 +2,9 @@
 
 mod documents;
 mod files;
+mod habits;
+mod reload;
+mod running;
 mod service;
 
 use std::path::Path;
@@ -11,7 +14,14 @@ use assert_cmd::Command;
 /// The program, with nothing of this machine's environment.
 pub fn pitlane(dir: &Path) -> Command {
     let mut command = Command::cargo_bin("pitlane").expect("the program is built");
-    for name in ["PITLANE_URL", "PITLANE_TOKEN_FILE", "PITLANE_CONFIG", "PITLANE_CA_FILE", "PITLANE_LOG"] {
+    for name in [
+        "PITLANE_URL",
+        "PITLANE_TOKEN_FILE",
+        "PITLANE_CONFIG",
+        "PITLANE_CA_FILE",
+        "PITLANE_LOG",
+        "PITLANE_LOG_FORMAT",
+    ] {
         command.env_remove(name);
     }
     command.current_dir(dir).timeout(std::time::Duration::from_secs(60));

@@ -41,6 +41,16 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
                 _ => return Err("dies or restarts".to_owned()),
             }
         }
+        // In the ticket system, by somebody there.
+        ["ticket", to, case] => {
+            let case = pitlane::model::ids::CaseId(number(case)?);
+            match *to {
+                "done" => world.technician_claims_done(case),
+                "cancelled" => world.human_cancels_order(case),
+                "opened" => world.human_opens_order(case),
+                _ => return Err("done, cancelled or opened".to_owned()),
+            }
+        }
         ["dies", node] => world.node_dies(&(*node).into()),
         ["boots", node] => world.node_boots(&(*node).into()),
         ["cut", node] => world.cut(&(*node).into(), Cut::Network),

@@ -15,6 +15,7 @@ pub mod calls;
 pub mod classify;
 pub mod client;
 pub mod detail;
+mod discovery;
 pub mod endpoint;
 pub mod error;
 pub mod https;
@@ -31,6 +32,7 @@ pub mod views;
 pub mod wire;
 
 pub use client::{Answer, Client, Limits, Route};
+pub use discovery::{CephFound, TrustOthers, name_behind};
 pub use endpoint::Endpoint;
 pub use error::{PveError, Refusal};
 pub use https::{ConnectionLimits, Https};

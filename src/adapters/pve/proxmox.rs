@@ -10,12 +10,14 @@ use async_trait::async_trait;
 
 use super::{
     client::{Client, Limits},
+    discovery::{Others, TrustOthers},
     endpoint::Endpoint,
     error::PveError,
     https::{ConnectionLimits, Https},
     request::ApiToken,
     tls::Trust,
     transport::HttpTransport,
+    wire::ClusterStatus,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::{GuestKind, Inventory, PveView};
@@ -36,6 +38,8 @@ pub struct Member {
 pub struct Settings {
     /// In the order in which they are asked. One alone leaves no second opinion, and no way in while it is serviced.
     pub members: Vec<Member>,
+    /// Whom to believe among members that are found.
+    pub others: TrustOthers,
     pub token: ApiToken,
     pub limits: Limits,
     pub connection: ConnectionLimits,
@@ -49,6 +53,7 @@ impl Settings {
     pub fn new(members: Vec<Member>, token: ApiToken) -> Settings {
         Settings {
             members,
+            others: TrustOthers::Nobody,
             token,
             limits: Limits::default(),
             connection: ConnectionLimits::default(),
@@ -65,6 +70,7 @@ pub struct Proxmox {
     pub(super) look_within: Duration,
     /// Node → its clock minus ours in seconds, as last seen: tasks are dated by the node's clock.
     pub(super) clocks_ahead: Mutex<BTreeMap<NodeName, i64>>,
+    others: Option<Others>,
 }
 
 impl Proxmox {
@@ -75,8 +81,11 @@ impl Proxmox {
     pub fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Proxmox, PveError> {
         let with_trust = settings.members.iter().map(|member| (endpoint(member), &member.trust));
         let with_trust: Vec<(Endpoint, &Trust)> = with_trust.collect();
-        let https = Https::new(with_trust.iter().map(|(e, trust)| (e, *trust)), settings.connection)?;
-        Ok(Proxmox::through(Arc::new(https), settings, clock))
+        let https =
+            Arc::new(Https::new(with_trust.iter().map(|(e, trust)| (e, *trust)), settings.connection)?);
+        let configured: Vec<Endpoint> = settings.members.iter().map(endpoint).collect();
+        let others = Others::new(https.clone(), settings.others.clone(), &configured);
+        Ok(Proxmox { others: Some(others), ..Proxmox::through(https, settings, clock) })
     }
 
     /// Over any transport.
@@ -88,6 +97,14 @@ impl Proxmox {
             clock,
             look_within: settings.look_within,
             clocks_ahead: Mutex::default(),
+            others: None,
+        }
+    }
+
+    /// Hears who the members are.
+    pub(super) fn meet(&self, status: &ClusterStatus) {
+        if let Some(others) = &self.others {
+            others.meet(&self.client, status);
         }
     }
 }
@@ -105,6 +122,10 @@ impl Pve for Proxmox {
         avoid: &BTreeSet<NodeName>,
     ) -> PveView {
         super::look::look(self, nodes, guests, avoid).await
+    }
+
+    fn not_asked(&self) -> BTreeMap<NodeName, String> {
+        self.others.as_ref().map(Others::not_asked).unwrap_or_default()
     }
 
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {

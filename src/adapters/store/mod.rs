@@ -12,6 +12,7 @@ mod inbox;
 mod journal;
 mod load;
 mod open;
+mod place;
 mod prune;
 mod reader;
 mod rows;
@@ -243,5 +244,10 @@ impl Archive for SqliteStore {
 
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
         Ok(self.shared.read("reading the ledger", move |conn| load::ledger(conn, Some(case))).await?)
+    }
+
+    async fn unreadable(&self, newest: usize) -> Result<crate::model::shown::Unreadable, Trouble> {
+        let read = move |conn: &Connection| inbox::unreadable(conn, newest);
+        Ok(self.shared.read("listing unreadable deliveries", read).await?)
     }
 }

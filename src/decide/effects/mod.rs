@@ -15,7 +15,9 @@ pub(super) use flags::{
 };
 pub(super) use home::home;
 pub(super) use locate::{leave_lit, light, put_out};
-pub(super) use work_order::{close_work_order, open_work_order, work_order_ready};
+pub(super) use work_order::{
+    close_work_order, open_work_order, taken_up_again, tell_called_off, work_order_shown,
+};
 
 use std::time::Duration;
 

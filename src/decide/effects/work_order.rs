@@ -8,9 +8,12 @@ use crate::decide::turn::Turn;
 use crate::model::case::{Case, Handover, Origin, Phase};
 use crate::model::ids::OsdId;
 use crate::model::note::Noted;
+use crate::model::observed::WorkOrderStatus;
 use crate::model::owed::WorkOrderDebt;
+use crate::model::seen::{Blind, Seen};
 use crate::model::step::{Action, Outcome, WorkOrder};
-use crate::model::wait::Wait;
+use crate::model::time::Time;
+use crate::model::wait::{Source, Wait};
 use crate::model::wait_text::list;
 
 /// Done once is done for good.
@@ -75,9 +78,48 @@ fn name_the_others(turn: &mut Turn) -> Result<(), Wait> {
     Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending))
 }
 
-/// The ticket system shows this round, so what it says of the work is about this round.
-pub fn work_order_ready(turn: &Turn) -> bool {
-    turn.said("work-order").is_some() && reopened(turn)
+/// Whoever reads the ticket alone has to learn that the work was called off, and how to say "hands off".
+pub fn tell_called_off(turn: &mut Turn) -> Result<(), Wait> {
+    const SUBJECT: &str = "work-order/called-off";
+    let Phase::HandedOver { cancelled: Some(cancelled), .. } = &turn.case.phase else { return Ok(()) };
+    if turn.said("work-order").is_none() || turn.said(SUBJECT).is_some() {
+        return Ok(());
+    }
+    let text = format!(
+        "Called off by {}: {}. When nobody works on the machine any more: pitlane done {} --hands-off",
+        cancelled.by, cancelled.reason, turn.case.id
+    );
+    turn.step(SUBJECT, Action::Comment { text }, NEVER_AGAIN);
+    Err(turn.failing(SUBJECT).unwrap_or(Wait::WorkOrderPending))
+}
+
+/// What the ticket system shows of this round. `None`: the round is not there yet, or nobody looked since it began, so
+/// that an old "done" is not taken for a new one.
+///
+/// # Errors
+/// It cannot be seen: a technician who says "done" there is not heard.
+pub fn work_order_shown(turn: &Turn) -> Result<Option<WorkOrderStatus>, Wait> {
+    let (subject, round) = reopening(turn);
+    let subject = if round <= 1 { "work-order" } else { &subject };
+    let Some(began) = turn.said(subject).and_then(|_| turn.attempt(subject)).map(|step| step.at) else {
+        return Ok(None);
+    };
+    match turn.view.seen.work_orders.get(&turn.case.id) {
+        Some(Seen::Known { value, at }) => Ok((*at >= began).then_some(value.status)),
+        Some(Seen::Unknown { why }) => {
+            Err(Wait::CannotSee { source: Source::WorkOrder, why: Blind::Unknown(why.clone()) })
+        }
+        Some(Seen::NotAsked) | None => Ok(None),
+    }
+}
+
+/// Whether the ticket was taken up again after this moment, by somebody there.
+pub fn taken_up_again(turn: &Turn, since: Time) -> bool {
+    matches!(
+        turn.view.seen.work_orders.get(&turn.case.id),
+        Some(Seen::Known { value, at })
+            if *at > since && matches!(value.status, WorkOrderStatus::Open | WorkOrderStatus::InProgress)
+    )
 }
 
 fn reopening(turn: &Turn) -> (String, u32) {

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use super::draining::died;
 use super::second_failure;
-use crate::decide::effects::{give_noout_back, hold, light, open_work_order, work_order_ready};
+use crate::decide::effects::{
+    give_noout_back, hold, light, open_work_order, tell_called_off, work_order_shown,
+};
 use crate::decide::emptiness;
 use crate::decide::in_place::find;
 use crate::decide::plan::needs_maintenance;
 use crate::decide::turn::Turn;
 use crate::decide::view::View;
-use crate::model::case::{Case, Claim, Handover, Phase};
-use crate::model::ids::{OsdId, Person};
+use crate::model::case::{Case, Claim, Handover, Phase, Said};
+use crate::model::ids::{OsdId, Person, TicketRef};
 use crate::model::note::Noted;
 use crate::model::observed::WorkOrderStatus;
 use crate::model::time::Time;
@@ -33,26 +35,26 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         false if drained || in_place => hold(turn),
         false => Ok(()),
     };
-    let order = open_work_order(turn);
+    // A ticket system that is down keeps nobody from saying "done": the work order stands on the board.
+    let order = open_work_order(turn).and_then(|()| tell_called_off(turn));
     let lamp = light(turn);
-    if !matches!(order, Err(Wait::ObserveOnly)) {
-        order.clone()?;
-    }
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {
             held?;
+            if let Some(second) = second_failure::look(&turn.case, turn.view)? {
+                return Err(second);
+            }
+            if !in_place && let Some(aboard) = came_aboard(turn)? {
+                return Err(aboard);
+            }
+            // After what endangers somebody: a ticket system may be down for days.
             order?;
-            let second = second_failure::look(&turn.case, turn.view)?;
-            return Err(match second {
-                Some(second) => second,
-                None if in_place => match (&turn.case.in_place, wait) {
-                    (Some(parts), Wait::Technician) => {
-                        Wait::DisksWithTechnician { osds: parts.osds.iter().copied().collect() }
-                    }
-                    (_, wait) => wait,
-                },
-                None => came_aboard(turn)?.unwrap_or_else(|| dark(wait, lamp)),
+            return Err(match (&turn.case.in_place, wait) {
+                (Some(parts), Wait::Technician) if in_place => {
+                    Wait::DisksWithTechnician { osds: parts.osds.iter().copied().collect() }
+                }
+                (_, wait) => dark(wait, lamp),
             });
         }
         Ok(claim) => claim,
@@ -109,10 +111,8 @@ fn came_aboard(turn: &Turn) -> Result<Option<Wait>, Wait> {
 
 /// The technician's word: by request, or in the ticket system.
 fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
-    let ready = work_order_ready(turn);
     let now = turn.view.now;
-    let shown =
-        turn.view.seen.work_orders.get(&turn.case.id).and_then(|seen| seen.any_age()).map(|w| w.status);
+    let shown = work_order_shown(turn);
     let Phase::HandedOver { claim, cancelled, .. } = &mut turn.case.phase else {
         return Err(Wait::Technician);
     };
@@ -122,14 +122,21 @@ fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
     if cancelled.is_some() {
         return Err(Wait::HandsOff);
     }
-    if ready && shown == Some(WorkOrderStatus::Done) {
-        let by = Person::from("the ticket system");
-        let new = Claim { by: by.clone(), at: now, note: String::new() };
-        *claim = Some(new.clone());
-        turn.note(Noted::ClaimedDone { by, note: String::new() });
-        return Ok(new);
+    match shown? {
+        Some(WorkOrderStatus::Done) => {
+            let by = Person::from("the ticket system");
+            let new = Claim { by: by.clone(), at: now, note: String::new(), said: Said::InTheTicket };
+            *claim = Some(new.clone());
+            turn.note(Noted::ClaimedDone { by, note: String::new() });
+            Ok(new)
+        }
+        // Somebody does not want this work done, or not by this ticket. Nobody said that the machine is left alone.
+        Some(WorkOrderStatus::Cancelled) => {
+            let ticket = turn.case.owed.work_order.as_ref().and_then(|debt| debt.ticket.clone());
+            Err(Wait::WorkOrderCancelled { ticket: ticket.unwrap_or_else(|| TicketRef::from("")) })
+        }
+        Some(WorkOrderStatus::Open | WorkOrderStatus::InProgress) | None => Err(Wait::Technician),
     }
-    Err(Wait::Technician)
 }
 
 /// May the machine be switched off at this very moment? Never stored; worth 15 seconds.

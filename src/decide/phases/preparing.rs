@@ -68,7 +68,10 @@ fn show(turn: &mut Turn, plan: &Plan) {
     let (moves, ha) = (plan.moves.len(), plan.ha.len());
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     turn.note(match osds.is_empty() {
-        true => Noted::Planned { moves, ha, stays: plan.stays.len(), hash },
+        true => {
+            let (stays, stops) = (plan.stays.len(), Some(plan.stops.len()));
+            Noted::Planned { moves, ha, stays, stops, hash }
+        }
         false => Noted::PlannedInPlace { node: plan.node.clone(), osds: osds.clone(), hash },
     });
     for wait in &plan.warnings {

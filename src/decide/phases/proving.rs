@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::draining::died;
-use crate::decide::effects::{give_noout_back, hold};
+use crate::decide::effects::{give_noout_back, hold, taken_up_again};
 use crate::decide::in_place;
 use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
 use crate::decide::witness;
-use crate::model::case::{Case, Ending, Handover, Phase};
+use crate::model::case::{Case, Ending, Handover, Phase, Said};
 use crate::model::note::Noted;
 use crate::model::rules::ProofCheck;
 use crate::model::time::{Time, after, age};
@@ -42,6 +42,9 @@ pub fn interrupt(case: &mut Case) {
 }
 
 fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
+    if let Some(back) = claim_withdrawn(turn) {
+        return Ok(back);
+    }
     let node = turn.case.node.clone();
     let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
     if in_place && let Ok(Some(died)) = died(turn) {
@@ -111,6 +114,18 @@ fn replaced(turn: &mut Turn) {
     }
 }
 
+/// Who said "done" in the ticket and opened it again may have a hand in the machine. No new round: it is open there
+/// already, and nothing failed.
+fn claim_withdrawn(turn: &mut Turn) -> Option<Phase> {
+    let Phase::Proving { claim, handover, cancelled, .. } = &turn.case.phase else { return None };
+    if claim.said != Said::InTheTicket || !taken_up_again(turn, claim.at) {
+        return None;
+    }
+    let (handover, cancelled) = (handover.clone(), cancelled.clone());
+    turn.note(Noted::TakenUpAgain);
+    Some(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled })
+}
+
 fn give_back(turn: &mut Turn, why: Ending) -> Phase {
     let handover = match &turn.case.phase {
         Phase::Proving { handover, .. } => Some(handover.clone()),
@@ -129,8 +144,9 @@ fn remember(turn: &mut Turn, since: Option<Time>) {
 /// A part that is seen to fail after it was good, or that is not good for too long, goes back to the technician.
 fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, Wait> {
     let now = turn.view.now;
-    let Phase::Proving { good_since, claim, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
-    let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0;
+    let Phase::Proving { good_since, since, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
+    // From the node's return: the claim may be hours older, and a machine that boots is not yet a bad one.
+    let patience_over = age(now, *since) >= turn.view.rules.limits.proof_patience.0;
     let (text, goes_back) = match why {
         // Nobody looked yet: the next look will.
         Unproved::Unseen(wait) if wait.wants_a_deeper_look() => return Err(wait),

@@ -25,6 +25,8 @@ use crate::model::time::{Period, age};
 use crate::model::verdict::{Answer, Check, CheckName, Verdict};
 use crate::model::wait::Wait;
 
+pub use privileges::NEEDED as NEEDED_PRIVILEGES;
+
 use super::plan::{Planned, plan};
 use super::view::View;
 

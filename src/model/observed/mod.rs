@@ -126,13 +126,29 @@ pub struct Reading {
 pub struct WorkOrderView {
     pub ticket: TicketRef,
     pub status: WorkOrderStatus,
+    /// Who has taken it, as the ticket system calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Where a person reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl WorkOrderView {
+    /// One that has neither an owner nor a page.
+    pub fn plain(ticket: TicketRef, status: WorkOrderStatus) -> Self {
+        Self { ticket, status, owner: None, url: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkOrderStatus {
     Open,
+    /// A person has taken it. For showing: nothing follows from it.
+    InProgress,
     Done,
+    /// Refused or called off in the ticket system. Not "hands off": nobody said that the machine is left alone.
     Cancelled,
 }
 

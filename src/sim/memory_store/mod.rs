@@ -15,6 +15,7 @@ use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
+use crate::model::shown::Unreadable;
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::Time;
@@ -171,6 +172,10 @@ impl Archive for MemoryStore {
 
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
         Ok(self.lock().shelf.ledger_of(case))
+    }
+
+    async fn unreadable(&self, newest: usize) -> Result<Unreadable, Trouble> {
+        Ok(self.lock().shelf.unreadable(newest))
     }
 }
 

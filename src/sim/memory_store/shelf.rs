@@ -10,6 +10,7 @@ use crate::model::ids::{CaseId, Fingerprint, RequestId};
 use crate::model::note::{Note, Noted};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
+use crate::model::shown::{Unread, Unreadable};
 use crate::model::state::{Decision, Past, Pause, State};
 use crate::model::step::{Attempt, Ledger, Outcome, StepId};
 use crate::model::time::{Time, age};
@@ -196,6 +197,18 @@ impl Shelf {
     /// What is kept of an unreadable delivery here: when, why, how long.
     pub(super) fn poison(&mut self, body: &[u8], why: &str, at: Time) {
         self.poisoned.push((at, why.to_owned(), body.len()));
+    }
+
+    /// Bodies are not kept here: stories never read them.
+    pub(super) fn unreadable(&self, newest: usize) -> Unreadable {
+        let told = |(at, why, size): &(Time, String, usize)| Unread {
+            at: *at,
+            why: why.clone(),
+            size: *size as u64,
+            beginning: String::new(),
+        };
+        let newest = self.poisoned.iter().rev().take(newest).map(told).collect();
+        Unreadable { count: self.poisoned.len() as u64, newest }
     }
 
     pub fn poisoned(&self) -> &[(Time, String, usize)] {

@@ -11,22 +11,24 @@ use crate::model::access::{KnownToken, Role};
 use crate::model::alert::Episode;
 use crate::model::case::{Case, Handover, Origin, Phase};
 use crate::model::fault::FaultKey;
-use crate::model::ids::{CaseId, NodeName, RequestId};
+use crate::model::ids::{CaseId, GuestId, NodeName, RequestId};
 use crate::model::note::{Note, Noted};
+use crate::model::observed::GuestKind;
 use crate::model::owed::{Debt, Owed, WorkOrderDebt};
+use crate::model::plan::{How, Move, Plan};
 use crate::model::request::{Reply, Request};
 use crate::model::rules::{
     Budgets, CephSetup, Confirm, ContainerPolicy, HandSetup, ImmovablePolicy, Limits, Mapping, Mode, Packing,
     Policy, ProofCheck, Prove, Respond, Response, Rules, WorkOrderText,
 };
 use crate::model::seen::Trouble;
-use crate::model::shown::{Judged, Shown};
+use crate::model::shown::{InForce, Judged, RefusedConfig, Shown, Unread, Unreadable};
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::{Period, Time, after};
 use crate::model::verdict::{Answer, Check, CheckName, Verdict};
 use crate::model::wait::Wait;
-use crate::ports::{Archive, Clock, Ingested, Looker, Store, Uncommitted};
+use crate::ports::{Archive, Clock, Configuration, Ingested, Looker, Store, Uncommitted};
 use crate::telemetry::Metrics;
 use crate::web::{Access, App};
 
@@ -54,6 +56,8 @@ impl Clock for HandClock {
 #[derive(Default)]
 pub struct World {
     requests: Mutex<Vec<Request>>,
+    /// Of case 7, where it is not handed over.
+    phase: Mutex<Option<Phase>>,
 }
 
 impl World {
@@ -150,7 +154,10 @@ impl Archive for World {
     }
 
     async fn case(&self, id: CaseId) -> Result<Option<Case>, Trouble> {
-        Ok((id == CaseId(7)).then(case))
+        let phase = self.phase.lock().expect("no test panics holding it").clone();
+        let mut case = case();
+        case.phase = phase.unwrap_or(case.phase);
+        Ok((id == CaseId(7)).then_some(case))
     }
 
     async fn journal(&self, case: Option<CaseId>, after: u64, _: usize) -> Result<Vec<(u64, Note)>, Trouble> {
@@ -162,6 +169,26 @@ impl Archive for World {
     async fn ledger(&self, _: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
         Ok(BTreeMap::new())
     }
+
+    async fn unreadable(&self, newest: usize) -> Result<Unreadable, Trouble> {
+        let one = Unread { at: at(0), why: "no JSON".into(), size: 5, beginning: "hello".into() };
+        Ok(Unreadable { count: 1, newest: vec![one; newest.min(1)] })
+    }
+}
+
+/// A configuration that was read again and found to be wrong.
+struct Wrong;
+
+#[async_trait]
+impl Configuration for Wrong {
+    async fn reload(&self) -> InForce {
+        self.in_force()
+    }
+
+    fn in_force(&self) -> InForce {
+        let refused = RefusedConfig { at: at(0), mistakes: vec!["pitlane.yaml:1:1: mdoe".into()] };
+        InForce { since: at(0), needs_restart: Vec::new(), refused: Some(refused) }
+    }
 }
 
 struct Judge;
@@ -172,7 +199,10 @@ impl Looker for Judge {
         if node.as_str() == "gone" {
             return Err(Trouble::Unreachable("no member answers".into()));
         }
-        let reasons = vec![Wait::NodeOffline { node: node.clone() }];
+        let reasons = match node.as_str() {
+            "stranger" => vec![Wait::NotAMember { node: node.clone() }],
+            _ => vec![Wait::NodeOffline { node: node.clone() }],
+        };
         let check = Check {
             name: CheckName::Quorum,
             answer: Answer::Block,
@@ -215,6 +245,47 @@ pub struct Parts {
     pub app: App,
     pub world: Arc<World>,
     pub clock: Arc<HandClock>,
+    shown: watch::Sender<Arc<Shown>>,
+}
+
+impl Parts {
+    /// The last turn could not see the cluster.
+    pub fn blind(&self, why: &str) {
+        let why = Trouble::Unreachable(why.into());
+        self.shown.send_modify(|shown| Arc::make_mut(shown).observed.pve.first = why.into());
+    }
+
+    /// Case 7 waits with a plan of one move and one guest that is shut down.
+    pub fn wait_for_approval(&mut self) {
+        let step = Move {
+            guest: GuestId(101),
+            name: "web1".into(),
+            kind: GuestKind::Qemu,
+            to: "pve3".into(),
+            how: How::Live,
+        };
+        let plan = Plan {
+            node: "pve2".into(),
+            maintenance: true,
+            noout: None,
+            moves: vec![step],
+            ha: Default::default(),
+            stops: [(GuestId(102), "a passed-through device".into())].into(),
+            stays: Default::default(),
+            warnings: Vec::new(),
+            in_place: Default::default(),
+        };
+        let phase = Phase::Preparing { since: at(0), approval: None, shown: Some(plan.hash()) };
+        *self.world.phase.lock().expect("no test panics holding it") = Some(phase);
+        self.shown.send_modify(|shown| {
+            Arc::make_mut(shown).show.plans.insert("pve2".into(), plan);
+        });
+    }
+
+    /// The next turn makes another plan, and has not ended yet.
+    pub fn forget_plans(&self) {
+        self.shown.send_modify(|shown| Arc::make_mut(shown).show.plans.clear());
+    }
 }
 
 /// A token of each role, whose text is the role's name.
@@ -248,16 +319,18 @@ pub fn parts() -> Parts {
         limits: Limits::default(),
         packing: Packing::default(),
     };
+    let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {
         store: world.clone(),
         archive: world.clone(),
-        shown: watch::channel(Arc::new(shown)).1,
+        shown,
         looker: Arc::new(Judge),
         clock: clock.clone(),
         rules: Arc::new(rules),
         bell: Arc::new(Notify::new()),
         registry: Metrics::new().expect("names differ").registry(),
         access: Arc::new(Access::new(tokens(), false)),
+        configuration: Some(Arc::new(Wrong)),
     };
-    Parts { app, world, clock }
+    Parts { app, world, clock, shown: sender }
 }
