@@ -217,6 +217,7 @@ impl Running {
     /// when asked for.
     async fn start(config: Config, listen: SocketAddr, path: Option<PathBuf>) -> Result<Self, Stop> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        store::fit(&config.state).map_err(|e| failed("the state", e))?;
         let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e.chain()))?;
         let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
         let bell = Arc::new(Notify::new());

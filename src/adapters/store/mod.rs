@@ -32,6 +32,7 @@ pub use board::{Board, Comment, Sheet};
 pub use error::StoreError;
 pub use inbox::Poison;
 pub use journal::Head;
+pub use place::fit;
 
 use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
