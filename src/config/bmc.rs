@@ -84,16 +84,16 @@ pub(super) fn settings(
             let text = format!("{path}: write ca_file or fingerprint, not both: which one should count?");
             mistakes.add(place("fingerprint"), text);
         }
-        let foreign: &[(&str, bool)] = match node.redfish {
-            Some(_) => &[("workarounds", !node.workarounds.is_empty())],
-            None => &[
+        let foreign: &[(&str, bool)] = match written("redfish") {
+            true => &[("workarounds", !node.workarounds.is_empty())],
+            false => &[
                 ("ca_file", node.ca_file.is_some()),
                 ("fingerprint", node.fingerprint.is_some()),
                 ("system", node.system.is_some()),
             ],
         };
         for (key, _) in foreign.iter().filter(|(_, written)| *written) {
-            let other = if node.redfish.is_some() { "ipmi" } else { "redfish" };
+            let other = if written("redfish") { "ipmi" } else { "redfish" };
             mistakes.add(place(key), format!("{path}.{key} belongs to {other}; take it out"));
         }
         let password = text_of(&base.join(&node.password_file), mistakes, place("password_file"));
