@@ -1,6 +1,10 @@
 //! The real chain of alarms in its variants: what goes wrong between a broken part and us, and what it must not lead
 //! to. A site with the shipped policies, told by the alarm lab; each file is one group of incidents.
 
+mod alertmanagers;
+mod disks;
+mod every_class;
+mod memory;
 mod prometheus;
 mod two_nodes;
 
@@ -52,7 +56,12 @@ impl Chain {
         let mut site = Site::open(world, 5.0).await;
         let lab = alarms(&site, lab).await;
         for (name, text) in shipped() {
-            site.put(&format!("policies/{name}"), &quick(&text));
+            let mut text = quick(&text);
+            // Parts are listed once a minute: that is proved where it is what the test is about.
+            if name != "psu.yaml" {
+                text = text.replace(", inventory]", "]");
+            }
+            site.put(&format!("policies/{name}"), &text);
         }
         let prometheus = lab.fact("prometheus");
         let more = more(&site, &lab);
