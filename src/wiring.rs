@@ -1,5 +1,6 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
 use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
+use pitlane::adapters::notify::{Webhook, WebhookConfig};
 use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust};
 use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
@@ -16,9 +18,11 @@ use pitlane::cli::{self, Command, DrainArgs, Ended, Exit, Global, Local, Stop};
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Ceph, Clock, Hand, Sensors};
+use pitlane::ports::{Archive, Ceph, Clock, Hand, Notifier, Sensors};
+use pitlane::reconcile::courier::Courier;
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, App, Listening};
@@ -56,6 +60,30 @@ impl Local for LocalState {
     async fn verify(&self, state: &Path) -> Result<String, Trouble> {
         let head = store::Reader::open(state)?.verify().await?;
         Ok(format!("The journal is whole: {} entries, the last one's hash is {}.", head.seq, head.hash))
+    }
+
+    async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
+        let at = Time::now();
+        // A person looks for this one: a new id each time, so that no receiver takes it for the last one.
+        let notice = Notice {
+            id: NoticeId(format!("test/{at}")),
+            at,
+            urgency: Urgency::Tell,
+            title: "pitlane: a test notice".to_owned(),
+            body: "Somebody asked pitlane to try this channel. There is nothing to do.\n".to_owned(),
+            node: None,
+            case: None,
+            to: Vec::new(),
+        };
+        let mut told = Vec::new();
+        for (name, channel) in &config.channels {
+            let sent = match self::channel(name, channel) {
+                Ok(channel) => channel.send(&notice).await,
+                Err(stop) => Err(Trouble::NotConfigured(stop.text)),
+            };
+            told.push((name.clone(), sent));
+        }
+        told
     }
 }
 
@@ -140,6 +168,7 @@ struct Running {
     stop: CancellationToken,
     turning: tokio::task::JoinHandle<()>,
     serving: tokio::task::JoinHandle<()>,
+    delivering: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
@@ -151,6 +180,7 @@ impl Running {
         let bell = Arc::new(Notify::new());
         let world = world(&config, &store, clock.clone(), metrics.clone())?;
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), bell.clone()));
+        let courier = courier(&config, &store, clock.clone(), metrics.clone())?;
         let tls = match &config.http.tls {
             Some(tls) => Some(web::tls_config(&tls.cert, &tls.key).map_err(|e| failed("http.tls", e))?),
             None => None,
@@ -172,20 +202,24 @@ impl Running {
         let address = listening.address;
         let stop = CancellationToken::new();
         let serving = tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));
+        let delivering = {
+            let (stop, bell) = (stop.clone(), reconciler.courier());
+            tokio::spawn(async move { courier.run(bell, stop).await })
+        };
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
         };
-        Ok(Self { address, stop, turning, serving })
+        Ok(Self { address, stop, turning, serving, delivering })
     }
 
     /// An effect that was asked for is not torn: the turn ends first, if it ends in time. If it does not, every step
     /// was written down before it was taken, as for any other death.
     async fn stop(self) -> Exit {
         self.stop.cancel();
-        let both = async { tokio::join!(self.turning, self.serving) };
-        match tokio::time::timeout(STOP_WITHIN, both).await {
-            Ok((Ok(()), Ok(()))) => Exit::Done,
+        let all = async { tokio::join!(self.turning, self.serving, self.delivering) };
+        match tokio::time::timeout(STOP_WITHIN, all).await {
+            Ok((Ok(()), Ok(()), Ok(()))) => Exit::Done,
             Ok(_) => Exit::Failed,
             Err(_) => {
                 tracing::warn!("the turn did not end within {} s and is left behind", STOP_WITHIN.as_secs());
@@ -193,6 +227,30 @@ impl Running {
             }
         }
     }
+}
+
+/// One way to people, as configured.
+fn channel(name: &ChannelName, channel: &config::notify::Channel) -> Result<Arc<dyn Notifier>, Stop> {
+    let wrong = |why: String| usage(format!("notify.channels.{name}: {why}"));
+    let url = channel.url.parse().map_err(|e| wrong(format!("webhook: {e}")))?;
+    let bearer = channel.token.as_ref().map(|token| token.0.clone());
+    let webhook = Webhook::new(WebhookConfig { url, bearer, ca_pem: channel.ca_pem.clone(), limit: None });
+    Ok(Arc::new(webhook.map_err(|e| wrong(e.to_string()))?))
+}
+
+/// Who brings notices to people, beside the turns.
+fn courier(
+    config: &Config,
+    store: &SqliteStore,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+) -> Result<Courier, Stop> {
+    let mut channels = BTreeMap::new();
+    for (name, settings) in &config.channels {
+        channels.insert(name.clone(), channel(name, settings)?);
+    }
+    let heard = Arc::new(move |_: &ChannelName, sent: Result<(), &Trouble>| metrics.notice(sent));
+    Ok(Courier::new(Arc::new(store.clone()), channels, clock, heard))
 }
 
 /// The receiver of alerts, and whoever counts its answers.

@@ -4,6 +4,7 @@ pub mod alertmanager;
 pub mod ceph;
 mod child;
 pub mod hand;
+pub mod notify;
 pub mod pve;
 pub mod sensors;
 pub mod store;

@@ -207,7 +207,11 @@ pub enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read the configuration and everything it names; all mistakes at once.
-    Check,
+    Check {
+        /// Also send a test notice to each channel, and say what became of it.
+        #[arg(long)]
+        send: bool,
+    },
     /// The JSON Schema of the configuration file.
     Schema {
         /// That of the tokens file instead.

@@ -93,7 +93,7 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
             say.schema(&schema);
             Ok(Exit::Done)
         }
-        ConfigCommand::Check => match config::load(config) {
+        ConfigCommand::Check { .. } => match config::load(config) {
             Err(mistakes) => wrong(&mistakes, say),
             Ok(good) => {
                 let hints = hints(&good);
@@ -145,6 +145,9 @@ fn hints(config: &config::Config) -> Vec<String> {
     }
     if config.http.tokens.is_empty() {
         hints.push("no tokens: nobody may ask, and no alert can be delivered".to_owned());
+    }
+    if config.rules.notify.page.is_empty() {
+        hints.push("no notify.page: nobody is called when something goes wrong".to_owned());
     }
     hints
 }

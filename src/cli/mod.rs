@@ -24,9 +24,12 @@ use serde_json::json;
 pub use args::{AuditCommand, Cli, Command, DemoArgs, DrainArgs, Global, normal};
 pub use exit::{Ended, Exit, Stop};
 
+use args::ConfigCommand;
+
 use crate::config::file::ConfigFile;
-use crate::config::{Mistakes, read};
+use crate::config::{self, Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
+use crate::model::notice::ChannelName;
 use crate::model::request::Ask;
 use crate::model::seen::Trouble;
 use crate::model::shown::{CaseLine, CaseView, Judged, OwedView, Status};
@@ -45,6 +48,9 @@ pub trait Local: Send + Sync {
 
     /// Walks the journal's chain; the words say how far it is whole.
     async fn verify(&self, state: &Path) -> Result<String, Trouble>;
+
+    /// Sends a test notice to every channel, and says what became of each.
+    async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)>;
 }
 
 /// How answers are given.
@@ -152,6 +158,7 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Resume => ask::about(&client()?, Ask::Resume, None, say).await,
         Command::Owed { offline } => owed(global, *offline, local, say).await,
         Command::Policy(command) => local::policies(command, &global.config, say),
+        Command::Config(ConfigCommand::Check { send: true }) => send(global, local, say).await,
         Command::Config(command) => local::configuration(command, &global.config, say),
         Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
         Command::Audit(AuditCommand::Verify) => {
@@ -168,6 +175,30 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             Err(Stop::new(Exit::Usage, "this command is not asked of a service"))
         }
     }
+}
+
+/// Checks the configuration, then tries each channel of it.
+async fn send(global: &Global, local: &dyn Local, say: Say) -> Ended {
+    let Ok(good) = config::load(&global.config) else {
+        return local::configuration(&ConfigCommand::Check { send: false }, &global.config, say);
+    };
+    let told = local.test_channels(&good).await;
+    let failed = told.iter().filter(|(_, sent)| sent.is_err()).count();
+    let all: Vec<_> = told
+        .iter()
+        .map(|(name, sent)| json!({"channel": name, "error": sent.as_ref().err().map(ToString::to_string)}))
+        .collect();
+    say.print(&json!({"mistakes": [], "channels": all}), || {
+        let line = |(name, sent): &(ChannelName, Result<(), Trouble>)| match sent {
+            Ok(()) => format!("{name}: a test notice was taken.\n"),
+            Err(why) => format!("{name}: {why}.\n"),
+        };
+        match told.is_empty() {
+            true => "There is no channel; add notify.channels to be told of anything.\n".to_owned(),
+            false => told.iter().map(line).collect(),
+        }
+    });
+    Ok(if failed > 0 || told.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
 /// From the service; from its database when the service is dead, which is when this is needed most.

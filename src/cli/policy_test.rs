@@ -112,6 +112,7 @@ fn rules(tests: &PolicyTests, policies: &[Policy]) -> Rules {
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
+        notify: Default::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::formats::Bytes;
+use super::notify::NotifyFile;
 use super::policy::LabelName;
 use crate::model::access::Role;
 use crate::model::ids::NodeName;
@@ -46,6 +47,8 @@ pub struct ConfigFile {
     pub limits: LimitsFile,
     #[serde(default)]
     pub packing: PackingFile,
+    #[serde(default)]
+    pub notify: NotifyFile,
 }
 
 pub fn state_dir() -> PathBuf {

@@ -9,9 +9,10 @@ use super::mistakes::{Mistakes, Place, meant};
 use super::reader::{Read, read};
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
+use crate::model::notice::{ChannelName, Recipients};
 use crate::model::rules::{
-    Confirm, ContainerPolicy, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
-    SensorQuery, WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
+    Scope, SensorQuery, WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -53,6 +54,32 @@ pub struct PolicyFile {
     pub prove: ProveFile,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorFile>,
+    /// Who is told, where that differs from the configuration's `notify`.
+    pub notify: Option<RecipientsFile>,
+    /// So many nodes with this class at once are a room or a feed: one page, and none is drained for it.
+    pub correlate: Option<CorrelateFile>,
+}
+
+/// Channels of the configuration's `notify.channels`. A list that is not given is the configuration's own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipientsFile {
+    pub page: Option<Vec<ChannelName>>,
+    pub tell: Option<Vec<ChannelName>>,
+}
+
+/// When many faults of this class are one thing.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorrelateFile {
+    /// So many nodes …
+    #[schemars(range(min = 2))]
+    pub nodes: u32,
+    /// … each of them within so short a time of the one before.
+    pub within: Period,
+    /// `cluster`: one room. `domain`: one failure domain of `budgets.domains`, such as one feed.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A label's name.
@@ -228,6 +255,8 @@ impl From<PolicyFile> for Policy {
             work_order: WorkOrderText { title: file.work_order.title, checklist: file.work_order.checklist },
             prove: Prove { soak: file.prove.soak, checks: file.prove.checks },
             sensor: file.sensor.map(|s| SensorQuery { promql: s.promql }),
+            notify: file.notify.map(|own| Recipients { page: own.page, tell: own.tell }).unwrap_or_default(),
+            correlate: file.correlate.map(|c| Correlate { nodes: c.nodes, within: c.within, scope: c.scope }),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What `pitlane.yaml` means: the model's rules, and how the outside is reached.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
 use super::formats;
 use super::mistakes::{Mistakes, Place};
+use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
 use super::{file, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
+use crate::model::notice::ChannelName;
 use crate::model::rules::{Budgets, HandSetup, Limits, Mapping, Packing, Rules};
 use crate::model::time::Period;
 
@@ -29,6 +32,7 @@ pub struct Config {
     pub ceph: file::CephFile,
     pub prometheus: Option<String>,
     pub http: Http,
+    pub channels: BTreeMap<ChannelName, Channel>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +93,9 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
         }
     }
+    let channels = notify::channels(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
+    notify::known_to(&policies, &channels, &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
             mistakes.turn_to(file.display().to_string());
@@ -97,7 +103,9 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read.value.map(|file| assemble(file, base, policies, token, tokens, tokens_file));
+    let config = read
+        .value
+        .map(|file| Config { channels, ..assemble(file, base, policies, token, tokens, tokens_file) });
     mistakes.or(config)
 }
 
@@ -298,6 +306,7 @@ fn assemble(
             slots_in: p.slots_in.unwrap_or(packing.slots_in),
             n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
         },
+        notify: file.notify.into(),
     };
     let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
         endpoints: proxmox.endpoints,
@@ -334,6 +343,7 @@ fn assemble(
             tokens,
             tokens_file,
         },
+        channels: BTreeMap::new(),
     }
 }
 

@@ -25,10 +25,8 @@ pub fn wish(state: &State) -> Wish {
         if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
         }
-        let parts = matches!(
-            case.phase,
-            Phase::Preparing { .. } | Phase::HandedOver { .. } | Phase::Proving { .. }
-        );
+        let parts =
+            matches!(case.phase, Phase::Preparing { .. } | Phase::HandedOver { .. } | Phase::Proving { .. });
         // Whether a quiet disk is still there is asked before it is called a false alarm.
         if parts || matches!(case.phase, Phase::Confirming { .. }) && case.in_place.is_some() {
             wish.inventory.insert(case.node.clone());

@@ -103,6 +103,7 @@ pub enum CheckName {
     OkToStop,
     Redundancy,
     Budgets,
+    Channels,
     /// Which OSDs the broken disks carry.
     Disks,
 }
@@ -123,6 +124,7 @@ impl fmt::Display for CheckName {
             Self::OkToStop => "ok-to-stop",
             Self::Redundancy => "redundancy",
             Self::Budgets => "budgets",
+            Self::Channels => "channels",
             Self::Disks => "disks",
         })
     }

@@ -4,6 +4,7 @@
 //! but what faces show and when to try again after our own store failed.
 
 mod act;
+pub mod courier;
 mod look;
 mod machines;
 
@@ -55,6 +56,8 @@ pub struct Reconciler {
     rules: Rules,
     bell: Arc<Notify>,
     shown: watch::Sender<Arc<Shown>>,
+    /// Rung when there is something to deliver.
+    courier: Arc<Notify>,
 }
 
 /// Why a turn ended without a decision.
@@ -70,7 +73,18 @@ pub enum TurnFailed {
 
 impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
-        Self { world, rules, bell, shown: watch::Sender::new(Arc::new(Shown::nothing())) }
+        Self {
+            world,
+            rules,
+            bell,
+            shown: watch::Sender::new(Arc::new(Shown::nothing())),
+            courier: Arc::default(),
+        }
+    }
+
+    /// The courier's bell.
+    pub fn courier(&self) -> Arc<Notify> {
+        Arc::clone(&self.courier)
     }
 
     /// What the last turn saw, for faces.
@@ -99,6 +113,9 @@ impl Reconciler {
             }
         }
         tell(&decision);
+        if !decision.notices.is_empty() {
+            self.courier.notify_one();
+        }
         self.blind(&observed);
         act::act(&self.world, &decision.steps).await;
 
@@ -174,6 +191,7 @@ impl Looker for Reconciler {
 fn nothing_to_write(decision: &Decision) -> bool {
     decision.cases.is_empty()
         && decision.notes.is_empty()
+        && decision.notices.is_empty()
         && decision.steps.is_empty()
         && decision.replies.is_empty()
         && decision.pause.is_none()

@@ -44,7 +44,7 @@ impl Teller {
                 let every = number(every)?;
                 for n in 0..number(times)? {
                     let at = after(self.now(), Duration::from_secs(n * every));
-                    let key = fan(node, part);
+                    let key = self.part(node, part);
                     let told = episode(&key, at, Some(after(at, Duration::from_secs(every / 2))));
                     let told = pitlane::model::alert::Episode { received_at: self.now(), ..told };
                     self.ingest(told).await?;
@@ -59,7 +59,8 @@ impl Teller {
                     "blind" => Sensor::Blind,
                     _ => return Err("good, bad or blind".to_owned()),
                 };
-                self.doors.world().set_sensor(&fan(node, part), to);
+                let key = self.part(node, part);
+                self.doors.world().set_sensor(&key, to);
                 Ok(())
             }
             ["ask", rest @ ..] => self.ask(rest).await,
@@ -102,12 +103,18 @@ impl Teller {
         }
     }
 
+    /// A part of the class that the story's alarms are about.
+    fn part(&self, node: &str, part: &str) -> FaultKey {
+        let class = self.rules.policy(&"fan".into()).map_or("fan", |policy| policy.class.as_str());
+        FaultKey { class: class.to_owned(), ..pitlane::sim::world::sensor::fan(node, part) }
+    }
+
     async fn ingest(&self, told: pitlane::model::alert::Episode) -> Result<(), String> {
         self.store.ingest(vec![told]).await.map(|_| ()).map_err(|t| t.to_string())
     }
 
     async fn alarm(&mut self, node: &str, part: &str, sensor: Sensor) -> Result<(), String> {
-        let key = fan(node, part);
+        let key = self.part(node, part);
         let now = self.now();
         self.firing.insert(key.clone(), now);
         self.doors.world().set_sensor(&key, sensor);
@@ -115,7 +122,7 @@ impl Teller {
     }
 
     async fn clear(&mut self, node: &str, part: &str, sensor: Option<Sensor>) -> Result<(), String> {
-        let key = fan(node, part);
+        let key = self.part(node, part);
         let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
         if let Some(sensor) = sensor {
             self.doors.world().set_sensor(&key, sensor);
@@ -235,8 +242,4 @@ fn shown_plan(case: Option<&Case>) -> Result<PlanHash, String> {
         Some(Phase::Preparing { shown: Some(hash), .. }) => Ok(hash.clone()),
         _ => Err("no plan is shown".to_owned()),
     }
-}
-
-fn fan(node: &str, part: &str) -> FaultKey {
-    pitlane::sim::world::sensor::fan(node, part)
 }

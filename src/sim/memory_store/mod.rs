@@ -13,12 +13,13 @@ use crate::model::alert::Episode;
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
+use crate::model::notice::{ChannelName, NoticeId, Undelivered};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::Time;
-use crate::ports::{Archive, Ingested, Store, Uncommitted};
+use crate::ports::{Archive, Ingested, Outbox, Store, Uncommitted};
 
 pub use shelf::Shelf;
 
@@ -143,6 +144,23 @@ impl Store for MemoryStore {
 
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble> {
         Ok(self.lock().shelf.reply(id))
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn undelivered(&self) -> Result<Vec<Undelivered>, Trouble> {
+        Ok(self.lock().shelf.undelivered())
+    }
+
+    async fn delivered(
+        &self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        self.write(Writing::Record, |shelf| shelf.delivered(id, channel, at, sent))
     }
 }
 

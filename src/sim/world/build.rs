@@ -105,6 +105,7 @@ impl World {
             ceph: None,
             sensors: BTreeMap::new(),
             machines: BTreeMap::new(),
+            heard: BTreeMap::new(),
             board: Board::default(),
             hand: names.iter().cloned().collect(),
             token: [("/".to_owned(), RIGHTS.map(str::to_owned).into())].into(),

@@ -34,6 +34,7 @@ pub enum Call {
     TicketOpen,
     TicketTell,
     TicketLook,
+    Notify,
     PveInventory,
     BmcLook,
     BmcInventory,
@@ -41,7 +42,7 @@ pub enum Call {
 }
 
 impl Call {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -66,6 +67,7 @@ impl Call {
         Self::TicketOpen,
         Self::TicketTell,
         Self::TicketLook,
+        Self::Notify,
         Self::PveInventory,
         Self::BmcLook,
         Self::BmcInventory,
@@ -87,6 +89,7 @@ impl Call {
                 | Self::CephFailMgr
                 | Self::TicketOpen
                 | Self::TicketTell
+                | Self::Notify
                 | Self::BmcLocate
         )
     }

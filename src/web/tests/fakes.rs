@@ -197,6 +197,8 @@ fn policy() -> Policy {
         },
         prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
         sensor: None,
+        notify: Default::default(),
+        correlate: None,
     }
 }
 
@@ -235,6 +237,7 @@ pub fn parts() -> Parts {
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
+        notify: Default::default(),
     };
     let app = App {
         store: world.clone(),
