@@ -115,8 +115,21 @@ pub fn alone(case: &Case, view: &View) -> Result<(), Wait> {
     if !case.owed.nothing() || matches!(case.origin, Origin::Person { .. }) {
         return Ok(());
     }
-    match view.storms.iter().find(|storm| !storm.faults.is_disjoint(&case.faults)) {
-        None => Ok(()),
-        Some(storm) => Err(Wait::Correlated { class: storm.class.clone(), nodes: storm.nodes.clone() }),
+    if let Some(storm) = view.storms.iter().find(|storm| !storm.faults.is_disjoint(&case.faults)) {
+        return Err(Wait::Correlated { class: storm.class.clone(), nodes: storm.nodes.clone() });
+    }
+    // The last one of a storm that is over is alone only because the others were found to be well first. It begins
+    // only if it fires still; else it is about to be a false alarm itself.
+    let held_up = matches!(case.wait, Some(Wait::Correlated { .. } | Wait::Paused { .. }));
+    let correlates = view.policy(case)?.correlate.is_some();
+    let mut fires = false;
+    for key in &case.faults {
+        fires |= view.fault(key)?.is_some_and(Fault::fires);
+    }
+    match case.faults.first() {
+        Some(fault) if held_up && correlates && !fires => {
+            Err(Wait::Correlated { class: fault.class.clone(), nodes: [case.node.clone()].into() })
+        }
+        _ => Ok(()),
     }
 }

@@ -180,7 +180,10 @@ pub(super) fn of_case(turn: &Turn, out: &mut Decision) {
     let case = &turn.case;
     for note in &turn.notes {
         if let Some(said) = of_note(&note.what, case) {
-            put(case_notice(turn, said), true, turn.view, out);
+            // A verdict has a new first reason every other minute; that it may not leave is one thing.
+            let again =
+                !matches!(note.what, Noted::Waits { wait: Wait::Verdict { .. } | Wait::Approval { .. } });
+            put(case_notice(turn, said), again, turn.view, out);
         }
     }
     // Not from the journal: that an effect failed is noted at once, that it fails for long is known only now.

@@ -14,6 +14,7 @@ mod door_shell;
 mod door_views;
 mod door_world;
 mod hand_ssh;
+mod notify_webhook;
 mod pve_loopback;
 mod pve_port;
 mod pve_recordings;
