@@ -10,7 +10,8 @@ use crate::model::case::{Case, Phase};
 use crate::model::fault::{Fault, FaultKey};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::note::{Note, Noted};
-use crate::model::notice::{ChannelName, Notice, NoticeId, Recipients, Urgency};
+use crate::model::notice::Urgency::{self, Page, Tell};
+use crate::model::notice::{ChannelName, Notice, NoticeId, Recipients};
 use crate::model::rules::{Mode, Response};
 use crate::model::state::Decision;
 use crate::model::step::{Outcome, StepId};
@@ -33,8 +34,6 @@ const NOOUT_HELD_MAX: Duration = Duration::from_secs(3600);
 const BLIND_MAX: Duration = Duration::from_secs(600);
 /// A label may be 5,000 characters long; a subject line may not.
 const TITLE_MAX: usize = 160;
-
-use Urgency::{Page, Tell};
 
 /// One thing to tell, before it has an id and recipients.
 struct Said {
