@@ -1,5 +1,6 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+mod notify;
 mod tickets;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use pitlane::config::file::LogFormat;
 use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::ids::NodeName;
+use pitlane::model::notice::ChannelName;
 use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
@@ -37,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::reload::{self, Fixed, Reload};
 use crate::{discover, systemd};
+
+pub use notify::channels;
 
 /// After the signal: the running turn is finished, then everything ends.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -73,6 +77,10 @@ impl Local for LocalState {
 
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop> {
         discover::ask(at, Arc::new(SystemClock)).await
+    }
+
+    async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
+        notify::test(config).await
     }
 }
 
@@ -170,6 +178,7 @@ struct Running {
     begun: watch::Receiver<bool>,
     turning: tokio::task::JoinHandle<()>,
     serving: tokio::task::JoinHandle<()>,
+    delivering: tokio::task::JoinHandle<()>,
 }
 
 /// What stays when the configuration is read again.
@@ -233,6 +242,7 @@ impl Running {
             Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
+        let courier = Arc::new(notify::courier(&config, &lasting)?);
         let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
         if let Some(path) = path {
             let reload = Reload {
@@ -240,17 +250,22 @@ impl Running {
                 fixed: Fixed::of(&config),
                 lasting,
                 reconciler: reconciler.clone(),
+                courier: courier.clone(),
                 replace,
                 renewal: listening.renewal(),
             };
             tokio::spawn(reload.run(asked, stop.clone()));
         }
         let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
+        let delivering = {
+            let (stop, bell) = (stop.clone(), reconciler.courier());
+            tokio::spawn(async move { courier.run(bell, stop).await })
+        };
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
         };
-        Ok(Self { address, stop, begun, turning, serving })
+        Ok(Self { address, stop, begun, turning, serving, delivering })
     }
 
     /// Returns when the loop has begun to look for the first time.
@@ -263,9 +278,9 @@ impl Running {
     /// was written down before it was taken, as for any other death.
     async fn stop(self) -> Exit {
         self.stop.cancel();
-        let both = async { tokio::join!(self.turning, self.serving) };
-        match tokio::time::timeout(STOP_WITHIN, both).await {
-            Ok((Ok(()), Ok(()))) => Exit::Done,
+        let all = async { tokio::join!(self.turning, self.serving, self.delivering) };
+        match tokio::time::timeout(STOP_WITHIN, all).await {
+            Ok((Ok(()), Ok(()), Ok(()))) => Exit::Done,
             Ok(_) => Exit::Failed,
             Err(_) => {
                 tracing::warn!("the turn did not end within {} s and is left behind", STOP_WITHIN.as_secs());

@@ -5,6 +5,7 @@ pub mod bmc;
 pub mod ceph;
 mod child;
 pub mod hand;
+pub mod notify;
 pub mod pve;
 pub mod sensors;
 pub mod store;

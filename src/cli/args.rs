@@ -242,7 +242,11 @@ pub enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read the configuration and everything it names; all mistakes at once.
-    Check,
+    Check {
+        /// Also send a test notice to each channel, and say what became of it.
+        #[arg(long)]
+        send: bool,
+    },
     /// Ask a cluster through one member what there is, and print a whole configuration for it. Changes nothing.
     Discover(DiscoverArgs),
     /// The JSON Schema of the configuration file.

@@ -90,6 +90,7 @@ pub fn rules_of(policies: Vec<Policy>) -> Rules {
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
+        notify: Default::default(),
     }
 }
 
@@ -129,7 +130,7 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
             Ok(Exit::Done)
         }
         ConfigCommand::Discover(_) => Err(Stop::new(Exit::Usage, "this command is asked of a cluster")),
-        ConfigCommand::Check => match config::load(config) {
+        ConfigCommand::Check { .. } => match config::load(config) {
             Err(mistakes) => wrong(&mistakes, say),
             Ok(good) => {
                 let hints = config::hints(&good);

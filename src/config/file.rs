@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bmc::BmcFile;
 use super::formats::Bytes;
+use super::notify::NotifyFile;
 use super::policy::LabelName;
 use crate::model::access::Role;
 use crate::model::ids::NodeName;
@@ -55,6 +56,8 @@ pub struct ConfigFile {
     pub limits: LimitsFile,
     #[serde(default)]
     pub packing: PackingFile,
+    #[serde(default)]
+    pub notify: NotifyFile,
 }
 
 pub fn state_dir() -> PathBuf {

@@ -52,6 +52,9 @@ fn missing(config: &Config, hints: &mut Vec<String>) {
         }
         Some(_) => {}
     }
+    if config.rules.notify.page.is_empty() {
+        hint("no notify.page: nobody is called when something goes wrong");
+    }
     if config.http.tokens.is_empty() {
         hint("no tokens: nobody may ask, and no alert can be delivered");
     }

@@ -10,6 +10,7 @@ pub mod file;
 mod formats;
 mod hints;
 pub mod mistakes;
+pub mod notify;
 pub mod policy;
 pub mod policy_test;
 mod query;

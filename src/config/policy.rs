@@ -11,9 +11,10 @@ use super::reader::{Read, read};
 use super::witnesses;
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
+use crate::model::notice::{ChannelName, Recipients};
 use crate::model::rules::{
-    Confirm, ContainerPolicy, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
-    WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
+    Scope, WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -80,6 +81,32 @@ pub struct PolicyFile {
     pub prove: Option<ProveFile>,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorFile>,
+    /// Who is told, where that differs from the configuration's `notify`.
+    pub notify: Option<RecipientsFile>,
+    /// So many nodes with this class at once are a room or a feed: one page, and none is drained for it.
+    pub correlate: Option<CorrelateFile>,
+}
+
+/// Channels of the configuration's `notify.channels`. A list that is not given is the configuration's own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipientsFile {
+    pub page: Option<Vec<ChannelName>>,
+    pub tell: Option<Vec<ChannelName>>,
+}
+
+/// When many faults of this class are one thing.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorrelateFile {
+    /// So many nodes …
+    #[schemars(range(min = 2))]
+    pub nodes: u32,
+    /// … each of them within so short a time of the one before.
+    pub within: Period,
+    /// `cluster`: one room. `domain`: one failure domain of `budgets.domains`, such as one feed.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A label's name.
@@ -332,6 +359,8 @@ impl From<PolicyFile> for Policy {
                 None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
             },
             sensor,
+            notify: file.notify.map(|own| Recipients { page: own.page, tell: own.tell }).unwrap_or_default(),
+            correlate: file.correlate.map(|c| Correlate { nodes: c.nodes, within: c.within, scope: c.scope }),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What `pitlane.yaml` means: the model's rules, and how the outside is reached.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
 use super::formats;
 use super::mistakes::{Mistakes, Place};
+use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
 use super::{asked, bmc, file, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
+use crate::model::notice::ChannelName;
 use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
 use crate::model::time::Period;
 
@@ -33,6 +36,7 @@ pub struct Config {
     pub tickets: Option<super::tickets::TicketSettings>,
     pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
+    pub channels: BTreeMap<ChannelName, Channel>,
 }
 
 #[derive(Clone, Debug)]
@@ -118,7 +122,9 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     }
     let tickets = super::tickets::load(&read, base, &mut mistakes);
     let bmcs = bmc::settings(&read, base, &mut mistakes);
+    let channels = notify::channels(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
+    notify::known_to(&policies, &channels, &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
             mistakes.turn_to(file.display().to_string());
@@ -129,6 +135,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     let config = read.value.map(|file| Config {
         tickets,
         bmc: bmcs,
+        channels,
         ..assemble(file, base, policies, token, asked, tokens, tokens_file)
     });
     mistakes.or(config)
@@ -329,6 +336,7 @@ fn assemble(
             slots_in: p.slots_in.unwrap_or(packing.slots_in),
             n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
         },
+        notify: file.notify.into(),
     };
     let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
         endpoints: proxmox.endpoints,
@@ -374,6 +382,7 @@ fn assemble(
             tokens,
             tokens_file,
         },
+        channels: BTreeMap::new(),
     }
 }
 

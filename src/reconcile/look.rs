@@ -51,7 +51,7 @@ pub async fn look(
     let (alarms, episodes) = told?;
     let Stops { ceph, ok_to_stop, may_stop } = ceph;
     let at = world.clock.now();
-    let observed = Observed {
+    let mut observed = Observed {
         at,
         episodes,
         alarms,
@@ -66,7 +66,11 @@ pub async fn look(
         bmc,
         kill_file,
         watching_since: watching_since(before, at),
+        blind_since: None,
     };
+    if let Seen::Unknown { .. } = &observed.pve.first {
+        observed.blind_since = before.blind_since.or(Some(at));
+    }
     count(world, &observed);
     Ok(observed)
 }

@@ -274,6 +274,7 @@ fn rules(how: AlarmsSetup) -> Rules {
         alarms: how,
         budgets: Budgets::default(),
         limits: Default::default(),
+        notify: Default::default(),
         packing: Default::default(),
     }
 }
