@@ -11,6 +11,7 @@ use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, RequestId, TicketRef, Upid};
 use crate::model::note::Note;
+use crate::model::notice::{ChannelName, Notice, NoticeId, Undelivered};
 use crate::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
     WorkOrderView,
@@ -177,6 +178,30 @@ pub trait Store: Send + Sync {
 
     /// What became of a request; `None` while nobody has decided.
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble>;
+}
+
+/// Notices that are written and not yet delivered.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Oldest first; a thousand at most.
+    async fn undelivered(&self) -> Result<Vec<Undelivered>, Trouble>;
+
+    /// What became of one try. Durable when it returns.
+    async fn delivered(
+        &self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble>;
+}
+
+/// A way to people. The notice's id is the idempotency key: sending twice is sending once, as far as the other side can.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// # Errors
+    /// [`Trouble::TooSlow`]: it may have arrived all the same.
+    async fn send(&self, notice: &Notice) -> Result<(), Trouble>;
 }
 
 /// What a delivery changed.

@@ -16,8 +16,8 @@ use pitlane::config::{self, Config};
 use pitlane::model::shown::{InForce, RefusedConfig};
 use pitlane::model::time::Time;
 use pitlane::ports::Configuration;
-use pitlane::reconcile::Reconciler;
-use pitlane::reconcile::World;
+use pitlane::reconcile::courier::{Channels, Courier};
+use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::Metrics;
 use pitlane::web::{AlertClients, Renewal, Replace};
 use tokio::signal::unix::{SignalKind, signal};
@@ -113,6 +113,7 @@ pub struct Reload {
     pub fixed: Fixed,
     pub lasting: Lasting,
     pub reconciler: Arc<Reconciler>,
+    pub courier: Arc<Courier>,
     pub replace: Replace,
     pub renewal: Renewal,
 }
@@ -121,6 +122,7 @@ pub struct Reload {
 struct Built {
     config: Config,
     world: World,
+    channels: Channels,
     surface: axum::Router,
     tls: Option<(Arc<rustls::ServerConfig>, AlertClients)>,
 }
@@ -173,7 +175,8 @@ impl Reload {
         let Outside { world, hook } = wiring::outside(&config, &self.lasting).map_err(said)?;
         let tls = wiring::tls(&config).map_err(said)?;
         let surface = self.lasting.surface(&config, hook, &self.reconciler);
-        Ok(Built { config, world, surface, tls })
+        let channels = wiring::channels(&config).map_err(said)?;
+        Ok(Built { config, world, channels, surface, tls })
     }
 
     fn take(&self, built: Built, now: Time) -> InForce {
@@ -182,6 +185,7 @@ impl Reload {
             tracing::warn!("{hint}");
         }
         self.reconciler.replace(built.world, built.config.rules);
+        self.courier.replace(built.channels);
         self.replace.with(built.surface);
         if let Some((tls, clients)) = built.tls {
             self.renewal.with(tls, clients);

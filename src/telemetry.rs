@@ -71,6 +71,8 @@ pub struct Metrics {
     unplaced: IntGaugeVec,
     deliveries: IntCounterVec,
     episodes: IntCounterVec,
+    notices: IntCounterVec,
+    silent: IntGauge,
     maintenance: IntGaugeVec,
     paused: IntGauge,
     config_good: IntGauge,
@@ -145,6 +147,12 @@ impl Metrics {
                 &["outcome"],
             )?,
             episodes: counters("pitlane_episodes_total", "Told episodes of alerts.", &["outcome"])?,
+            notices: counters(
+                "pitlane_notices_total",
+                "Tries to deliver a notice by outcome.",
+                &["outcome"],
+            )?,
+            silent: gauge("pitlane_channels_silent", "Channels that notices do not reach.")?,
             maintenance: gauges(
                 "pitlane_node_maintenance",
                 "1 while pitlane has this node out; inhibit your own alerts by it.",
@@ -218,7 +226,13 @@ impl Metrics {
         }
         refill(&self.unplaced, unplaced);
         refill(&self.maintenance, out.into_iter().map(|node| (node, 1)));
+        self.silent.set(i64::try_from(shown.state.silent.len()).unwrap_or(i64::MAX));
         self.paused.set(i64::from(shown.state.paused.is_some() || shown.observed.kill_file));
+    }
+
+    /// One try to deliver a notice.
+    pub fn notice(&self, sent: Result<(), &Trouble>) {
+        self.notices.with_label_values(&[sent.err().map_or("done", Trouble::kind)]).inc();
     }
 
     /// A delivery of alerts was answered.

@@ -1,7 +1,9 @@
 //! Which adapter stands behind which port, and in which order things start and stop.
 
+mod notify;
 mod tickets;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,19 +12,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Alertmanagers, AlertmanagersConfig, Answer, Intake, Receiver};
+use pitlane::adapters::bmc::{self, BmcConfig, Bmcs, IpmiConfig, RedfishConfig};
 use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
 use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust, TrustOthers};
 use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop};
+use pitlane::config::bmc::BmcWay;
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::ids::NodeName;
+use pitlane::model::notice::ChannelName;
 use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Alarms, Archive, Ceph, Clock, Configuration, Hand, Sensors};
+use pitlane::ports::{Alarms, Archive, Bmc, Ceph, Clock, Configuration, Hand, Sensors};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, AlertClients, App, Listening};
@@ -33,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::reload::{self, Fixed, Reload};
 use crate::{discover, systemd};
+
+pub use notify::channels;
 
 /// After the signal: the running turn is finished, then everything ends.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -69,6 +77,10 @@ impl Local for LocalState {
 
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop> {
         discover::ask(at, Arc::new(SystemClock)).await
+    }
+
+    async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
+        notify::test(config).await
     }
 }
 
@@ -166,6 +178,7 @@ struct Running {
     begun: watch::Receiver<bool>,
     turning: tokio::task::JoinHandle<()>,
     serving: tokio::task::JoinHandle<()>,
+    delivering: tokio::task::JoinHandle<()>,
 }
 
 /// What stays when the configuration is read again.
@@ -213,6 +226,7 @@ impl Running {
     /// when asked for.
     async fn start(config: Config, listen: SocketAddr, path: Option<PathBuf>) -> Result<Self, Stop> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        store::fit(&config.state).map_err(|e| failed("the state", e))?;
         let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e.chain()))?;
         let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
         let bell = Arc::new(Notify::new());
@@ -228,6 +242,7 @@ impl Running {
             Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
+        let courier = Arc::new(notify::courier(&config, &lasting)?);
         let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
         if let Some(path) = path {
             let reload = Reload {
@@ -235,17 +250,22 @@ impl Running {
                 fixed: Fixed::of(&config),
                 lasting,
                 reconciler: reconciler.clone(),
+                courier: courier.clone(),
                 replace,
                 renewal: listening.renewal(),
             };
             tokio::spawn(reload.run(asked, stop.clone()));
         }
         let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
+        let delivering = {
+            let (stop, bell) = (stop.clone(), reconciler.courier());
+            tokio::spawn(async move { courier.run(bell, stop).await })
+        };
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
         };
-        Ok(Self { address, stop, begun, turning, serving })
+        Ok(Self { address, stop, begun, turning, serving, delivering })
     }
 
     /// Returns when the loop has begun to look for the first time.
@@ -258,9 +278,9 @@ impl Running {
     /// was written down before it was taken, as for any other death.
     async fn stop(self) -> Exit {
         self.stop.cancel();
-        let both = async { tokio::join!(self.turning, self.serving) };
-        match tokio::time::timeout(STOP_WITHIN, both).await {
-            Ok((Ok(()), Ok(()))) => Exit::Done,
+        let all = async { tokio::join!(self.turning, self.serving, self.delivering) };
+        match tokio::time::timeout(STOP_WITHIN, all).await {
+            Ok((Ok(()), Ok(()), Ok(()))) => Exit::Done,
             Ok(_) => Exit::Failed,
             Err(_) => {
                 tracing::warn!("the turn did not end within {} s and is left behind", STOP_WITHIN.as_secs());
@@ -348,6 +368,14 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
             Some(Arc::new(prometheus) as Arc<dyn Sensors>)
         }
     };
+    let bmc = match bmcs(config)? {
+        none if none.is_empty() => None,
+        nodes => {
+            let bmcs =
+                Bmcs::new(nodes, config.state.join("bmc"), clock.clone()).map_err(|e| failed("bmc", e))?;
+            Some(Arc::new(bmcs) as Arc<dyn Bmc>)
+        }
+    };
     let world = World {
         pve: Arc::new(pve),
         hand,
@@ -359,7 +387,7 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
             .map(|told| alarms(told, &config.rules, clock.clone()))
             .transpose()?,
         alerts_missed: lasting.alerts_missed.clone(),
-        bmc: None,
+        bmc,
         tickets: wired.tickets,
         store: Arc::new(store.clone()),
         clock,
@@ -394,6 +422,29 @@ fn alarms(
     };
     let asked = Alertmanagers::new(settings, clock).map_err(|e| failed("alertmanager", e))?;
     Ok(Arc::new(asked))
+}
+
+fn bmcs(config: &Config) -> Result<BTreeMap<NodeName, BmcConfig>, Stop> {
+    let mut nodes = BTreeMap::new();
+    for (node, settings) in &config.bmc {
+        let (user, password) = (settings.user.clone(), settings.password.0.clone());
+        let config = match settings.way.clone() {
+            BmcWay::Redfish { url, ca_pem, fingerprint, system } => {
+                let url = url.parse().map_err(|e| usage(format!("bmc.nodes.{node}.redfish: {e}")))?;
+                let trust = match (ca_pem, fingerprint) {
+                    (Some(pem), _) => bmc::Trust::Ca(pem.into_bytes()),
+                    (None, Some(pin)) => bmc::Trust::Pinned(pin),
+                    (None, None) => bmc::Trust::System,
+                };
+                BmcConfig::Redfish(RedfishConfig { url, user, password, trust, system })
+            }
+            BmcWay::Ipmi { address, workarounds } => {
+                BmcConfig::Ipmi(IpmiConfig { address, user, password, workarounds, programs: None })
+            }
+        };
+        nodes.insert(node.clone(), config);
+    }
+    Ok(nodes)
 }
 
 fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {

@@ -141,6 +141,15 @@ pub enum Command {
     /// Policies: test them, list them, their schema.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Which node each alert of a file means, and why.
+    Resolve {
+        /// A webhook's body, a listing of Alertmanager's API, or a recording. `-` reads from standard input.
+        file: PathBuf,
+        /// The members: `pve1,pve2=10.0.0.2` (with or without an address) or a file of them; if not given, the
+        /// service is asked.
+        #[arg(long, value_name = "LIST")]
+        members: Option<String>,
+    },
     /// The configuration: check it, its schema.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -210,6 +219,12 @@ pub enum PolicyCommand {
     Test {
         /// Test files or directories; if none is given, those beside the configured policies, or the shipped ones.
         paths: Vec<PathBuf>,
+        /// Instead: what each alert of this file means (as `pitlane resolve`).
+        #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+        alert: Option<PathBuf>,
+        /// The members that the alerts may mean; if not given, the service is asked.
+        #[arg(long, value_name = "LIST", requires = "alert")]
+        members: Option<String>,
     },
     /// The policies in the order in which they are asked.
     List {
@@ -227,7 +242,11 @@ pub enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read the configuration and everything it names; all mistakes at once.
-    Check,
+    Check {
+        /// Also send a test notice to each channel, and say what became of it.
+        #[arg(long)]
+        send: bool,
+    },
     /// Ask a cluster through one member what there is, and print a whole configuration for it. Changes nothing.
     Discover(DiscoverArgs),
     /// The JSON Schema of the configuration file.

@@ -131,7 +131,7 @@ fn approval(case: &Case) -> Option<String> {
             case.id,
             hash.short()
         )),
-        Some(wait @ (Wait::Verdict { .. } | Wait::Paused { .. })) => {
+        Some(wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::Paused { .. })) => {
             Some(format!("Waits: {wait}. {}", wait.remedy_for(case.id)))
         }
         _ => None,

@@ -12,6 +12,7 @@ mod explain;
 mod follow;
 mod local;
 mod policy_test;
+mod resolve;
 mod text;
 
 use std::io::Write as _;
@@ -23,17 +24,19 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use args::{
-    AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, normal,
+    AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, PolicyCommand,
+    normal,
 };
 pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
 
 use crate::config::file::ConfigFile;
-use crate::config::{Mistakes, read};
+use crate::config::{self, Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
+use crate::model::notice::ChannelName;
 use crate::model::request::Ask;
 use crate::model::seen::Trouble;
-use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
+use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Recorded, Status, Unreadable};
 use crate::model::time::Time;
 use crate::ports::Archive;
 
@@ -55,6 +58,9 @@ pub trait Local: Send + Sync {
 
     /// Looks at a cluster that no configuration names yet, through one member.
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop>;
+
+    /// Sends a test notice to every channel, and says what became of each.
+    async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)>;
 }
 
 /// How answers are given.
@@ -187,12 +193,19 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         }
         Command::Resume => ask::about(&client()?, Ask::Resume, None, say).await,
         Command::Owed { offline } => owed(global, *offline, local, say).await,
+        Command::Policy(PolicyCommand::Test { alert: Some(file), members, .. }) => {
+            resolve::run(file, &against(global, members.as_deref()).await?, say)
+        }
+        Command::Resolve { file, members } => {
+            resolve::run(file, &against(global, members.as_deref()).await?, say)
+        }
         Command::Policy(command) => local::policies(command, &global.config, say),
         Command::Config(ConfigCommand::Discover(args)) => {
             let found = local.discover(args).await?;
             discover::print(&found, args, say);
             Ok(Exit::Done)
         }
+        Command::Config(ConfigCommand::Check { send: true }) => send(global, local, say).await,
         Command::Config(command) => local::configuration(command, &global.config, say),
         Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
         Command::Audit(AuditCommand::Verify) => {
@@ -209,6 +222,47 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             Err(Stop::new(Exit::Usage, "this command is not asked of a service"))
         }
     }
+}
+
+/// Whom alerts may mean: by hand, or as the running service sees the cluster.
+async fn against(global: &Global, members: Option<&str>) -> Result<resolve::Against, Stop> {
+    if let Some(members) = members {
+        let rules = local::rules(&global.config)?;
+        return Ok(resolve::Against { members: resolve::members(members)?, ceph: None, rules });
+    }
+    let recorded: Recorded = Client::new(global)?.get("/api/v1/observed").await?;
+    let Some(members) = recorded.observed.pve.first.any_age() else {
+        return Err(Stop::new(Exit::Unseen, "the service cannot see the cluster; write --members pve1,pve2"));
+    };
+    Ok(resolve::Against {
+        members: members.clone(),
+        ceph: recorded.observed.ceph.any_age().cloned(),
+        rules: recorded.rules,
+    })
+}
+
+/// Checks the configuration, then tries each channel of it.
+async fn send(global: &Global, local: &dyn Local, say: Say) -> Ended {
+    let Ok(good) = config::load(&global.config) else {
+        return local::configuration(&ConfigCommand::Check { send: false }, &global.config, say);
+    };
+    let told = local.test_channels(&good).await;
+    let failed = told.iter().filter(|(_, sent)| sent.is_err()).count();
+    let all: Vec<_> = told
+        .iter()
+        .map(|(name, sent)| json!({"channel": name, "error": sent.as_ref().err().map(ToString::to_string)}))
+        .collect();
+    say.print(&json!({"mistakes": [], "channels": all}), || {
+        let line = |(name, sent): &(ChannelName, Result<(), Trouble>)| match sent {
+            Ok(()) => format!("{name}: a test notice was taken.\n"),
+            Err(why) => format!("{name}: {why}.\n"),
+        };
+        match told.is_empty() {
+            true => "There is no channel; add notify.channels to be told of anything.\n".to_owned(),
+            false => told.iter().map(line).collect(),
+        }
+    });
+    Ok(if failed > 0 || told.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
 /// From the service; from its database when the service is dead, which is when this is needed most.

@@ -12,9 +12,7 @@ use crate::model::alert::Episode;
 use crate::model::ids::Fingerprint;
 use crate::model::note::Noted;
 use crate::model::observed::{NodeRow, Observed, Opinion, PveView};
-use crate::model::rules::{
-    Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Policy, Response, Rules,
-};
+use crate::model::rules::{Policy, Response, Rules};
 use crate::model::seen::Seen;
 use crate::model::state::State;
 use crate::model::time::{Time, after};
@@ -108,24 +106,9 @@ fn file(name: &str, text: &str, policies: &[Policy], whole: Whole, mistakes: &mu
     tests.tests.iter().map(outcome).collect()
 }
 
-/// The policies as they are, everything else at its default. The mode only matters after belief.
+/// The mode only matters after belief.
 fn rules(tests: &PolicyTests, policies: &[Policy]) -> Rules {
-    let labels = tests.mapping.node_labels.clone();
-    Rules {
-        mode: Mode::Observe,
-        policies: policies.to_vec(),
-        mapping: Mapping {
-            node_labels: labels
-                .map_or_else(|| Mapping::default().node_labels, |all| all.into_iter().map(|l| l.0).collect()),
-            map: tests.mapping.map.clone(),
-        },
-        ceph: CephSetup::None,
-        hand: HandSetup::Absent,
-        alarms: Default::default(),
-        budgets: Budgets::default(),
-        limits: Limits::default(),
-        packing: Packing::default(),
-    }
+    Rules { mapping: tests.mapping.clone().into(), ..super::local::rules_of(policies.to_vec()) }
 }
 
 fn made(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Made {

@@ -52,12 +52,29 @@ pub fn verdict(verdict: &Verdict) -> String {
 }
 
 pub fn plan(judged: &Judged) -> String {
+    if let Some(disks) = &judged.in_place {
+        // What the case waits for comes first; what a drain would be follows, for whoever wants one.
+        return format!(
+            "The node's case serves disks in place.\n{}\nTo drain the whole node instead (pitlane drain {}):\n{}",
+            plan(disks),
+            judged.verdict.node,
+            drain(judged)
+        );
+    }
+    drain(judged)
+}
+
+fn drain(judged: &Judged) -> String {
     let Some(plan) = &judged.plan else {
         let why: Vec<String> = judged.verdict.reasons().iter().map(ToString::to_string).collect();
         return format!("There is no plan for {}: {}.\n", judged.verdict.node, why.join("; "));
     };
     let mut out = format!("Plan {} for {}:\n", plan.hash().short(), plan.node);
     out.push_str(&effects(plan));
+    if !plan.in_place.is_empty() {
+        plan.warnings.iter().for_each(|warning| out.push_str(&format!("Warning: {warning}.\n")));
+        return out;
+    }
     let mut rows = table(["guest", "name", "goes to", "how"]);
     for step in &plan.moves {
         rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), step.how.to_string()]);

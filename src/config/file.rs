@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bmc::BmcFile;
 use super::formats::Bytes;
+use super::notify::NotifyFile;
 use super::policy::LabelName;
 use crate::model::access::Role;
 use crate::model::ids::NodeName;
-use crate::model::rules::{CephSetup, Mode, NPlusOne};
+use crate::model::rules::{CephSetup, Mapping, Mode, NPlusOne};
 use crate::model::time::Period;
 
 /// The service's one configuration file.
@@ -43,6 +45,8 @@ pub struct ConfigFile {
     /// Where work orders go beside the built-in board.
     pub tickets: Option<super::tickets::TicketsFile>,
     #[serde(default)]
+    pub bmc: BmcFile,
+    #[serde(default)]
     pub http: HttpFile,
     #[serde(default)]
     pub mapping: MappingFile,
@@ -52,6 +56,8 @@ pub struct ConfigFile {
     pub limits: LimitsFile,
     #[serde(default)]
     pub packing: PackingFile,
+    #[serde(default)]
+    pub notify: NotifyFile,
 }
 
 pub fn state_dir() -> PathBuf {
@@ -257,6 +263,13 @@ pub struct MappingFile {
     /// BMC address or chassis serial → node.
     #[serde(default)]
     pub map: BTreeMap<String, NodeName>,
+}
+
+impl From<MappingFile> for Mapping {
+    fn from(file: MappingFile) -> Self {
+        let labels = file.node_labels.map(|all| all.into_iter().map(|label| label.0).collect());
+        Self { node_labels: labels.unwrap_or_else(|| Self::default().node_labels), map: file.map }
+    }
 }
 
 /// Limits on what is seen, whoever caused it.

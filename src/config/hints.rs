@@ -22,11 +22,15 @@ fn missing(config: &Config, hints: &mut Vec<String>) {
     let mut hint = |text: &str| hints.push(text.to_owned());
     match &config.proxmox {
         None => hint("no proxmox section: there is no cluster to look at, so `pitlane run` will refuse"),
-        Some(proxmox) if proxmox.endpoints.len() < 3 && proxmox.ca_file.is_none() => {
-            hint(
-                "fewer than three endpoints and no ca_file: before a node may leave, two members beside it must be asked; \
-                 members that are found by themselves are asked only if ca_file or a fingerprint says whom to believe",
-            );
+        Some(proxmox) if proxmox.ca_file.is_none() => {
+            let pinned = proxmox.fingerprints.keys();
+            let asked: BTreeSet<_> = proxmox.endpoints.iter().map(|e| &e.node).chain(pinned).collect();
+            if asked.len() < 3 {
+                hint(
+                    "fewer than three members can be asked: before a node may leave, two beside it have to answer; members \
+                     that are found by themselves are asked only if ca_file or a fingerprint says whom to believe",
+                );
+            }
         }
         Some(_) => {}
     }
@@ -48,6 +52,9 @@ fn missing(config: &Config, hints: &mut Vec<String>) {
         }
         Some(_) => {}
     }
+    if config.rules.notify.page.is_empty() {
+        hint("no notify.page: nobody is called when something goes wrong");
+    }
     if config.http.tokens.is_empty() {
         hint("no tokens: nobody may ask, and no alert can be delivered");
     }
@@ -59,7 +66,8 @@ fn members(config: &Config, hints: &mut Vec<String>) {
         config.proxmox.iter().flat_map(|p| &p.endpoints).map(|e| e.node.as_str()).collect();
     let hands: BTreeSet<&str> =
         config.hand.iter().flat_map(|h| &h.members).map(|m| m.node.as_str()).collect();
-    let known: BTreeSet<&str> = endpoints.union(&hands).copied().collect();
+    let pinned = config.proxmox.iter().flat_map(|p| p.fingerprints.keys()).map(|node| node.as_str());
+    let known: BTreeSet<&str> = endpoints.union(&hands).copied().chain(pinned).collect();
     if known.is_empty() {
         return;
     }
@@ -67,7 +75,7 @@ fn members(config: &Config, hints: &mut Vec<String>) {
         let all = known.iter().copied().collect::<Vec<_>>().join(", ");
         let close = meant(name, known.iter().copied());
         let guess = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
-        format!("{key} names {name}, which no endpoint and no hand does (named there: {all}){guess}")
+        format!("{key} names {name}, which no endpoint, hand or fingerprint does (named there: {all}){guess}")
     };
     if config.hand.is_some() {
         for name in endpoints.difference(&hands) {
@@ -83,7 +91,8 @@ fn members(config: &Config, hints: &mut Vec<String>) {
                 .push(format!("hand.members names {name}, which is no endpoint; are the names spelt alike?"));
         }
     }
-    let whole = endpoints.len() > 1 || hands.len() > 1;
+    // One or two names are no list of members: the others are found by themselves.
+    let whole = known.len() > 2;
     let doubtful = |name: &str| {
         !known.contains(name) && (whole || meant(name, known.iter().copied()).is_some_and(|e| same(e, name)))
     };
@@ -92,9 +101,6 @@ fn members(config: &Config, hints: &mut Vec<String>) {
     }
     for node in config.rules.budgets.domains.keys().filter(|node| doubtful(node.as_str())) {
         hints.push(strange("budgets.domains", node.as_str()));
-    }
-    for node in config.proxmox.iter().flat_map(|p| p.fingerprints.keys()).filter(|n| doubtful(n.as_str())) {
-        hints.push(strange("proxmox.fingerprints", node.as_str()));
     }
 }
 

@@ -5,10 +5,12 @@
 
 mod address;
 mod asked;
+pub mod bmc;
 pub mod file;
 mod formats;
 mod hints;
 pub mod mistakes;
+pub mod notify;
 pub mod policy;
 pub mod policy_test;
 mod query;
@@ -17,6 +19,7 @@ mod settings;
 mod ticket_template;
 mod tickets;
 mod tree;
+mod witnesses;
 
 pub use address::ServiceAddress;
 pub use hints::hints;

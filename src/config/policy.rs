@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::mistakes::{Mistakes, Place, meant};
 use super::query;
 use super::reader::{Read, read};
+use super::witnesses;
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
+use crate::model::notice::{ChannelName, Recipients};
 use crate::model::rules::{
-    Confirm, ContainerPolicy, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
-    SensorQuery, WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
+    Scope, WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -79,6 +81,32 @@ pub struct PolicyFile {
     pub prove: Option<ProveFile>,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorFile>,
+    /// Who is told, where that differs from the configuration's `notify`.
+    pub notify: Option<RecipientsFile>,
+    /// So many nodes with this class at once are a room or a feed: one page, and none is drained for it.
+    pub correlate: Option<CorrelateFile>,
+}
+
+/// Channels of the configuration's `notify.channels`. A list that is not given is the configuration's own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipientsFile {
+    pub page: Option<Vec<ChannelName>>,
+    pub tell: Option<Vec<ChannelName>>,
+}
+
+/// When many faults of this class are one thing.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorrelateFile {
+    /// So many nodes …
+    #[schemars(range(min = 2))]
+    pub nodes: u32,
+    /// … each of them within so short a time of the one before.
+    pub within: Period,
+    /// `cluster`: one room. `domain`: one failure domain of `budgets.domains`, such as one feed.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A label's name.
@@ -155,11 +183,28 @@ pub struct ProveFile {
     pub checks: Vec<ProofCheck>,
 }
 
-/// A Prometheus expression, each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are filled in.
+/// The witnesses of the part. Good: one of them sees it, and none says bad.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SensorFile {
-    pub promql: String,
+    /// Prometheus expressions, one or a list; each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are
+    /// filled in. Not given: the usual ones of the policy's class.
+    pub promql: Option<Queries>,
+    /// Ask the machine's own controller, too, where one is configured for the node.
+    #[serde(default = "yes")]
+    pub bmc: bool,
+}
+
+/// One expression, or several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Queries {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Reads one policy file. `None`: something is wrong with it, and told.
@@ -216,26 +261,43 @@ fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         }
     }
     let checks = |name: &str| json["prove"]["checks"].as_array().is_some_and(|c| c.iter().any(|c| c == name));
-    if checks("sensors_ok") && json.get("sensor").is_none() && read.root.at("sensor").place == read.root.place
+    let class = json["class"].as_str().or_else(|| json["policy"].as_str()).unwrap_or_default();
+    if checks("sensors_ok")
+        && !witnesses::known(class)
+        && json.get("sensor").is_none()
+        && read.root.at("sensor").place == read.root.place
     {
         let text = "prove.checks asks for sensors_ok and the policy names no sensor; add sensor: {promql: …} or \
                     take sensors_ok out";
         mistakes.add(place("prove.checks"), text);
     }
-    for path in ["work_order.title", "sensor.promql"] {
-        let pointer = format!("/{}", path.replace('.', "/"));
-        if let Some(text) = json.pointer(&pointer).and_then(|v| v.as_str()) {
-            placeholders(text, path, place(path), mistakes);
-        }
+    if let Some(title) = json["work_order"]["title"].as_str() {
+        placeholders(title, "work_order.title", place("work_order.title"), mistakes);
     }
-    if let Some(text) = json.pointer("/sensor/promql").and_then(|v| v.as_str()) {
-        for wrong in query::mistakes(text) {
-            mistakes.add(place("sensor.promql"), format!("sensor.promql: {wrong}"));
+    for (path, text) in queries(json) {
+        placeholders(&text, &path, place(&path), mistakes);
+        for wrong in query::mistakes(&text) {
+            mistakes.add(place(&path), format!("{path}: {wrong}"));
         }
     }
     for (i, line) in json["work_order"]["checklist"].as_array().into_iter().flatten().enumerate() {
         let path = format!("work_order.checklist.{i}");
         placeholders(line.as_str().unwrap_or_default(), &path, place(&path), mistakes);
+    }
+}
+
+/// One query or a list of them, each with its path.
+fn queries(json: &serde_json::Value) -> Vec<(String, String)> {
+    let told = &json["sensor"]["promql"];
+    match (told.as_str(), told.as_array()) {
+        (Some(one), _) => vec![("sensor.promql".to_owned(), one.to_owned())],
+        (None, Some(all)) => {
+            let text = |(i, query): (usize, &serde_json::Value)| {
+                Some((format!("sensor.promql.{i}"), query.as_str()?.to_owned()))
+            };
+            all.iter().enumerate().filter_map(text).collect()
+        }
+        (None, None) => Vec::new(),
     }
 }
 
@@ -264,6 +326,7 @@ fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
 impl From<PolicyFile> for Policy {
     fn from(file: PolicyFile) -> Self {
         let class = file.class.as_ref().unwrap_or(&file.policy).to_string();
+        let sensor = witnesses::of(&class, file.sensor);
         Self {
             name: file.policy,
             matchers: file.r#match,
@@ -295,7 +358,9 @@ impl From<PolicyFile> for Policy {
                 // A policy that opens no case proves nothing; nobody reads this.
                 None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
             },
-            sensor: file.sensor.map(|s| SensorQuery { promql: vec![s.promql], bmc: true }),
+            sensor,
+            notify: file.notify.map(|own| Recipients { page: own.page, tell: own.tell }).unwrap_or_default(),
+            correlate: file.correlate.map(|c| Correlate { nodes: c.nodes, within: c.within, scope: c.scope }),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What `pitlane.yaml` means: the model's rules, and how the outside is reached.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
 use super::formats;
 use super::mistakes::{Mistakes, Place};
+use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, file, tree};
+use super::{asked, bmc, file, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
+use crate::model::notice::ChannelName;
 use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
 use crate::model::time::Period;
 
@@ -31,7 +34,9 @@ pub struct Config {
     pub alertmanager: Option<AlertmanagerSettings>,
     /// `None`: the built-in board alone.
     pub tickets: Option<super::tickets::TicketSettings>,
+    pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
+    pub channels: BTreeMap<ChannelName, Channel>,
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +121,10 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
     }
     let tickets = super::tickets::load(&read, base, &mut mistakes);
+    let bmcs = bmc::settings(&read, base, &mut mistakes);
+    let channels = notify::channels(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
+    notify::known_to(&policies, &channels, &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
             mistakes.turn_to(file.display().to_string());
@@ -124,9 +132,12 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read
-        .value
-        .map(|file| Config { tickets, ..assemble(file, base, policies, token, asked, tokens, tokens_file) });
+    let config = read.value.map(|file| Config {
+        tickets,
+        bmc: bmcs,
+        channels,
+        ..assemble(file, base, policies, token, asked, tokens, tokens_file)
+    });
     mistakes.or(config)
 }
 
@@ -325,6 +336,7 @@ fn assemble(
             slots_in: p.slots_in.unwrap_or(packing.slots_in),
             n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
         },
+        notify: file.notify.into(),
     };
     let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
         endpoints: proxmox.endpoints,
@@ -357,6 +369,7 @@ fn assemble(
         prometheus: asked.prometheus,
         alertmanager: asked.alertmanager,
         tickets: None,
+        bmc: Default::default(),
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),
@@ -369,6 +382,7 @@ fn assemble(
             tokens,
             tokens_file,
         },
+        channels: BTreeMap::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`decide`] is called once a turn. It never fails and never acts: what it cannot see it waits for, and what it wants
 //! done it returns as steps, together with the debts and the journal that belong to them.
 
+mod correlate;
 mod disks;
 mod effects;
 mod emptiness;
@@ -10,6 +11,7 @@ mod faults;
 mod ha;
 mod in_place;
 mod inventory;
+mod notices;
 mod phases;
 mod placement;
 mod plan;
@@ -86,6 +88,8 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
     for turn in turns {
         collect(turn, state, &mut out);
     }
+    notices::of_faults(&view, &mut out);
+    notices::of_us(&view, &mut out);
     out.pace = pace(&out, state, rules);
     out
 }
@@ -106,6 +110,19 @@ pub fn judge(
     let policy = rules.policy(&name).ok_or(Wait::PolicyGone { policy: name })?;
     let (verdict, planned) = preflight::judge(node, case, policy, &view);
     Ok((verdict, planned.map(|planned| planned.plan)))
+}
+
+/// The same about the disks of a node whose case is to serve them in place, before it begins.
+pub fn judge_in_place(
+    node: &NodeName,
+    state: &State,
+    seen: &Observed,
+    rules: &Rules,
+) -> Option<(Verdict, Option<Plan>)> {
+    let preparing = |case: &&Case| case.in_place.is_some() && matches!(case.phase, Phase::Preparing { .. });
+    let case = state.cases.iter().filter(preparing).find(|case| &case.node == node)?;
+    let (verdict, planned) = preflight::judge_in_place(case, &View::new(state, seen, rules));
+    Some((verdict, planned.ok().map(|(plan, _)| plan)))
 }
 
 /// Faults of nodes without a case open one; faults of nodes with a case join it.
@@ -181,6 +198,7 @@ fn overrun(turn: &mut Turn) {
 
 /// Puts what changed into the decision; a case that is as it was is no change.
 fn collect(turn: Turn, state: &State, out: &mut Decision) {
+    notices::of_case(&turn, out);
     let Turn { case, notes, steps, .. } = turn;
     let before: Option<&Case> = state.cases.iter().find(|old| old.id == case.id);
     if before != Some(&case) {

@@ -153,6 +153,9 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
             }
             phase => Err(format!("case {id} is {}; there is nothing with a technician", phase.name())),
         },
+        Ask::Note { text, .. } if text.trim().is_empty() => {
+            Err(format!("a note without words tells nobody anything; pitlane note {id} TEXT"))
+        }
         Ask::Note { text, .. } => {
             turn.note(Noted::Remark { by, text: text.clone() });
             Ok(())

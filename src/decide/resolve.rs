@@ -254,6 +254,7 @@ mod tests {
             hand: Default::default(),
             budgets: Default::default(),
             limits: Default::default(),
+            notify: Default::default(),
             packing: Default::default(),
         }
     }

@@ -17,6 +17,7 @@ use crate::model::state::State;
 use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
 
+use super::correlate::{self, Storm};
 use super::faults;
 use super::resolve::Cluster;
 
@@ -32,17 +33,29 @@ pub struct View<'a> {
     /// What is broken. Unknown while the members are: an alert names a node only if somebody can say who is a member.
     faults: Result<Vec<Fault>, Wait>,
     pub unplaced: Vec<Unplaced>,
+    /// Faults that are one thing, and no hardware.
+    pub storms: Vec<Storm>,
 }
 
 impl<'a> View<'a> {
     pub fn new(state: &'a State, seen: &'a Observed, rules: &'a Rules) -> Self {
-        let mut view =
-            Self { state, seen, rules, now: seen.at, faults: Ok(Vec::new()), unplaced: Vec::new() };
+        let mut view = Self {
+            state,
+            seen,
+            rules,
+            now: seen.at,
+            faults: Ok(Vec::new()),
+            unplaced: Vec::new(),
+            storms: Vec::new(),
+        };
         match view.cluster() {
             Ok(members) => {
                 let cluster = Cluster { members, ceph: seen.ceph.any_age() };
                 match faults::derive(seen, cluster, rules, &state.past) {
-                    Ok((faults, unplaced)) => (view.faults, view.unplaced) = (Ok(faults), unplaced),
+                    Ok((faults, unplaced)) => {
+                        view.storms = correlate::storms(&faults, rules, view.now);
+                        (view.faults, view.unplaced) = (Ok(faults), unplaced);
+                    }
                     Err(wait) => view.faults = Err(wait),
                 }
             }

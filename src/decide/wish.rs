@@ -25,13 +25,15 @@ pub fn wish(state: &State) -> Wish {
         if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
         }
-        if matches!(
+        let untouched_or_out = matches!(
             case.phase,
             Phase::Confirming { .. }
                 | Phase::Preparing { .. }
                 | Phase::HandedOver { .. }
                 | Phase::Proving { .. }
-        ) {
+        );
+        // Where a bay's lamp is, only the list of parts tells.
+        if untouched_or_out || !case.owed.locate.is_empty() {
             wish.inventory.insert(case.node.clone());
         }
         if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {

@@ -70,6 +70,7 @@ pub fn rules() -> Rules {
         budgets: Budgets { drains_per_day_max: 20, ..Budgets::default() },
         limits: Limits::default(),
         packing: Packing::default(),
+        notify: Default::default(),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod matcher;
 pub mod note;
 mod note_text;
+pub mod notice;
 pub mod observed;
 pub mod owed;
 pub mod parts;

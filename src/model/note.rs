@@ -1,10 +1,13 @@
 //! The journal: for people, written by the decisions themselves, so it reads like a story.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::case::{Ending, PhaseName};
 use super::fault::FaultKey;
 use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, TicketRef};
+use super::notice::{ChannelName, Urgency};
 use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
 use super::rules::ProofCheck;
@@ -114,6 +117,14 @@ pub enum Noted {
     WorkOrderClosed,
     Died { node: NodeName, aboard: usize },
     Closed { ending: Ending, took: Period, stay: usize },
+
+    // Told
+    Paged { fault: FaultKey, nobody: bool },
+    Recorded { fault: FaultKey },
+    Storm { class: String, nodes: BTreeSet<NodeName>, nobody: bool },
+    Blind { span: Period, nobody: bool },
+    ChannelSilent { channel: ChannelName, error: String },
+    WouldNotify { urgency: Urgency, title: String },
 
     // People and pitlane itself
     Remark { by: Person, text: String },

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::ids::OsdId;
 use super::note::Noted;
+use super::notice::Urgency;
 use super::wait_text::{count, list};
 
 fn upper(text: &str) -> String {
@@ -17,6 +18,10 @@ fn because(reason: &str) -> String {
 
 fn osds(ids: &[OsdId]) -> String {
     list(ids.iter().map(|id| format!("OSD {id}")))
+}
+
+fn called(nobody: bool) -> &'static str {
+    if nobody { "Nobody is called, for notify.page is empty" } else { "A person is called" }
 }
 
 impl fmt::Display for Noted {
@@ -205,6 +210,27 @@ impl fmt::Display for Noted {
                 "Closed after {took}: {ending}. {} away from home; nothing else is owed.",
                 count(*stay, "guest")
             ),
+
+            Paged { fault, nobody } => write!(f, "{}: {fault}.", called(*nobody)),
+            Recorded { fault } => write!(f, "Recorded: {fault}. Nothing is done about it."),
+            Storm { class, nodes, nobody } => write!(
+                f,
+                "{}: {class} on {} at once looks like a room or a feed; none is drained for it.",
+                called(*nobody),
+                list(nodes)
+            ),
+            Blind { span, nobody } => {
+                write!(f, "{}: the cluster has not been seen for {span}.", called(*nobody))
+            }
+            ChannelSilent { channel, error } => {
+                write!(f, "Notices do not reach {channel}: {error}. It is tried on and on.")
+            }
+            WouldNotify { urgency: Urgency::Page, title } => {
+                write!(f, "Would call a person: {title}; mode observe sends nothing.")
+            }
+            WouldNotify { urgency: Urgency::Tell, title } => {
+                write!(f, "Would tell people: {title}; mode observe sends nothing.")
+            }
 
             Remark { by, text } => write!(f, "{by} notes: {text}"),
             Refused { by, why } => write!(f, "A request by {by} is refused: {why}."),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{NodeName, PolicyName};
 use super::matcher::{Labels, Matcher};
+use super::notice::{NotifyRules, Recipients};
 use super::time::Period;
 
 /// The rules of one cluster.
@@ -24,6 +25,8 @@ pub struct Rules {
     pub budgets: Budgets,
     pub limits: Limits,
     pub packing: Packing,
+    #[serde(default)]
+    pub notify: NotifyRules,
 }
 
 impl Rules {
@@ -90,6 +93,33 @@ pub struct Policy {
     pub prove: Prove,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorQuery>,
+    /// Who is told, where that differs from the cluster's rule.
+    #[serde(default)]
+    pub notify: Recipients,
+    /// When many faults of this class are one thing that is not hardware.
+    #[serde(default)]
+    pub correlate: Option<Correlate>,
+}
+
+/// So many nodes with this class within so short a time are a room or a feed, not so many broken parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correlate {
+    pub nodes: u32,
+    pub within: Period,
+    pub scope: Scope,
+}
+
+/// Whose nodes are counted together.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All of the cluster: one room.
+    #[default]
+    Cluster,
+    /// Those of one failure domain of `budgets.domains`: one rack, one feed.
+    Domain,
 }
 
 impl Policy {

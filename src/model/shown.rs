@@ -102,6 +102,9 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What pitlane would do; `None` where no plan can be made.
     pub plan: Option<Plan>,
+    /// The node's case serves disks in place and is not yet begun: the same about these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<Box<Judged>>,
 }
 
 /// `GET /api/v1/status`.

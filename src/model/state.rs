@@ -8,6 +8,7 @@ use super::case::Case;
 use super::fault::{Fault, FaultKey, Unplaced};
 use super::ids::{CaseId, NodeName, Person, RequestId};
 use super::note::Note;
+use super::notice::{ChannelName, Notice, NoticeId, Silent};
 use super::plan::Plan;
 use super::request::{Reply, Request};
 use super::step::{Ledger, Step};
@@ -28,6 +29,12 @@ pub struct State {
     pub ledger: Ledger,
     /// The number that the next case gets.
     pub next_case: u64,
+    /// Notices of open cases, and those of the memory of faults: what was told already.
+    #[serde(default)]
+    pub told: BTreeSet<NoticeId>,
+    /// Channels that notices do not reach.
+    #[serde(default)]
+    pub silent: BTreeMap<ChannelName, Silent>,
 }
 
 /// What is remembered of a closed case.
@@ -55,6 +62,9 @@ pub struct Decision {
     /// New and changed cases, with the revision they were read at (0: new).
     pub cases: Vec<Case>,
     pub notes: Vec<Note>,
+    /// Written with the notes, each id once; delivered afterwards.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
     /// In the order in which they are to be taken.
     pub steps: Vec<Step>,
     pub replies: BTreeMap<RequestId, Reply>,

@@ -104,6 +104,7 @@ pub enum CheckName {
     OkToStop,
     Redundancy,
     Budgets,
+    Channels,
     /// Which OSDs the broken disks carry.
     Disks,
 }
@@ -125,6 +126,7 @@ impl fmt::Display for CheckName {
             Self::OkToStop => "ok-to-stop",
             Self::Redundancy => "redundancy",
             Self::Budgets => "budgets",
+            Self::Channels => "channels",
             Self::Disks => "disks",
         })
     }

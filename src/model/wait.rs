@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName, TicketRef};
+use super::notice::ChannelName;
 use super::rules::ProofCheck;
 use super::seen::Blind;
 use super::time::{Period, Time};
@@ -120,6 +121,9 @@ pub enum Wait {
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
+    // One class on many nodes at once: a room or a feed.
+    Correlated { class: String, nodes: BTreeSet<NodeName> },
+    ChannelOnNode { channel: ChannelName, node: NodeName },
     MissingPrivilege { privilege: String, path: String },
     ObserveOnly,
     Approval { hash: PlanHash },
@@ -199,6 +203,8 @@ impl Wait {
             | DisksNeeded { osds, .. }
             | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
             DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
+            Correlated { class, .. } => format!("{name}/{class}"),
+            ChannelOnNode { channel, .. } => format!("{name}/{channel}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
             Approval { hash } => format!("{name}/{hash}"),

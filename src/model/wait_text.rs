@@ -128,6 +128,16 @@ impl fmt::Display for Wait {
                     list(nodes)
                 )
             }
+            Correlated { class, nodes } => {
+                write!(
+                    f,
+                    "{class} on {} at once: looks like a room or a feed, so none is drained",
+                    list(nodes)
+                )
+            }
+            ChannelOnNode { channel, node } => {
+                write!(f, "the channel {channel} depends on {node} and falls silent with it")
+            }
             MissingPrivilege { privilege, path } => write!(f, "our token lacks {privilege} on {path}"),
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
             Approval { hash } => write!(f, "a person has to approve plan {}", hash.short()),
@@ -284,6 +294,10 @@ impl Wait {
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
             DrainsToday { .. } => "wait, or raise budgets.drains_per_day_max".into(),
+            Correlated { .. } => {
+                "look at the room, the feed and the alert rule; a person may still drain".into()
+            }
+            ChannelOnNode { .. } => "add a page channel that does not live on this cluster".into(),
             ManyAlarm { .. } => "look at the room, the feed and the alert rule".into(),
             MissingPrivilege { privilege, path } => {
                 format!("give the token a role with {privilege} on {path}")
@@ -333,6 +347,9 @@ impl Wait {
             }
             EffectFails { effect, .. } if effect.starts_with("work-order") => {
                 "look at the ticket system; the board has the work order, and pitlane tries again".into()
+            }
+            EffectFails { effect, .. } if effect.starts_with("locate-off") => {
+                "see the log; pitlane accept CASE led --reason … leaves the lamp as it is".into()
             }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),

@@ -51,7 +51,7 @@ pub async fn look(
     let (alarms, episodes) = told?;
     let Stops { ceph, ok_to_stop, may_stop } = ceph;
     let at = world.clock.now();
-    let observed = Observed {
+    let mut observed = Observed {
         at,
         episodes,
         alarms,
@@ -66,7 +66,11 @@ pub async fn look(
         bmc,
         kill_file,
         watching_since: watching_since(before, at),
+        blind_since: None,
     };
+    if let Seen::Unknown { .. } = &observed.pve.first {
+        observed.blind_since = before.blind_since.or(Some(at));
+    }
     count(world, &observed);
     Ok(observed)
 }
@@ -110,9 +114,7 @@ async fn ceph(world: &World, rules: &Rules, wish: &Wish) -> Stops {
     let mut ok_to_stop = BTreeMap::new();
     let mut may_stop = BTreeMap::new();
     if let Some(seen) = view.any_age() {
-        // A node that works on is not asked about as a whole: each question costs the manager a second.
-        let leaving = wish.nodes.iter().filter(|node| !wish.osds.contains_key(*node));
-        let hosts: BTreeSet<&HostName> = leaving.filter_map(|node| seen.hosts.get(node)).collect();
+        let hosts: BTreeSet<&HostName> = wish.nodes.iter().filter_map(|node| seen.hosts.get(node)).collect();
         for host in hosts {
             // A manager's command: without a manager it hangs, and what the monitors said is worth keeping.
             let answer = match tokio::time::timeout_at(deadline, ceph.ok_to_stop(host, seen)).await {

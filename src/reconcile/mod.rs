@@ -5,6 +5,7 @@
 
 mod act;
 mod alarms;
+pub mod courier;
 mod look;
 mod machines;
 
@@ -71,6 +72,8 @@ pub struct Reconciler {
     given: watch::Sender<Arc<Given>>,
     bell: Arc<Notify>,
     shown: watch::Sender<Arc<Shown>>,
+    /// Rung when there is something to deliver.
+    courier: Arc<Notify>,
 }
 
 /// Why a turn ended without a decision.
@@ -87,7 +90,8 @@ pub enum TurnFailed {
 impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
-        Self { given, bell, shown: watch::Sender::new(Arc::new(Shown::nothing())) }
+        let shown = watch::Sender::new(Arc::new(Shown::nothing()));
+        Self { given, bell, shown, courier: Arc::default() }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -99,6 +103,11 @@ impl Reconciler {
 
     fn given(&self) -> Arc<Given> {
         Arc::clone(&self.given.borrow())
+    }
+
+    /// The courier's bell.
+    pub fn courier(&self) -> Arc<Notify> {
+        Arc::clone(&self.courier)
     }
 
     /// What the last turn saw, for faces.
@@ -129,6 +138,9 @@ impl Reconciler {
             }
         }
         tell(&decision);
+        if !decision.notices.is_empty() {
+            self.courier.notify_one();
+        }
         self.blind(&observed);
         act::act(world, &decision.steps).await;
 
@@ -216,7 +228,9 @@ impl Looker for Reconciler {
         let observed = look::look(world, rules, &wish, &state, &before.observed).await?;
         let (verdict, plan) = decide::judge(node, &state, &observed, rules)
             .map_err(|wait| Trouble::NotConfigured(wait.to_string()))?;
-        Ok(Judged { verdict, plan: plan.ok() })
+        let in_place = decide::judge_in_place(node, &state, &observed, rules)
+            .map(|(verdict, plan)| Box::new(Judged { verdict, plan, in_place: None }));
+        Ok(Judged { verdict, plan: plan.ok(), in_place })
     }
 }
 
@@ -224,6 +238,7 @@ impl Looker for Reconciler {
 fn nothing_to_write(decision: &Decision) -> bool {
     decision.cases.is_empty()
         && decision.notes.is_empty()
+        && decision.notices.is_empty()
         && decision.steps.is_empty()
         && decision.replies.is_empty()
         && decision.pause.is_none()

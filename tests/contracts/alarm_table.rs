@@ -14,14 +14,17 @@ use async_trait::async_trait;
 use pitlane::adapters::alertmanager::parse;
 use pitlane::config::{Mistakes, policy};
 use pitlane::model::alert::{Episode, EpisodeKey, Listed};
-use pitlane::model::observed::AlarmsView;
-use pitlane::model::rules::{AlarmsSetup, Budgets, CephSetup, HandSetup, Mode, Rules};
+use pitlane::model::fault::FaultKey;
+use pitlane::model::observed::{AlarmsView, Reading};
+use pitlane::model::rules::{
+    AlarmsSetup, Budgets, CephSetup, HandSetup, Mode, Policy, Response, Rules, SensorQuery,
+};
 use pitlane::model::seen::{Seen, Trouble};
 use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome};
 use pitlane::model::time::{Time, after, age};
 use pitlane::model::wait::Source;
-use pitlane::ports::{Alarms, Archive, Clock, Meter, Store};
+use pitlane::ports::{Alarms, Archive, Clock, Meter, Sensors, Store};
 use pitlane::reconcile::{Reconciler, World as Outside};
 use pitlane::sim::world::Actor;
 use pitlane::sim::{Doors, MemoryStore, World};
@@ -31,20 +34,14 @@ use serde_json::Value;
 /// from its timeline.
 const FORGOTTEN: [(&str, f64); 2] = [("restart-nobody-resends", 5.03), ("send-resolved-false", 4.001)];
 
-/// Class, matchers, what is done, label that names the part. The lab's seconds are an operation's minutes. Recordings
-/// whose alerts carry no class are told by their names.
-const POLICIES: [(&str, &str, &str, &str); 10] = [
-    ("fan", "alarm_class=~\"fans?\"", "drain", "name"),
-    ("temperature", "alarm_class=\"temperature\"", "drain", "name"),
-    ("psu", "alarm_class=\"psu\"", "drain", "name"),
-    ("psu-sensor", "alarm_class=\"ipmi_sensor\", type=\"Power Supply\"", "drain", "name"),
-    ("ecc", "alarm_class=\"ecc\"", "drain", "name"),
-    ("ecc-sensor", "alarm_class=\"ipmi_sensor\", type=\"Memory\"", "drain", "name"),
-    ("disk", "alarm_class=\"disk\"", "record", "disk"),
-    ("raid", "alarm_class=\"raid\"", "drain", "device"),
-    ("bmc", "alarm_class=\"bmc_unreachable\"", "record", "instance"),
-    ("unclassed", "alarm_class=\"\", alertname=~\"IpmiFanSpeedBad|NoNode|Odd|Lüfter.*\"", "drain", "name"),
+/// Beside the shipped policies: recordings whose alerts carry the class `fans`, or none.
+const EXTRA: [(&str, &str); 2] = [
+    ("fans", "'alarm_class=\"fans\"'"),
+    ("unclassed", "'alarm_class=\"\"', 'alertname=~\"IpmiFanSpeedBad|NoNode|Odd|Lüfter.*\"'"),
 ];
+
+/// The lab's two seconds are an operation's minute.
+const FASTER: u32 = 30;
 
 /// The loop's own pace while a case is open, and so long after the recording ends.
 const PACE: Duration = Duration::from_secs(10);
@@ -77,6 +74,16 @@ impl Alarms for Api {
         });
         let view = AlarmsView { whole: true, listed: listed.collect(), ..AlarmsView::default() };
         Seen::known(view, now)
+    }
+}
+
+/// Recordings tell of alarms; what the sensors read then is not in them.
+struct Unread;
+
+#[async_trait]
+impl Sensors for Unread {
+    async fn read(&self, _: &FaultKey, _: &SensorQuery) -> Seen<Reading> {
+        Trouble::Nonsense("no sample: nobody sees it".to_owned()).into()
     }
 }
 
@@ -152,12 +159,13 @@ async fn decide(recording: &Recording, how: AlarmsSetup) -> String {
     let began = recording.began.min(first);
     let doors = Doors::new(World::builder(9).at(began).build());
     let store = Arc::new(MemoryStore::new());
+    let rules = rules(how);
     let api = Api { doors: doors.clone(), listed: recording.listed() };
     let outside = Outside {
         pve: Arc::new(doors.clone()),
         hand: None,
         ceph: None,
-        sensors: None,
+        sensors: Some(Arc::new(Unread)),
         alarms: (how == AlarmsSetup::Polled).then(|| Arc::new(api) as Arc<dyn Alarms>),
         alerts_missed: Arc::default(),
         bmc: None,
@@ -167,7 +175,7 @@ async fn decide(recording: &Recording, how: AlarmsSetup) -> String {
         meter: Arc::new(Silent),
         kill_file: None,
     };
-    let reconciler = Reconciler::new(outside, rules(how), Arc::default());
+    let reconciler = Reconciler::new(outside, rules.clone(), Arc::default());
     let shown = reconciler.shown();
     let mut unplaced: BTreeMap<String, usize> = BTreeMap::new();
     let mut counted = std::collections::BTreeSet::new();
@@ -204,7 +212,7 @@ async fn decide(recording: &Recording, how: AlarmsSetup) -> String {
     for fault in &shown.borrow().show.faults {
         let (key, starts) = (&fault.key, fault.episodes_since(Time::UNIX_EPOCH));
         let now = if fault.fires() { "fires" } else { "quiet" };
-        let drains = acts_on(&fault.policy.0);
+        let drains = acts_on(rules.policy(&fault.policy));
         let key = key.to_string().escape_debug().to_string();
         let _ = writeln!(told, "        {key}: {now} at the end, episodes {starts}{drains}");
     }
@@ -223,32 +231,40 @@ fn short(line: &str) -> String {
     short + "\n"
 }
 
-/// A class that is written down and opens no case says so.
-fn acts_on(policy: &str) -> &'static str {
-    match POLICIES.iter().find(|(class, ..)| *class == policy) {
-        Some((.., "record", _)) => "; only recorded",
-        _ => "",
+/// What the policy does about it, where that is no drain.
+fn acts_on(policy: Option<&Policy>) -> &'static str {
+    match policy.map(|policy| policy.respond.action) {
+        None | Some(Response::Drain) => "",
+        Some(Response::InPlace) => "; served in place",
+        Some(Response::Page) => "; a person is called",
+        Some(Response::Record) => "; only recorded",
     }
 }
 
 fn rules(how: AlarmsSetup) -> Rules {
     let dir = tempfile::tempdir().expect("a directory");
-    for (class, matches, action, part) in POLICIES {
-        let matchers: Vec<String> = matches.split(", ").map(|matcher| format!("'{matcher}'")).collect();
-        let matchers = matchers.join(", ");
+    for (class, matchers) in EXTRA {
         let text = format!(
-            "policy: {class}\nmatch: [{matchers}]\n\
-             component_labels: [{part}]\n\
-             confirm: {{steady_for: 20s, or_episodes: 3, within: 10m, clears_after: 1m}}\n\
-             respond: {{action: {action}, mode: act, time_box: 4h}}\n\
+            "policy: {class}\nmatch: [{matchers}]\ncomponent_labels: [name]\n\
+             confirm: {{steady_for: 10m, or_episodes: 3, within: 1h, clears_after: 30m}}\n\
+             respond: {{action: drain, mode: approve, time_box: 4h}}\n\
              work_order:\n  title: \"{{{{ node }}}}: {class}\"\n  checklist: [look]\n\
-             prove: {{soak: 10m, checks: [alerts_clear]}}\n"
+             sensor:\n  promql: 'up == bool 1'\n\
+             prove: {{soak: 2h, checks: [alerts_clear]}}\n"
         );
         std::fs::write(dir.path().join(format!("{class}.yaml")), text).expect("writable");
     }
     let mut mistakes = Mistakes::default();
-    let policies = policy::load(Some(dir.path()), &mut mistakes);
+    let mut policies = policy::load(None, &mut mistakes);
+    let extra = policy::load(Some(dir.path()), &mut mistakes);
+    policies.extend(extra.into_iter().filter(|policy| policy.name.as_str() != "manual"));
     assert_eq!(mistakes.to_string(), "", "the table's own policies");
+    for policy in &mut policies {
+        let confirm = &mut policy.confirm;
+        for span in [&mut confirm.steady_for, &mut confirm.within, &mut confirm.clears_after] {
+            span.0 /= FASTER;
+        }
+    }
     Rules {
         mode: Mode::Observe,
         policies,
@@ -258,6 +274,7 @@ fn rules(how: AlarmsSetup) -> Rules {
         alarms: how,
         budgets: Budgets::default(),
         limits: Default::default(),
+        notify: Default::default(),
         packing: Default::default(),
     }
 }

@@ -10,13 +10,15 @@ use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
 use pitlane::model::ids::{CaseId, Fingerprint, Person, RequestId};
 use pitlane::model::note::{Note, Noted};
+use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::owed::Owed;
 use pitlane::model::proof::Settled;
 use pitlane::model::request::{Ask, Reply, Request};
+use pitlane::model::seen::Trouble;
 use pitlane::model::state::{Decision, Pause};
 use pitlane::model::step::{Action, Outcome, Step, StepId};
 use pitlane::model::time::{Time, after};
-use pitlane::ports::{Archive, Clock, Store, Uncommitted};
+use pitlane::ports::{Archive, Clock, Outbox, Store, Uncommitted};
 use pitlane::sim::memory_store::MemoryStore;
 use proptest::prelude::*;
 
@@ -34,6 +36,11 @@ enum Act {
         case: u64,
         step: u8,
         done: bool,
+    },
+    Deliver {
+        notice: u8,
+        channel: u8,
+        arrived: bool,
     },
     Ingest(Vec<(u8, u8, Option<u8>)>),
     /// Alert, start and when it was last updated; and alert and start of what is gone.
@@ -69,6 +76,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let told = (0..3u8, 0..3u8, prop::option::of(3..6u8));
     let act = prop_oneof![
         4 => commit.prop_map(|(cases, notes, steps, replies, pause)| Act::Commit { cases, notes, steps, replies, pause }),
+        2 => (0..3u8, 0..2u8, any::<bool>())
+            .prop_map(|(notice, channel, arrived)| Act::Deliver { notice, channel, arrived }),
         1 => (1..4u64, 0..3u8, any::<bool>()).prop_map(|(case, step, done)| Act::Record { case, step, done }),
         1 => prop::collection::vec(told, 0..5).prop_map(Act::Ingest),
         1 => (prop::collection::vec((0..3u8, 0..3u8, 2..7u8), 0..3), prop::collection::vec((0..3u8, 0..3u8), 0..3))
@@ -101,12 +110,13 @@ proptest! {
 }
 
 /// What was answered, without the words.
-async fn perform(store: &impl Store, act: &Act) -> String {
+async fn perform<S: Store + Outbox>(store: &S, act: &Act) -> String {
     match act {
         Act::Commit { cases, notes, steps, replies, pause } => {
             let decision = Decision {
                 cases: cases.iter().map(|(id, revision, phase)| case(*id, *revision, *phase)).collect(),
                 notes: (0..*notes).map(|n| note(cases.first().map(|case| case.0), n)).collect(),
+                notices: (0..*notes).map(|n| notice(cases.first().map(|case| case.0), n)).collect(),
                 // Steps belong to a case of the same decision.
                 steps: cases.iter().zip(steps).map(|(case, subject)| step(case.0, *subject)).collect(),
                 replies: replies.iter().map(|id| (request_id(*id), Reply::Accepted { case: None })).collect(),
@@ -119,6 +129,12 @@ async fn perform(store: &impl Store, act: &Act) -> String {
                 Err(Uncommitted::Conflict) => "conflict".into(),
                 Err(Uncommitted::Trouble(trouble)) => trouble.kind().into(),
             }
+        }
+        Act::Deliver { notice, channel, arrived } => {
+            let sent = if *arrived { Ok(()) } else { Err(Trouble::Unreachable("away".into())) };
+            let id = NoticeId(format!("notice-{notice}"));
+            let said = store.delivered(&id, &ChannelName(format!("channel-{channel}")), at(3), &sent).await;
+            said.map_or_else(|trouble| trouble.kind().into(), |()| "delivered".into())
         }
         Act::Record { case, step, done } => {
             let outcome = if *done { Outcome::Done { ticket: None } } else { Outcome::Expired };
@@ -149,18 +165,19 @@ async fn perform(store: &impl Store, act: &Act) -> String {
 }
 
 /// Everything that a store can be asked for.
-async fn remembered<S: Store + Archive>(store: &S) -> String {
+async fn remembered<S: Store + Archive + Outbox>(store: &S) -> String {
     let state = store.load().await.expect("loads");
     let episodes = store.episodes(at(4)).await.expect("reads");
     let cases = store.cases(2).await.expect("reads");
     let journal = store.journal(None, 1, 5).await.expect("reads");
     let story = store.journal(Some(CaseId(1)), 0, 9).await.expect("reads");
     let ledger = store.ledger(CaseId(2)).await.expect("reads");
+    let untold = store.undelivered().await.expect("reads");
     let mut replies = Vec::new();
     for id in 0..3 {
         replies.push(store.reply(&request_id(id)).await.expect("reads"));
     }
-    format!("{state:#?}{episodes:#?}{cases:#?}{journal:#?}{story:#?}{ledger:#?}{replies:#?}")
+    format!("{state:#?}{episodes:#?}{cases:#?}{journal:#?}{story:#?}{ledger:#?}{replies:#?}{untold:#?}")
 }
 
 fn case(id: u64, revision: u64, phase: u8) -> Case {
@@ -187,6 +204,20 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         in_place: None,
         parts: Default::default(),
         revision,
+    }
+}
+
+/// To one channel or two; the same id may come again with other words.
+fn notice(case: Option<u64>, n: u8) -> Notice {
+    Notice {
+        id: NoticeId(format!("notice-{n}")),
+        at: at(u64::from(n)),
+        urgency: Urgency::Page,
+        title: format!("for case {case:?}"),
+        body: String::new(),
+        node: None,
+        case: case.map(CaseId),
+        to: (0..=n.min(1)).map(|n| ChannelName(format!("channel-{n}"))).collect(),
     }
 }
 

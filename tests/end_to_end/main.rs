@@ -3,6 +3,7 @@
 //! words. Nothing here is skipped.
 
 mod alertmanager_real;
+mod bmc_real;
 mod ceph_real;
 mod chain;
 mod fan_story;

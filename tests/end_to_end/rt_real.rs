@@ -303,7 +303,7 @@ async fn hand_on(mut client: TcpStream, to: &str, cutting: &AtomicBool) -> std::
                 server.write_all(&asked[..n]).await?;
                 if cutting.load(SeqCst) && asked[..n].starts_with(b"POST /REST/2.0/ticket ") {
                     // The whole request is through when RT begins to answer.
-                    server.read(&mut said).await?;
+                    let _begun = server.read(&mut said).await?;
                     return Ok(());
                 }
             }

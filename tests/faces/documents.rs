@@ -47,7 +47,7 @@ fn the_configuration_of_the_manual_is_good_and_leaves_nothing_out() {
 #[test]
 fn the_policy_of_the_manual_passes_its_own_tests() {
     let dir = tempfile::tempdir().expect("a directory");
-    for name in ["psu.yaml", "psu.test.yaml"] {
+    for name in ["gpu.yaml", "gpu.test.yaml"] {
         fs::write(dir.path().join(name), block("POLICIES.md", name)).expect("writable");
     }
     let (code, out, err) = said(dir.path(), &["policy", "test", "."]);

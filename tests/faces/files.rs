@@ -127,6 +127,7 @@ fn a_recorded_turn_is_decided_again() {
         budgets: Default::default(),
         limits: Default::default(),
         packing: Default::default(),
+        notify: Default::default(),
     };
     let at = "2026-01-01T12:00:00Z".parse().expect("a valid instant");
     let observed = pitlane::model::observed::Observed::nothing(at);
@@ -179,7 +180,7 @@ fn names_that_do_not_meet_and_secrets_that_others_can_read_are_told() {
     put(
         "c.yaml",
         "kill_file: nowhere/stop\nproxmox:\n  endpoints:\n    - {node: pve1, url: \"https://192.0.2.11:8006\"}\n    - \
-         {node: pve2, url: \"https://192.0.2.12:8006\"}\n  token_file: pve\nhand:\n  key: key\n  known_hosts: hosts\n  \
+         {node: pve2, url: \"https://192.0.2.12:8006\"}\n    - {node: pve3, url: \"https://192.0.2.13:8006\"}\n  token_file: pve\nhand:\n  key: key\n  known_hosts: hosts\n  \
          members:\n    - {node: pve1, address: 192.0.2.11}\nmapping: {map: {\"198.51.100.11\": pve-1}}\nbudgets: \
          {domains: {pve9: feed-a}}\n",
         0o644,

@@ -28,10 +28,14 @@ fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(Str
     }
     runtime.block_on(async {
         teller.run(&script.until).await?;
+        let untold = teller.everybody_is_told().await?;
         let left = teller.left_behind().await?;
         let kept: Vec<&str> = left.lines().filter(|line| !line.starts_with("pitlane did")).collect();
         let orders = teller.doors.world().board.orders.len();
-        Ok((format!("{}\nwork orders in all: {orders}", kept.join("\n")), teller.scythe.passed()))
+        Ok((
+            format!("{}\nwork orders in all: {orders}\nuntold: {untold}", kept.join("\n")),
+            teller.scythe.passed(),
+        ))
     })
 }
 

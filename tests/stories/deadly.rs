@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use pitlane::model::alert::{Episode, EpisodeKey, Listed};
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
+use pitlane::model::notice::Notice;
 use pitlane::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
     WorkOrderView,
@@ -22,7 +23,7 @@ use pitlane::model::state::{Decision, State};
 use pitlane::model::step::{Outcome, StepId, Switch, WorkOrder};
 use pitlane::model::time::Time;
 use pitlane::ports::{
-    Alarms, Bmc, Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted,
+    Alarms, Bmc, Ceph, Hand, Ingested, Migration, Notifier, Pve, Sensors, Store, Tickets, Uncommitted,
 };
 use pitlane::sim::{Doors, MemoryStore};
 use tokio::sync::Notify;
@@ -221,6 +222,13 @@ impl Tickets for Deadly {
 
     async fn look(&self, case: CaseId) -> Seen<WorkOrderView> {
         Tickets::look(&self.doors, case).await
+    }
+}
+
+#[async_trait]
+impl Notifier for Deadly {
+    async fn send(&self, notice: &Notice) -> Result<(), Trouble> {
+        self.around(self.doors.send(notice)).await
     }
 }
 

@@ -48,7 +48,7 @@ impl Teller {
             ["clears", node, part] => self.clear(node, part, Some(Sensor::Good)).await,
             // It is over, and Alertmanager never says so: restarted, it knows of nothing that it could resolve.
             ["clears", node, part, "swallowed"] => {
-                let key = part_of(node, part);
+                let key = self.part(node, part);
                 let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
                 let mut world = self.doors.world();
                 world.set_sensor(&key, Sensor::Good);
@@ -57,14 +57,14 @@ impl Teller {
             }
             // Prometheus repeats what fires, also to an Alertmanager that has forgotten everything.
             ["repeated", node, part] => {
-                let key = part_of(node, part);
+                let key = self.part(node, part);
                 let began = *self.firing.get(&key).ok_or("that alarm does not fire")?;
                 self.doors.world().list_alert(&episode(&key, began, None), false);
                 Ok(())
             }
             // A delivery from before it resolved comes late.
             ["stale", node, part] => {
-                let key = part_of(node, part);
+                let key = self.part(node, part);
                 let began = *self.fired.get(&key).ok_or("that alarm never fired")?;
                 let told = episode(&key, began, None);
                 self.ingest(pitlane::model::alert::Episode { received_at: self.now(), ..told }).await
@@ -75,7 +75,7 @@ impl Teller {
                 let every = number(every)?;
                 for n in 0..number(times)? {
                     let at = after(self.now(), Duration::from_secs(n * every));
-                    let key = part_of(node, part);
+                    let key = self.part(node, part);
                     let told = episode(&key, at, Some(after(at, Duration::from_secs(every / 2))));
                     let told = pitlane::model::alert::Episode { received_at: self.now(), ..told };
                     self.ingest(told).await?;
@@ -90,7 +90,8 @@ impl Teller {
                     "blind" => Sensor::Blind,
                     _ => return Err("good, bad or blind".to_owned()),
                 };
-                self.doors.world().set_sensor(&part_of(node, part), to);
+                let key = self.part(node, part);
+                self.doors.world().set_sensor(&key, to);
                 Ok(())
             }
             ["ask", rest @ ..] => self.ask(rest).await,
@@ -136,6 +137,13 @@ impl Teller {
         }
     }
 
+    /// A part by its name, `FAN3` or `disk:sdb`. In a story about another class the fan is of that class.
+    fn part(&self, node: &str, word: &str) -> FaultKey {
+        let key = pitlane::sim::world::sensor::part(node, word);
+        let class = self.rules.policy(&"fan".into()).map_or("fan", |policy| policy.class.as_str());
+        if key.class == "fan" { FaultKey { class: class.to_owned(), ..key } } else { key }
+    }
+
     async fn ingest(&self, told: pitlane::model::alert::Episode) -> Result<(), String> {
         self.store.ingest(vec![told]).await.map(|_| ()).map_err(|t| t.to_string())
     }
@@ -147,7 +155,7 @@ impl Teller {
     }
 
     fn fires(&mut self, node: &str, part: &str, sensor: Sensor) -> pitlane::model::alert::Episode {
-        let key = part_of(node, part);
+        let key = self.part(node, part);
         let now = self.now();
         self.firing.insert(key.clone(), now);
         self.fired.insert(key.clone(), now);
@@ -156,7 +164,7 @@ impl Teller {
     }
 
     async fn clear(&mut self, node: &str, part: &str, sensor: Option<Sensor>) -> Result<(), String> {
-        let key = part_of(node, part);
+        let key = self.part(node, part);
         let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
         if let Some(sensor) = sensor {
             self.doors.world().set_sensor(&key, sensor);
@@ -331,9 +339,4 @@ fn shown_plan(case: Option<&Case>) -> Result<PlanHash, String> {
         Some(Phase::Preparing { shown: Some(hash), .. }) => Ok(hash.clone()),
         _ => Err("no plan is shown".to_owned()),
     }
-}
-
-/// `FAN3` is a fan; `disk:sdb` says what it is.
-fn part_of(node: &str, word: &str) -> FaultKey {
-    pitlane::sim::world::sensor::part(node, word)
 }

@@ -19,13 +19,15 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             }
         }
         ["technician", "closes", node] => world.technician_closes(&(*node).into()),
-        ["technician", "inserts", osd] => {
+        ["technician", "inserts", osd, "on", host] => {
             let osd = OsdId(number(osd)? as u32);
-            world.technician_inserts(osd, osd);
+            world.technician_inserts(&HostName::from(*host), osd, osd);
         }
-        ["technician", "inserts", osd, "as", new] => {
-            world.technician_inserts(OsdId(number(osd)? as u32), OsdId(number(new)? as u32));
+        ["technician", "inserts", osd, "as", new, "on", host] => {
+            let (osd, new) = (OsdId(number(osd)? as u32), OsdId(number(new)? as u32));
+            world.technician_inserts(&HostName::from(*host), osd, new);
         }
+        ["human", "purges", osd] => world.human_purges(OsdId(number(osd)? as u32)),
         // The chassis is closed, and the machine stays off.
         ["technician", "leaves", node] => {
             world.nodes.get_mut(&NodeName::from(*node)).ok_or("no such node")?.technician = false;

@@ -108,7 +108,7 @@ async fn whatever_is_no_clear_answer_is_unknown() {
     let partial = r#"{"status":"success","warnings":["no answer from eu-2"],"data":{"resultType":"vector","result":[]}}"#;
     let wrong = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
     let table = [
-        (vector(""), "nonsense", "no sample: nobody sees it"),
+        (vector(""), "no_trace", "no sample: nobody sees it"),
         (vector(&sample(NOW, "2")), "nonsense", "the query must give 1 or 0"),
         (vector(&sample(NOW, "NaN")), "nonsense", "the query must give 1 or 0"),
         (vector(&sample(NOW + 60, "1")), "nonsense", "the clocks disagree"),

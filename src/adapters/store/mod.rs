@@ -11,6 +11,7 @@ mod error;
 mod inbox;
 mod journal;
 mod load;
+mod notices;
 mod open;
 mod place;
 mod prune;
@@ -32,17 +33,19 @@ pub use board::{Board, Comment, Sheet};
 pub use error::StoreError;
 pub use inbox::Poison;
 pub use journal::Head;
+pub use place::fit;
 
 use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
+use crate::model::notice::{ChannelName, NoticeId, Undelivered};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::Time;
-use crate::ports::{Archive, Clock, Ingested, Store, Uncommitted};
+use crate::ports::{Archive, Clock, Ingested, Outbox, Store, Uncommitted};
 
 /// The journal's whole chain is walked within this, or the walk is given up: some millions of entries.
 const VERIFY: Duration = Duration::from_secs(300);
@@ -174,6 +177,7 @@ impl Store for SqliteStore {
         let decision = Decision {
             cases: decision.cases.clone(),
             notes: decision.notes.clone(),
+            notices: decision.notices.clone(),
             steps: decision.steps.clone(),
             replies: decision.replies.clone(),
             pause: decision.pause.clone(),
@@ -219,6 +223,25 @@ impl Store for SqliteStore {
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble> {
         let id = id.clone();
         Ok(self.shared.read("reading a reply", move |conn| inbox::reply(conn, &id)).await?)
+    }
+}
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn undelivered(&self) -> Result<Vec<Undelivered>, Trouble> {
+        Ok(self.shared.read("reading the outbox", notices::undelivered).await?)
+    }
+
+    async fn delivered(
+        &self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let (id, channel, sent) = (id.clone(), channel.clone(), sent.clone());
+        let write = move |conn: &Connection| notices::delivered(conn, &id, &channel, at, &sent);
+        Ok(self.shared.write("recording a delivery", write).await?)
     }
 }
 

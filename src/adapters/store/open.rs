@@ -5,14 +5,13 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
-use super::place;
 
 pub(super) const DATABASE: &str = "pitlane.db";
 const LOCK: &str = "pitlane.lock";
@@ -24,7 +23,8 @@ const APPLICATION: i64 = 0x5049_544c;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema's history, in order. Never edit one that was released: add the next.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001_begin.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("schema/0001_begin.sql"), include_str!("schema/0002_notices.sql")];
 
 /// The one connection that writes, and the lock that makes it the only one. The lock ends with the process, however
 /// it dies.
@@ -78,7 +78,14 @@ fn prepare(dir: &Path) -> Result<(), StoreError> {
     if !dir.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| refuse(e.to_string()))?;
     }
-    place::fit(dir).map_err(refuse)
+    let about = std::fs::metadata(dir).map_err(|e| refuse(e.to_string()))?;
+    if !about.is_dir() {
+        return Err(refuse("it is a file; name a directory".into()));
+    }
+    if about.permissions().mode() & 0o002 != 0 {
+        return Err(refuse(format!("everybody may write to it; run: chmod o-w '{}'", dir.display())));
+    }
+    Ok(())
 }
 
 fn hold(path: &Path) -> Result<File, StoreError> {
@@ -185,8 +192,6 @@ fn explain(file: &Path, source: rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn refusal<T>(result: Result<T, StoreError>) -> String {
@@ -204,14 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_everybody_may_look_into_is_refused() {
+    fn a_directory_that_everybody_may_write_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
-        for mode in [0o777, 0o755, 0o701] {
-            std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).expect("chmod");
-            assert!(refusal(writable(dir.path())).contains("chmod 0700"), "{mode:o}");
-        }
-        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o2770)).expect("chmod");
-        writable(dir.path()).expect("a group of its own may, as volumes of Kubernetes have it");
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).expect("chmod");
+        assert!(refusal(writable(dir.path())).contains("chmod o-w"));
     }
 
     #[test]
@@ -264,7 +265,7 @@ mod tests {
         open.conn.pragma_update(None, "user_version", 99).expect("sets");
         drop(open);
         for said in [refusal(writable(dir.path())), refusal(readable(dir.path()))] {
-            assert!(said.contains("newer pitlane (schema 99, this one knows 1)"), "{said}");
+            assert!(said.contains("newer pitlane (schema 99, this one knows 2)"), "{said}");
         }
     }
 

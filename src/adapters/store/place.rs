@@ -6,6 +6,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::error::StoreError;
+
 /// File systems of other machines, as the kernel names them.
 const REMOTE: [&str; 10] = [
     "nfs",
@@ -23,9 +25,33 @@ const REMOTE: [&str; 10] = [
 /// Where the kernel tells what is mounted. Missing elsewhere than on Linux: then nothing can be told.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
+/// For a service, before it opens its state. A directory that is not there yet will be made for its owner alone.
+///
 /// # Errors
 /// Why this directory cannot hold the state, and what to do.
-pub(super) fn fit(dir: &Path) -> Result<(), String> {
+pub fn fit(dir: &Path) -> Result<(), StoreError> {
+    let there = dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    judge(dir, there).map_err(|why| StoreError::Directory { dir: dir.into(), why })
+}
+
+/// `there`: the directory itself, or what it will be made in.
+fn judge(dir: &Path, there: &Path) -> Result<(), String> {
+    if there == dir {
+        private(dir)?;
+    }
+    let whole = there.canonicalize().map_err(|e| e.to_string())?;
+    // What cannot be read tells nothing; it is no reason to refuse.
+    let mounts = std::fs::read_to_string(MOUNTS).unwrap_or_default();
+    match remote(&mounts, &whole) {
+        Some(kind) => Err(format!(
+            "it lies on a network file system ({kind}), whose locks cannot be relied on; name a directory on a disk of this \
+             machine"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn private(dir: &Path) -> Result<(), String> {
     let about = std::fs::metadata(dir).map_err(|e| e.to_string())?;
     if !about.is_dir() {
         return Err("it is a file; name a directory".into());
@@ -36,16 +62,7 @@ pub(super) fn fit(dir: &Path) -> Result<(), String> {
             dir.display()
         ));
     }
-    let whole = dir.canonicalize().map_err(|e| e.to_string())?;
-    // What cannot be read tells nothing; it is no reason to refuse.
-    let mounts = std::fs::read_to_string(MOUNTS).unwrap_or_default();
-    match remote(&mounts, &whole) {
-        Some(kind) => Err(format!(
-            "it lies on a network file system ({kind}), whose locks cannot be relied on; name a directory on a disk of this \
-             machine"
-        )),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The kind of the network file system that `dir` lies on, if it does.
@@ -74,6 +91,19 @@ mod tests {
 40 22 0:50 / /srv rw - nfs4 filer:/export rw
 41 40 8:2 / /srv/local\\040disk rw - xfs /dev/sdb1 rw
 ";
+
+    #[test]
+    fn a_directory_that_others_may_look_into_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (mode, fine) in [(0o777, false), (0o755, false), (0o701, false), (0o700, true), (0o2770, true)] {
+            std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).expect("chmod");
+            match fit(dir.path()) {
+                Ok(()) => assert!(fine, "{mode:o}"),
+                Err(why) => assert!(!fine && why.to_string().contains("chmod 0700"), "{mode:o}: {why}"),
+            }
+        }
+        assert!(fit(&dir.path().join("not/there/yet")).is_ok(), "it will be made");
+    }
 
     #[test]
     fn the_deepest_mount_decides() {

@@ -18,3 +18,6 @@ pub use error::TicketError;
 pub use http::{HttpConfig, HttpDesk};
 pub use polled::Polled;
 pub use rt::{RequestTracker, RtConfig};
+
+#[cfg(test)]
+mod tests;

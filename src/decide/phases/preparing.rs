@@ -2,6 +2,7 @@
 //! the world changes what the plan says.
 
 use super::confirming::false_alarm;
+use crate::decide::correlate;
 use crate::decide::inventory;
 use crate::decide::preflight::{judge, judge_in_place};
 use crate::decide::turn::Turn;
@@ -21,6 +22,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         return Ok(phase);
     }
     inventory::keep_baseline(turn);
+    correlate::alone(&turn.case, turn.view)?;
     let policy = turn.view.policy(&turn.case)?;
     let (verdict, plan) = match turn.case.in_place {
         Some(_) => served_in_place(turn)?,

@@ -5,6 +5,7 @@ mod budgets;
 mod capacity;
 mod ceph_flags;
 mod ceph_health;
+mod channel;
 mod guests;
 mod ha;
 mod in_place;
@@ -50,7 +51,7 @@ pub fn judge(
     view: &View,
 ) -> (Verdict, Result<Planned, Wait>) {
     let question = Question { node, case, view, planned: plan(node, case, policy, view) };
-    let checks = vec![
+    let mut checks = vec![
         quorum::check(&question),
         budgets::check(&question),
         privileges::check(&question),
@@ -66,6 +67,7 @@ pub fn judge(
         ok_to_stop::check(&question),
         redundancy::check(&question),
     ];
+    checks.extend(channel::check(&question));
     let verdict = Verdict { node: node.clone(), at: view.now, checks };
     let planned = question.planned.map(|mut planned| {
         planned.plan.warnings = verdict.warnings().cloned().collect();

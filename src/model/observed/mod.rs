@@ -59,6 +59,9 @@ pub struct Observed {
     pub kill_file: bool,
     /// Since when this process has been looking without a break. What was good before is hearsay.
     pub watching_since: Time,
+    /// Since when the cluster cannot be seen, as far as this process knows.
+    #[serde(default)]
+    pub blind_since: Option<Time>,
 }
 
 impl Observed {
@@ -79,6 +82,7 @@ impl Observed {
             bmc: BTreeMap::new(),
             kill_file: false,
             watching_since: at,
+            blind_since: None,
         }
     }
 }

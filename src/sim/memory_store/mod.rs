@@ -13,13 +13,14 @@ use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
+use crate::model::notice::{ChannelName, NoticeId, Undelivered};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::shown::Unreadable;
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::Time;
-use crate::ports::{Archive, Ingested, Store, Uncommitted};
+use crate::ports::{Archive, Ingested, Outbox, Store, Uncommitted};
 
 pub use shelf::Shelf;
 
@@ -148,6 +149,23 @@ impl Store for MemoryStore {
 
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble> {
         Ok(self.lock().shelf.reply(id))
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn undelivered(&self) -> Result<Vec<Undelivered>, Trouble> {
+        Ok(self.lock().shelf.undelivered())
+    }
+
+    async fn delivered(
+        &self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        self.write(Writing::Record, |shelf| shelf.delivered(id, channel, at, sent))
     }
 }
 

@@ -106,6 +106,7 @@ impl World {
             sensors: BTreeMap::new(),
             alertmanagers: Vec::new(),
             machines: BTreeMap::new(),
+            heard: BTreeMap::new(),
             board: Board::default(),
             hand: names.iter().cloned().collect(),
             token: [("/".to_owned(), RIGHTS.map(str::to_owned).into())].into(),

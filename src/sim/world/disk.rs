@@ -29,12 +29,18 @@ impl World {
         }
     }
 
-    /// A new disk, and the OSD on it: the same number again, or another one.
-    pub fn technician_inserts(&mut self, osd: OsdId, new: OsdId) {
+    /// Whoever looks after Ceph takes a dead OSD out of its lists for good.
+    pub fn human_purges(&mut self, osd: OsdId) {
+        if let Some(ceph) = &mut self.ceph {
+            ceph.osds.remove(&osd);
+        }
+        self.stir();
+    }
+
+    /// A new disk on this host, and the OSD on it: the same number again, or another one in its place.
+    pub fn technician_inserts(&mut self, host: &HostName, osd: OsdId, new: OsdId) {
         let now = self.now;
         let Some(ceph) = &mut self.ceph else { return };
-        let Some(old) = ceph.osds.get(&osd) else { return };
-        let host = old.host.clone();
         if osd == new {
             self.set_osd_failed(osd, false);
         } else {
@@ -52,7 +58,7 @@ impl World {
             ceph.rename(osd, new, now);
             self.stir();
         }
-        let Some(node) = self.member_of(&host) else { return };
+        let Some(node) = self.member_of(host) else { return };
         let serial = format!("{node}-NEW{new}");
         let part = Part {
             model: "MZ7L3960".to_owned(),

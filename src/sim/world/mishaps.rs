@@ -35,6 +35,7 @@ pub enum Call {
     TicketTell,
     TicketLook,
     AlarmsPoll,
+    Notify,
     PveInventory,
     BmcLook,
     BmcInventory,
@@ -42,7 +43,7 @@ pub enum Call {
 }
 
 impl Call {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -68,6 +69,7 @@ impl Call {
         Self::TicketTell,
         Self::TicketLook,
         Self::AlarmsPoll,
+        Self::Notify,
         Self::PveInventory,
         Self::BmcLook,
         Self::BmcInventory,
@@ -89,6 +91,7 @@ impl Call {
                 | Self::CephFailMgr
                 | Self::TicketOpen
                 | Self::TicketTell
+                | Self::Notify
                 | Self::BmcLocate
         )
     }

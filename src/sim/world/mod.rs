@@ -52,6 +52,7 @@ pub use task::{Task, TaskState};
 
 use crate::model::fault::FaultKey;
 use crate::model::ids::{GuestId, NodeName};
+use crate::model::notice::NoticeId;
 use crate::model::observed::{Opinion, Power};
 use crate::model::time::Time;
 
@@ -78,6 +79,9 @@ pub struct World {
     #[serde(default)]
     pub machines: BTreeMap<NodeName, Machine>,
     pub board: Board,
+    /// What reached people: notice → how often. Whoever is told twice has seen one id twice.
+    #[serde(default)]
+    pub heard: BTreeMap<NoticeId, u32>,
     /// Members that have the root helper installed.
     pub hand: BTreeSet<NodeName>,
     /// What pitlane's token may do: path → privileges. A deeper path replaces what is above it.

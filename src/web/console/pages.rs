@@ -182,6 +182,10 @@ fn judgement(judged: &Judged) -> Markup {
             }
         }
         @if let Some(plan) = &judged.plan { (plan_table(plan)) }
+        @if let Some(disks) = &judged.in_place {
+            h2 { "Its case serves disks in place" }
+            (judgement(disks))
+        }
     }
 }
 

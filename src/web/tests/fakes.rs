@@ -211,7 +211,7 @@ impl Looker for Judge {
             reasons,
         };
         let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check] };
-        Ok(Judged { verdict, plan: None })
+        Ok(Judged { verdict, plan: None, in_place: None })
     }
 }
 
@@ -238,6 +238,8 @@ fn policy() -> Policy {
         },
         prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
         sensor: None,
+        notify: Default::default(),
+        correlate: None,
     }
 }
 
@@ -318,6 +320,7 @@ pub fn parts() -> Parts {
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
+        notify: Default::default(),
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {

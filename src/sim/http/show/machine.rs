@@ -1,6 +1,6 @@
 //! One node's hardware, as its running system lists it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::model::observed::{Part, PartKind};
 use crate::sim::http::answer::Answer;
@@ -22,7 +22,7 @@ impl Call<'_> {
                 "devpath": path, "serial": part.serial, "model": part.model, "vendor": "ATA", "wwn": "unknown",
                 "type": "ssd", "rpm": 0, "gpt": 0, "mounted": 0, "health": part.text, "wearout": 99,
                 "size": part.size, "used": "LVM",
-                "osdid": first, "osdid-list": if osds.is_empty() { Value::Null } else { json!(osds) },
+                "osdid": first, "osdid-list": osds,
             })
         });
         Ok(Answer::data(rows.collect::<Vec<_>>()))

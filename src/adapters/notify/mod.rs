@@ -1,0 +1,5 @@
+//! Ways to people. An adapter sends one notice once when asked; whether and when to try again is the courier's.
+
+mod webhook;
+
+pub use webhook::{Webhook, WebhookConfig, WebhookError};
