@@ -56,7 +56,7 @@ async fn an_osds_disk_is_changed_in_place_and_a_mirror_waits_for_a_person() {
     chain.waits(two, "osds_up").await;
     assert!(held(&chain, "pve2"), "still held");
     // And in: the new one brings the OSD back.
-    chain.site.world.lock().expect("unhurt").technician_inserts(osd, osd);
+    chain.site.world.lock().expect("unhurt").technician_inserts(&HostName::from("pve2"), osd, osd);
     chain.site.phase(two, "closed", SOON * 2).await;
     assert!(!held(&chain, "pve2"));
     assert!(chain.site.strays().is_empty(), "nobody was moved at all");
