@@ -119,3 +119,6 @@ pub(super) fn load(
 fn is_address(text: &str) -> bool {
     text.is_ascii() && text.parse::<lettre::Address>().is_ok()
 }
+
+#[cfg(test)]
+mod tests;
