@@ -64,7 +64,7 @@ fn every_mistake_has_its_place_and_its_remedy() {
         (
             "bob@",
             "bob <b>@",
-            "10:30: notify.channels.ops.smtp.to.1: \"bob <b>@example.org\" is no mail address",
+            "10:31: notify.channels.ops.smtp.to.1: \"bob <b>@example.org\" is no mail address",
         ),
         ("      smtp:\n", "      token_file: secret\n      smtp:\n", "token_file is a webhook's"),
         ("      smtp:\n", "      webhook: https://a.example\n      smtp:\n", "it is a webhook or mail"),
