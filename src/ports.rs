@@ -202,6 +202,14 @@ pub trait Notifier: Send + Sync {
     /// # Errors
     /// [`Trouble::TooSlow`]: it may have arrived all the same.
     async fn send(&self, notice: &Notice) -> Result<(), Trouble>;
+
+    /// For a person who tests: whoever of several recipients did not get it is a failure here.
+    ///
+    /// # Errors
+    /// As [`Notifier::send`].
+    async fn try_out(&self, notice: &Notice) -> Result<(), Trouble> {
+        self.send(notice).await
+    }
 }
 
 /// What a delivery changed.

@@ -8,5 +8,6 @@ pub mod hand;
 pub mod notify;
 pub mod pve;
 pub mod sensors;
+pub mod smtp;
 pub mod store;
 pub mod tickets;

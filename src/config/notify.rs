@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::ConfigFile;
+use super::mail::{self, MailSettings, SmtpFile};
 use super::mistakes::Mistakes;
 use super::reader::Read;
 use super::settings::Secret;
@@ -32,16 +33,18 @@ pub struct NotifyFile {
     pub tell: Vec<ChannelName>,
 }
 
-/// One channel: `webhook`.
+/// One channel: `webhook` or `smtp`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelFile {
     /// Every notice is posted here as JSON, with the header Idempotency-Key.
     #[schemars(extend("format" = "url", "examples" = ["https://oncall.example/pitlane"]))]
-    pub webhook: String,
-    /// A file with one line, sent as bearer token.
+    pub webhook: Option<String>,
+    /// Every notice is one letter to these mailboxes.
+    pub smtp: Option<SmtpFile>,
+    /// Of a webhook: a file with one line, sent as bearer token.
     pub token_file: Option<PathBuf>,
-    /// Certificates (PEM) to believe, instead of those of the machine.
+    /// Of a webhook: certificates (PEM) to believe, instead of those of the machine.
     pub ca_file: Option<PathBuf>,
     /// The member of this cluster that the channel runs on, if it does.
     pub node: Option<NodeName>,
@@ -51,10 +54,9 @@ pub struct ChannelFile {
 
 /// A channel with its secrets.
 #[derive(Clone, Debug)]
-pub struct Channel {
-    pub url: String,
-    pub token: Option<Secret>,
-    pub ca_pem: Option<Vec<u8>>,
+pub enum Channel {
+    Webhook { url: String, token: Option<Secret>, ca_pem: Option<Vec<u8>> },
+    Smtp(MailSettings),
 }
 
 impl From<NotifyFile> for NotifyRules {
@@ -84,6 +86,24 @@ pub(super) fn channels(
                 format!("notify.channels: {name:?} is no name; write letters, digits, - and _, at most 63");
             mistakes.add(read.root.at(&format!("notify.channels.{name}")).place, text);
         }
+        let path = format!("notify.channels.{name}");
+        let (webhook, smtp) = (channel.get("webhook"), channel.get("smtp"));
+        match (webhook, smtp) {
+            (None, None) => {
+                mistakes.add(read.root.at(&path).place, format!("{path}: write webhook or smtp"));
+            }
+            (Some(_), Some(_)) => {
+                let text = format!("{path}: it is a webhook or mail; write two channels for both");
+                mistakes.add(at("smtp"), text);
+            }
+            _ => {}
+        }
+        for key in ["token_file", "ca_file"].into_iter().filter(|key| channel.get(*key).is_some()) {
+            if smtp.is_some() && webhook.is_none() {
+                mistakes.add(at(key), format!("{path}.{key} is a webhook's; for mail it stands in smtp"));
+            }
+        }
+        let mail = smtp.and_then(|smtp| mail::load(read, &format!("{path}.smtp"), smtp, base, mistakes));
         if channel.get("node").is_some() && channel.get("guest").is_some() {
             let text = format!("notify.channels.{name}: it runs on a node or in a guest; write one of them");
             mistakes.add(at("guest"), text);
@@ -113,7 +133,13 @@ pub(super) fn channels(
             );
             mistakes.add(at("webhook"), text);
         }
-        let channel = Channel { url, token: token.map(Secret), ca_pem: ca_pem.map(String::into_bytes) };
+        let channel = match mail {
+            Some(mail) => Channel::Smtp(mail),
+            // Also where mail is wrong: that was told, and its name is known all the same.
+            None => {
+                Channel::Webhook { url, token: token.map(Secret), ca_pem: ca_pem.map(String::into_bytes) }
+            }
+        };
         channels.insert(ChannelName(name.clone()), channel);
     }
     for list in ["page", "tell"] {

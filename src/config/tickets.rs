@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::ConfigFile;
+use super::mail::{self, MailSettings, SmtpFile};
 use super::mistakes::{Mistakes, Place};
 use super::reader::{Read, read};
 use super::settings::{Secret, text_of};
@@ -48,6 +49,8 @@ pub struct TicketsFile {
     /// kind http: what the template calls `secrets`, each in a file of its own.
     #[serde(default)]
     pub secret_files: BTreeMap<String, PathBuf>,
+    /// kind mail: the server, and the mailboxes that get the work orders.
+    pub smtp: Option<SmtpFile>,
     /// How long an answer is good.
     pub poll: Option<Period>,
     /// A file with the secret of `/tickets/hook/SECRET`. Without it there is no hook.
@@ -64,6 +67,8 @@ pub enum TicketKind {
     Rt,
     /// Any other system, told by a template.
     Http,
+    /// Mailboxes; the built-in board carries what becomes of the work.
+    Mail,
 }
 
 /// What the service is told of the team's ticket system.
@@ -71,6 +76,7 @@ pub enum TicketKind {
 pub struct TicketSettings {
     /// The cluster's name in correlation ids.
     pub cluster: String,
+    /// Of mail, which has none: empty.
     pub url: String,
     pub ca_file: Option<PathBuf>,
     pub poll: Period,
@@ -92,6 +98,7 @@ pub enum TicketSystem {
         values: BTreeMap<String, String>,
         secrets: BTreeMap<String, Secret>,
     },
+    Mail(MailSettings),
 }
 
 /// Reads what `tickets:` says and names. `None`: the board alone, or something is wrong, which was told.
@@ -120,13 +127,14 @@ pub(super) fn load(
         return None;
     }
     let cluster = told.cluster(mistakes);
-    let url = told.needed("url", mistakes);
+    let url = if kind == "mail" { Some(String::new()) } else { told.needed("url", mistakes) };
     if url.as_deref().is_some_and(|url| url.starts_with("http://") && !loopback(url)) {
         let text = "tickets.url would send the token in the clear; write https://";
         mistakes.add(told.place("url"), text);
     }
     let system = match kind {
         "rt" => told.rt(mistakes),
+        "mail" => told.mail(mistakes),
         _ => told.http(mistakes),
     };
     let file: TicketsFile = serde_json::from_value(written.clone()).ok()?;
@@ -172,12 +180,20 @@ impl Told<'_> {
         const RT: [&str; 5] = ["token_file", "queue", "field", "requestor", "statuses"];
         const HTTP: [&str; 3] = ["template", "values", "secret_files"];
         const EITHER: [&str; 4] = ["url", "ca_file", "poll", "hook_secret_file"];
-        let (strange, of): (Vec<&str>, &str) = match kind {
-            "rt" => (HTTP.to_vec(), "http"),
-            "http" => (RT.to_vec(), "rt"),
-            _ => ([&RT[..], &HTTP[..], &EITHER[..]].concat(), "rt or kind: http"),
+        const MAIL: [&str; 1] = ["smtp"];
+        let others: &[(&[&str], &str)] = match kind {
+            "rt" => &[(&HTTP, "http"), (&MAIL, "mail")],
+            "http" => &[(&RT, "rt"), (&MAIL, "mail")],
+            "mail" => &[(&RT, "rt"), (&HTTP, "http"), (&EITHER, "rt or kind: http")],
+            _ => &[
+                (&RT, "rt or kind: http"),
+                (&HTTP, "rt or kind: http"),
+                (&EITHER, "rt or kind: http"),
+                (&MAIL, "mail"),
+            ],
         };
-        for key in strange.into_iter().filter(|key| self.config.json["tickets"].get(key).is_some()) {
+        let strange = others.iter().flat_map(|(keys, of)| keys.iter().map(move |key| (*key, *of)));
+        for (key, of) in strange.filter(|(key, _)| self.config.json["tickets"].get(key).is_some()) {
             let text =
                 format!("tickets.{key} says nothing for kind {kind}; take it out, or write kind: {of}");
             mistakes.add(self.place(key), text);
@@ -234,6 +250,15 @@ impl Told<'_> {
             requestor: self.text("requestor"),
             statuses,
         })
+    }
+
+    fn mail(&self, mistakes: &mut Mistakes) -> Option<TicketSystem> {
+        let Some(smtp) = self.config.json["tickets"].get("smtp") else {
+            let text = "tickets.smtp is missing; kind mail needs it: {host: …, from: …, to: […]}";
+            mistakes.add(self.config.root.at("tickets").place, text);
+            return None;
+        };
+        Some(TicketSystem::Mail(mail::load(self.config, "tickets.smtp", smtp, self.base, mistakes)?))
     }
 
     fn http(&self, mistakes: &mut Mistakes) -> Option<TicketSystem> {

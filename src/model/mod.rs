@@ -6,6 +6,7 @@ pub mod case;
 pub mod fault;
 pub mod give_back;
 pub mod ids;
+pub mod mail;
 pub mod matcher;
 pub mod note;
 mod note_text;

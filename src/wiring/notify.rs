@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use pitlane::adapters::notify::{Webhook, WebhookConfig};
+use pitlane::adapters::notify::{MailChannel, Webhook, WebhookConfig};
+use pitlane::adapters::smtp::PostConfig;
 use pitlane::cli::Stop;
-use pitlane::config::{self, Config};
+use pitlane::config::Config;
+use pitlane::config::mail::MailSettings;
+use pitlane::config::notify::Channel;
 use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
@@ -48,7 +51,7 @@ pub async fn test(config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
     let mut told = Vec::new();
     for (name, settings) in &config.channels {
         let sent = match channel(name, settings) {
-            Ok(channel) => channel.send(&notice).await,
+            Ok(channel) => channel.try_out(&notice).await,
             Err(stop) => Err(Trouble::NotConfigured(stop.text)),
         };
         told.push((name.clone(), sent));
@@ -56,10 +59,25 @@ pub async fn test(config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
     told
 }
 
-fn channel(name: &ChannelName, channel: &config::notify::Channel) -> Result<Arc<dyn Notifier>, Stop> {
+fn channel(name: &ChannelName, channel: &Channel) -> Result<Arc<dyn Notifier>, Stop> {
     let wrong = |why: String| usage(format!("notify.channels.{name}: {why}"));
-    let url = channel.url.parse().map_err(|e| wrong(format!("webhook: {e}")))?;
-    let bearer = channel.token.as_ref().map(|token| token.0.clone());
-    let webhook = Webhook::new(WebhookConfig { url, bearer, ca_pem: channel.ca_pem.clone(), limit: None });
-    Ok(Arc::new(webhook.map_err(|e| wrong(e.to_string()))?))
+    match channel {
+        Channel::Webhook { url, token, ca_pem } => {
+            let url = url.parse().map_err(|e| wrong(format!("webhook: {e}")))?;
+            let bearer = token.as_ref().map(|token| token.0.clone());
+            let webhook = Webhook::new(WebhookConfig { url, bearer, ca_pem: ca_pem.clone(), limit: None });
+            Ok(Arc::new(webhook.map_err(|e| wrong(e.to_string()))?))
+        }
+        Channel::Smtp(mail) => {
+            let cluster = mail.cluster.as_deref().unwrap_or_default();
+            Ok(Arc::new(MailChannel::new(post(mail), cluster).map_err(|e| wrong(e.to_string()))?))
+        }
+    }
+}
+
+/// A mail server as configured.
+pub fn post(mail: &MailSettings) -> PostConfig {
+    let MailSettings { cluster: _, host, port, tls, login, ca_pem, from, to } = mail.clone();
+    let login = login.map(|(user, password)| (user, password.0));
+    PostConfig { host, port, tls, login, ca_pem, from, to, limit: None }
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use pitlane::adapters::tickets::hook::{self, Hook};
-use pitlane::adapters::tickets::{Both, Desk, Held, HttpConfig, HttpDesk, Polled, RequestTracker, RtConfig};
+use pitlane::adapters::tickets::{
+    Both, Desk, Held, HttpConfig, HttpDesk, Mailed, Polled, RequestTracker, RtConfig,
+};
 use pitlane::cli::Stop;
 use pitlane::config::{TicketSettings, TicketSystem};
 use pitlane::ports::{Clock, Tickets};
 use tokio::sync::Notify;
 
+use super::notify::post;
 use super::{failed, usage};
 
 /// The port, and the hook that makes it look again.
@@ -29,6 +32,11 @@ pub fn tickets(
     bell: Arc<Notify>,
 ) -> Result<Wired, Stop> {
     let Some(settings) = settings else { return Ok(Wired { tickets: board, hook: Router::new() }) };
+    if let TicketSystem::Mail(mail) = &settings.system {
+        let mailed =
+            Mailed::new(board, post(mail), &settings.cluster, clock).map_err(|e| failed("tickets", e))?;
+        return Ok(Wired { tickets: Arc::new(mailed), hook: Router::new() });
+    }
     let held = Arc::new(held(settings, clock.clone())?);
     let asked = held.clone();
     // What is missing there is told at once, and not when a node is out.
@@ -67,6 +75,7 @@ fn held(settings: &TicketSettings, clock: Arc<dyn Clock>) -> Result<Held, Stop> 
             let config = HttpConfig { url, ca_pem, template: *template, values, secrets };
             (Box::new(HttpDesk::new(config).map_err(wrong)?), system)
         }
+        TicketSystem::Mail(_) => return Err(usage("tickets: mail has no desk that could be asked")),
     };
     Ok(Held::new(desk, &system, &settings.cluster, clock))
 }

@@ -15,3 +15,4 @@ mod lab;
 mod rt_real;
 mod shell;
 mod site;
+mod smtp_real;
