@@ -114,7 +114,10 @@ async fn one_mailbox_that_is_gone_loses_nobody_else_theirs_and_a_test_tells_of_i
     let told = some.try_out(&notice()).await.expect_err("one of them is gone").to_string();
     assert!(told.contains("gone@lab.example: ") && told.contains("nobody of that name"), "{told}");
     let nobody = channel(&lab, &["gone"]).send(&notice()).await;
-    assert!(matches!(&nobody, Err(Trouble::Refused(why)) if why.contains("no mailbox takes it")), "{nobody:?}");
+    assert!(
+        matches!(&nobody, Err(Trouble::Refused(why)) if why.contains("no mailbox takes it")),
+        "{nobody:?}"
+    );
     assert_eq!(letters(&lab).len(), 2);
 }
 
@@ -131,13 +134,18 @@ async fn a_letter_that_may_have_arrived_is_sent_again_as_the_same_letter() {
     let later = Notice { at: "2027-01-01T12:00:00Z".parse().expect("a valid instant"), ..notice() };
     channel(&lab, &["ann"]).send(&later).await.expect("arrives");
     let again = self::letters(&lab);
-    assert_ne!(head(&again[2], "Message-ID"), head(&letters[0], "Message-ID"), "of another life of the state");
+    assert_ne!(
+        head(&again[2], "Message-ID"),
+        head(&letters[0], "Message-ID"),
+        "of another life of the state"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_not_waited_for() {
     let lab = relay();
-    let hasty = PostConfig { limit: Some(Duration::from_millis(800)), ..config(&lab, MailTls::None, &["slow"]) };
+    let hasty =
+        PostConfig { limit: Some(Duration::from_millis(800)), ..config(&lab, MailTls::None, &["slow"]) };
     let sent = MailChannel::new(hasty, "lab").expect("is made").send(&notice()).await;
     assert_eq!(kind(&sent), "too_slow", "{sent:?}");
     let nowhere = PostConfig { port: 1, ..config(&lab, MailTls::None, &["ann"]) };
@@ -163,7 +171,10 @@ async fn passwords_travel_encrypted_or_not_at_all() {
         assert!(letters(&lab).is_empty(), "{way}: something was sent");
         assert_eq!(kind(&send(good).await), "arrived", "{way}");
         let letters = letters(&lab);
-        assert_eq!((letters.len(), &letters[0]["tls"], &letters[0]["login"]), (1, &true.into(), &true.into()));
+        assert_eq!(
+            (letters.len(), &letters[0]["tls"], &letters[0]["login"]),
+            (1, &true.into(), &true.into())
+        );
     }
 }
 
