@@ -231,8 +231,8 @@ impl Metrics {
     }
 
     /// One try to deliver a notice.
-    pub fn notice(&self, sent: Result<(), &Trouble>) {
-        self.notices.with_label_values(&[sent.err().map_or("done", Trouble::kind)]).inc();
+    pub fn notice(&self, sent: &Result<(), Trouble>) {
+        self.notices.with_label_values(&[sent.as_ref().err().map_or("done", Trouble::kind)]).inc();
     }
 
     /// A delivery of alerts was answered.

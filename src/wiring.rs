@@ -1,9 +1,9 @@
-//! Which adapter stands behind which port, and in which order things start and stop.
+//! In which order things start and stop.
 
 mod notify;
+mod outside;
 mod tickets;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,25 +11,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pitlane::adapters::alertmanager::{self, Alertmanagers, AlertmanagersConfig, Answer, Intake, Receiver};
-use pitlane::adapters::bmc::{self, BmcConfig, Bmcs, IpmiConfig, RedfishConfig};
-use pitlane::adapters::ceph::{self, CephClient, CephProgram};
-use pitlane::adapters::hand::{self, HandConfig, SshHand};
-use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust, TrustOthers};
-use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
+use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop};
-use pitlane::config::bmc::BmcWay;
 use pitlane::config::file::LogFormat;
-use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
+use pitlane::config::{self, Config};
 use pitlane::model::access::{KnownToken, Role};
-use pitlane::model::ids::NodeName;
 use pitlane::model::notice::ChannelName;
-use pitlane::model::rules::Rules;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Alarms, Archive, Bmc, Ceph, Clock, Configuration, Hand, Sensors};
-use pitlane::reconcile::{Reconciler, World};
+use pitlane::ports::{Archive, Clock, Configuration};
+use pitlane::reconcile::Reconciler;
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, AlertClients, App, Listening};
 use sha2::{Digest, Sha256};
@@ -41,14 +33,10 @@ use crate::reload::{self, Fixed, Reload};
 use crate::{discover, systemd};
 
 pub use notify::channels;
+pub use outside::{Outside, outside};
 
 /// After the signal: the running turn is finished, then everything ends.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
-
-/// One call to one member's helper; a healthy one answers in two seconds.
-const HAND_CALL: Duration = Duration::from_secs(20);
-/// One request, all the members that it took together; below the loop's own deadline for an effect.
-const HAND_WHOLE: Duration = Duration::from_secs(60);
 
 /// The machine's clock.
 struct SystemClock;
@@ -194,13 +182,6 @@ pub struct Lasting {
     pub configuration: Option<Arc<dyn Configuration>>,
 }
 
-/// Everything outside, and the surface that one of them brings along.
-pub struct Outside {
-    pub world: World,
-    /// The ticket system's way to ring; empty where none is configured.
-    pub hook: axum::Router,
-}
-
 impl Lasting {
     /// The operators' surface and the webhook, as this configuration wants them.
     pub fn surface(&self, config: &Config, hook: axum::Router, reconciler: &Arc<Reconciler>) -> axum::Router {
@@ -319,164 +300,4 @@ pub fn tls(config: &Config) -> Result<Option<(Arc<rustls::ServerConfig>, AlertCl
     let clients = AlertClients::of(&names).map_err(|e| failed("http.tls.alert_clients", e))?;
     let speaks = web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref());
     speaks.map(|speaks| Some((speaks, clients))).map_err(|e| failed("http.tls", e))
-}
-
-pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
-    let (store, clock) = (&lasting.store, lasting.clock.clone());
-    let board = Arc::new(store.board());
-    let wired = tickets::tickets(config.tickets.as_ref(), board, clock.clone(), lasting.bell.clone())?;
-    let proxmox = config.proxmox.as_ref().ok_or_else(|| {
-        usage(
-            "there is no cluster to look at; add proxmox: {endpoints: …, token_file: …} to the configuration",
-        )
-    })?;
-    let pve =
-        Proxmox::connect(proxmox_settings(proxmox)?, clock.clone()).map_err(|e| failed("proxmox", e))?;
-    let hand = config.hand.as_ref().map(|hand| {
-        let member = |m: &config::file::HandMember| hand::Member {
-            node: m.node.clone(),
-            address: m.address.clone(),
-            port: m.port,
-        };
-        let settings = HandConfig {
-            ssh: "/usr/bin/ssh".into(),
-            key: hand.key.clone(),
-            known_hosts: hand.known_hosts.clone(),
-            user: hand.user.clone(),
-            members: hand.members.iter().map(member).collect(),
-            call: HAND_CALL,
-            whole: HAND_WHOLE,
-        };
-        Arc::new(SshHand::new(settings, clock.clone())) as Arc<dyn Hand>
-    });
-    let ceph = config.ceph.client.as_ref().map(|client| {
-        let program = CephProgram {
-            program: client.program.clone(),
-            conf: client.conf.clone(),
-            keyring: client.keyring.clone(),
-            name: client.name.clone(),
-        };
-        Arc::new(CephClient::new(Arc::new(program), clock.clone(), ceph::Limits::default())) as Arc<dyn Ceph>
-    });
-    let sensors = match &config.prometheus {
-        None => None,
-        Some(asked) => {
-            let Asked { url, token, ca_pem } = asked.clone();
-            let url = url.parse().map_err(|e| usage(format!("prometheus.url: {e}")))?;
-            let settings = PrometheusConfig { url, bearer: token.map(|secret| secret.0), ca_pem };
-            let prometheus = Prometheus::new(settings, clock.clone()).map_err(|e| failed("prometheus", e))?;
-            Some(Arc::new(prometheus) as Arc<dyn Sensors>)
-        }
-    };
-    let bmc = match bmcs(config)? {
-        none if none.is_empty() => None,
-        nodes => {
-            let bmcs =
-                Bmcs::new(nodes, config.state.join("bmc"), clock.clone()).map_err(|e| failed("bmc", e))?;
-            Some(Arc::new(bmcs) as Arc<dyn Bmc>)
-        }
-    };
-    let world = World {
-        pve: Arc::new(pve),
-        hand,
-        ceph,
-        sensors,
-        alarms: config
-            .alertmanager
-            .as_ref()
-            .map(|told| alarms(told, &config.rules, clock.clone()))
-            .transpose()?,
-        alerts_missed: lasting.alerts_missed.clone(),
-        bmc,
-        tickets: wired.tickets,
-        store: Arc::new(store.clone()),
-        clock,
-        meter: lasting.meter.clone(),
-        kill_file: Some(config.kill_file.clone()),
-    };
-    Ok(Outside { world, hook: wired.hook })
-}
-
-/// Those who are asked what fires.
-fn alarms(
-    told: &AlertmanagerSettings,
-    rules: &Rules,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn Alarms>, Stop> {
-    let urls = told.urls.iter().map(|url| url.parse());
-    let urls = urls.collect::<Result<_, _>>().map_err(|e| usage(format!("alertmanager.urls: {e}")))?;
-    let login = match (&told.token, &told.basic) {
-        (Some(token), _) => alertmanager::Login::Bearer(token.0.clone()),
-        (None, Some((user, password))) => {
-            alertmanager::Login::Basic { user: user.clone(), password: password.0.clone() }
-        }
-        (None, None) => alertmanager::Login::None,
-    };
-    let policies = rules.policies.clone();
-    let settings = AlertmanagersConfig {
-        urls,
-        receiver: told.receiver.clone(),
-        login,
-        ca_pem: told.ca_pem.clone(),
-        wanted: Arc::new(move |labels| policies.iter().any(|policy| policy.wants(labels))),
-    };
-    let asked = Alertmanagers::new(settings, clock).map_err(|e| failed("alertmanager", e))?;
-    Ok(Arc::new(asked))
-}
-
-fn bmcs(config: &Config) -> Result<BTreeMap<NodeName, BmcConfig>, Stop> {
-    let mut nodes = BTreeMap::new();
-    for (node, settings) in &config.bmc {
-        let (user, password) = (settings.user.clone(), settings.password.0.clone());
-        let config = match settings.way.clone() {
-            BmcWay::Redfish { url, ca_pem, fingerprint, system } => {
-                let url = url.parse().map_err(|e| usage(format!("bmc.nodes.{node}.redfish: {e}")))?;
-                let trust = match (ca_pem, fingerprint) {
-                    (Some(pem), _) => bmc::Trust::Ca(pem.into_bytes()),
-                    (None, Some(pin)) => bmc::Trust::Pinned(pin),
-                    (None, None) => bmc::Trust::System,
-                };
-                BmcConfig::Redfish(RedfishConfig { url, user, password, trust, system })
-            }
-            BmcWay::Ipmi { address, workarounds } => {
-                BmcConfig::Ipmi(IpmiConfig { address, user, password, workarounds, programs: None })
-            }
-        };
-        nodes.insert(node.clone(), config);
-    }
-    Ok(nodes)
-}
-
-fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {
-    let mut members = Vec::new();
-    for endpoint in &proxmox.endpoints {
-        let trust = match (&proxmox.ca_file, proxmox.fingerprints.get(&endpoint.node)) {
-            (Some(file), _) => Trust::CaFile(file.clone()),
-            (None, Some(pins)) => {
-                let pins: Result<Vec<pve::Fingerprint>, _> = pins.iter().map(|pin| pin.parse()).collect();
-                Trust::Pinned(pins.map_err(|e| usage(format!("proxmox.fingerprints: {e}")))?)
-            }
-            (None, None) => Trust::SystemRoots,
-        };
-        members.push(pve::Member { node: endpoint.node.clone(), url: endpoint.url.clone(), trust });
-    }
-    let (id, secret) =
-        proxmox.token.0.split_once('=').ok_or_else(|| usage("the API token must be USER@REALM!NAME=UUID"))?;
-    let mut settings = pve::Settings::new(members, ApiToken::new(id, secret));
-    settings.others = others(proxmox)?;
-    Ok(settings)
-}
-
-/// Members that are found are believed as the configured ones are; by the system's authorities nobody new is, because
-/// they do not say that a machine belongs to this cluster.
-fn others(proxmox: &ProxmoxSettings) -> Result<TrustOthers, Stop> {
-    if let Some(file) = &proxmox.ca_file {
-        return Ok(TrustOthers::CaFile(file.clone()));
-    }
-    let mut pinned = std::collections::BTreeMap::new();
-    for (node, pins) in &proxmox.fingerprints {
-        let pins: Result<Vec<pve::Fingerprint>, _> = pins.iter().map(|pin| pin.parse()).collect();
-        pinned.insert(node.clone(), pins.map_err(|e| usage(format!("proxmox.fingerprints: {e}")))?);
-    }
-    Ok(if pinned.is_empty() { TrustOthers::Nobody } else { TrustOthers::Pinned(pinned) })
 }

@@ -29,9 +29,12 @@ pub struct Storm {
     pub believed: bool,
 }
 
+/// A fault with the beginning of its spell and the policy that wants it.
+type Spelled<'a> = (Time, &'a Fault, &'a Policy);
+
 /// All storms of this moment.
 pub fn storms(faults: &[Fault], rules: &Rules, now: Time) -> Vec<Storm> {
-    let mut groups: BTreeMap<(&str, Option<&String>), Vec<(Time, &Fault, &Policy)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Option<&String>), Vec<Spelled>> = BTreeMap::new();
     for fault in faults {
         let Some(policy) = rules.policy(&fault.policy) else { continue };
         let Some(correlate) = &policy.correlate else { continue };
@@ -53,14 +56,9 @@ pub fn storms(faults: &[Fault], rules: &Rules, now: Time) -> Vec<Storm> {
 }
 
 /// Neighbours in time are one storm, however long it takes until the last rack is warm.
-fn storms_of(
-    class: &str,
-    domain: Option<&String>,
-    mut all: Vec<(Time, &Fault, &Policy)>,
-    now: Time,
-) -> Vec<Storm> {
+fn storms_of(class: &str, domain: Option<&String>, mut all: Vec<Spelled>, now: Time) -> Vec<Storm> {
     all.sort_by_key(|(began, fault, _)| (*began, &fault.key));
-    let mut chains: Vec<Vec<(Time, &Fault, &Policy)>> = Vec::new();
+    let mut chains: Vec<Vec<Spelled>> = Vec::new();
     for next in all {
         let within = next.2.correlate.as_ref().map(|c| c.within.0).unwrap_or_default();
         match chains.last_mut() {
@@ -68,7 +66,7 @@ fn storms_of(
             _ => chains.push(vec![next]),
         }
     }
-    let storm = |chain: Vec<(Time, &Fault, &Policy)>| {
+    let storm = |chain: Vec<Spelled>| {
         let nodes: BTreeSet<NodeName> = chain.iter().map(|(_, fault, _)| fault.key.node.clone()).collect();
         let (since, _, policy) = *chain.first()?;
         let enough = usize::try_from(policy.correlate.as_ref()?.nodes).unwrap_or(usize::MAX);

@@ -43,7 +43,7 @@ pub struct Courier {
 pub type Channels = BTreeMap<ChannelName, Arc<dyn Notifier>>;
 
 /// What became of one delivery.
-pub type Heard = Arc<dyn Fn(&ChannelName, Result<(), &Trouble>) + Send + Sync>;
+pub type Heard = Arc<dyn Fn(&ChannelName, &Result<(), Trouble>) + Send + Sync>;
 
 impl Courier {
     pub fn new(outbox: Arc<dyn Outbox>, channels: Channels, clock: Arc<dyn Clock>, heard: Heard) -> Self {
@@ -84,7 +84,7 @@ impl Courier {
                     })
                 }
             };
-            (self.heard)(&name, sent.as_ref().map(|()| ()));
+            (self.heard)(&name, &sent);
             match &sent {
                 Ok(()) => debug!(notice.id = %notice.id, "notice {} reached {name}", notice.id),
                 Err(why) if tries + 1 == SILENT_TRIES => {

@@ -22,7 +22,7 @@ use super::{Lasting, usage};
 /// A matter of configuration.
 pub fn courier(config: &Config, lasting: &Lasting) -> Result<Courier, Stop> {
     let metrics = lasting.metrics.clone();
-    let heard = Arc::new(move |_: &ChannelName, sent: Result<(), &Trouble>| metrics.notice(sent));
+    let heard = Arc::new(move |_: &ChannelName, sent: &Result<(), Trouble>| metrics.notice(sent));
     Ok(Courier::new(Arc::new(lasting.store.clone()), channels(config)?, lasting.clock.clone(), heard))
 }
 

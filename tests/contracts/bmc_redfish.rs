@@ -185,10 +185,11 @@ async fn half_a_list_is_none_and_what_no_controller_has_is_no_error() {
     // Listed and not there: a tree that changes under our hands.
     machine.lock().expect("held").broken.insert(fan.clone(), StatusCode::NOT_FOUND);
     assert!(matches!(why(bmcs.inventory(&"pve2".into()).await), Trouble::Nonsense(_)));
-    let mut held = machine.lock().expect("held");
-    held.broken.clear();
-    held.tree.remove("/redfish/v1/Chassis/1/NetworkAdapters");
-    drop(held);
+    {
+        let mut held = machine.lock().expect("held");
+        held.broken.clear();
+        held.tree.remove("/redfish/v1/Chassis/1/NetworkAdapters");
+    }
     listed(bmcs.inventory(&"pve2".into()).await);
 }
 

@@ -22,7 +22,7 @@ impl Call<'_> {
                 "devpath": path, "serial": part.serial, "model": part.model, "vendor": "ATA", "wwn": "unknown",
                 "type": "ssd", "rpm": 0, "gpt": 0, "mounted": 0, "health": part.text, "wearout": 99,
                 "size": part.size, "used": "LVM",
-                "osdid": first, "osdid-list": osds,
+                "osdid": first, "osdid-list": (!osds.is_empty()).then_some(osds),
             })
         });
         Ok(Answer::data(rows.collect::<Vec<_>>()))
@@ -31,7 +31,7 @@ impl Call<'_> {
     pub fn node_network(&self) -> Said {
         let cards = self.parts(PartKind::Nic).map(|(name, _)| {
             json!({
-                "iface": name, "type": "eth", "active": 1, "exists": 1, "method": "manual", "method6": "manual",
+                "iface": name, "type": "eth", "active": 1, "method": "manual", "method6": "manual",
                 "families": ["inet"], "priority": 3,
             })
         });
