@@ -1,7 +1,5 @@
 //! How mail leaves: what the configuration and whoever sends share.
 
-use std::net::IpAddr;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +25,10 @@ impl MailTls {
         }
     }
 
-    /// Only what never leaves the machine.
+    /// Only what never leaves the machine: `localhost`, `::1` and addresses 127.x.y.z, but no name that begins so.
     pub fn may_be_none(host: &str) -> bool {
-        let host = host.trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        let parts: Vec<&str> = host.split('.').collect();
+        let address = parts.len() == 4 && parts.iter().all(|part| part.parse::<u8>().is_ok());
+        matches!(host, "localhost" | "::1") || (address && parts[0] == "127")
     }
 }

@@ -86,6 +86,8 @@ fn in_the_clear_beyond_loopback_is_refused_before_anything_is_sent() {
         ("::1", true),
         ("localhost", true),
         ("192.0.2.1", false),
+        ("127.0.0.1.example", false),
+        ("127.0.0.x", false),
         ("mail.example", false),
     ] {
         let config = PostConfig {
