@@ -7,6 +7,7 @@ mod address;
 pub mod file;
 mod formats;
 pub mod mistakes;
+pub mod planning;
 pub mod policy;
 pub mod policy_test;
 mod reader;

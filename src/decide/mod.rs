@@ -10,6 +10,7 @@ mod ha;
 mod phases;
 mod placement;
 mod plan;
+pub mod planner;
 mod preflight;
 mod requests;
 mod resolve;

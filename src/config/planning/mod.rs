@@ -1,0 +1,73 @@
+//! Files of the offline planner: an instance is read, a plan is written.
+//!
+//! Large instances are read by serde alone, which is fast and stops at the first mistake. Only when something is wrong is
+//! the file read again, slowly, so that all mistakes come out at once, each with its line and column.
+
+mod convert;
+mod wire;
+
+pub use convert::plan as plan_file;
+pub use wire::{InstanceFile, PlanFile};
+
+use super::mistakes::{Mistakes, Place};
+use super::reader::read;
+use super::tree;
+use crate::decide::planner::Instance;
+
+/// Told of one file, at most: whoever has made more of them sees the pattern.
+const TOLD_MAX: usize = 40;
+
+/// Reads an instance.
+///
+/// # Errors
+/// All that is wrong, with places.
+pub fn instance(text: &str, name: &str) -> Result<Instance, Mistakes> {
+    let mut mistakes = Mistakes::of(name);
+    let file: InstanceFile = match serde_json::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            slowly(text, &error, &mut mistakes);
+            return mistakes.or(None);
+        }
+    };
+    match convert::instance(&file) {
+        Ok(instance) => Ok(instance),
+        Err(wrong) => {
+            let root = tree::parse(text, &mut Mistakes::default());
+            let more = wrong.len().saturating_sub(TOLD_MAX);
+            for one in wrong.into_iter().take(TOLD_MAX) {
+                let place = root.as_ref().map_or(Place::START, |root| root.at(&one.path).place);
+                mistakes.add(place, format!("{}: {}", one.path, one.text));
+            }
+            if more > 0 {
+                mistakes.add(Place { line: usize::MAX, column: 1 }, format!("and {more} more of the kind"));
+            }
+            mistakes.or(None)
+        }
+    }
+}
+
+/// Says everything that is wrong with a text that serde refused.
+fn slowly(text: &str, error: &serde_json::Error, mistakes: &mut Mistakes) {
+    let place = Place { line: error.line().max(1), column: error.column().max(1) };
+    if !matches!(error.classify(), serde_json::error::Category::Data) {
+        let want = "write a pitlane-plan-instance/1 as JSON";
+        mistakes.add(place, format!("this is no JSON: {error}; {want}"));
+        return;
+    }
+    let mut all = Mistakes::default();
+    read::<InstanceFile>(text, &mut all);
+    if all.is_empty() {
+        mistakes.add(place, error.to_string());
+    }
+    let more = all.list().len().saturating_sub(TOLD_MAX);
+    for one in all.list().iter().take(TOLD_MAX) {
+        mistakes.add(one.place, one.text.clone());
+    }
+    if more > 0 {
+        mistakes.add(Place { line: usize::MAX, column: 1 }, format!("and {more} more of the kind"));
+    }
+}
+
+#[cfg(test)]
+mod tests;
