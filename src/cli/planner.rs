@@ -17,7 +17,7 @@ pub fn run(file: &Path, output: Option<&Path>, canary: bool, say: Say) -> Ended 
     let text = read(file).map_err(|e| usage(format!("{name} cannot be read: {e}")))?;
     let inst = instance(&text, &name).map_err(|mistakes| usage(mistakes.to_string()))?;
     drop(text);
-    let planned = plan(&inst, &Wishes { canary }).map_err(|refused| {
+    let planned = plan(&inst, &Wishes { canary, ..Wishes::default() }).map_err(|refused| {
         let text = format!("{name}: {refused}. This is a mistake of the planner; please report the file");
         Stop::new(Exit::Failed, text)
     })?;

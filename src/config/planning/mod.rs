@@ -57,8 +57,10 @@ fn slowly(text: &str, error: &serde_json::Error, mistakes: &mut Mistakes) {
     }
     let mut all = Mistakes::default();
     read::<InstanceFile>(text, &mut all);
-    if all.is_empty() {
+    // Serde sees what the schema cannot say: pairs of a storage and its MiB.
+    if all.list().iter().all(|one| one.text.starts_with("cannot be read")) {
         mistakes.add(place, error.to_string());
+        return;
     }
     let more = all.list().len().saturating_sub(TOLD_MAX);
     for one in all.list().iter().take(TOLD_MAX) {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::decide::planner::instance::NPlusOne;
+use crate::decide::planner::{Admission, Wishes, check, plan};
 
 const SMALL: &str = r#"{"format":"pitlane-plan-instance/1","id":"t","kind":"drain",
 "params":{"cpu_overcommit":4,"n_plus_one":"off","slots_out":4,"slots_in":2,"max_parallel":null,"stream_mbps":8000,"setup_s":3,"restart_s":12,"cold_s":45,"offline_s":2},
@@ -53,9 +55,45 @@ fn each_mistake_has_its_place_and_says_what_to_write() {
 }
 
 #[test]
+fn a_disk_without_a_size_is_told_where_it_stands() {
+    let said = said("[[\"ceph\",10]]", "[[\"ceph\",\"big\"]]");
+    assert!(said.starts_with("x.json:9:"), "{said}");
+}
+
+#[test]
 fn all_mistakes_come_at_once() {
     let text =
         SMALL.replacen("\"node\":\"a\"", "\"node\":\"c\"", 1).replace("[[\"ceph\",10]]", "[[\"x\",1.5]]");
     let said = instance(&text, "x.json").expect_err("three mistakes").to_string();
     assert_eq!(said.lines().count(), 3, "{said}");
+}
+
+/// The public instances, and how near to the bound a plan has to come.
+const PUBLIC: [(&str, f64); 6] = [
+    ("p1-n3-u50", 1.03),
+    ("p2-n8-u70", 1.03),
+    ("p3-n32-u70", 1.03),
+    ("p4-n100-u85", 1.03),
+    ("p5-n8-tight", 1.03),
+    ("p6-n8-return", 1.05),
+];
+
+#[test]
+fn the_public_instances_are_planned_close_to_the_bound() {
+    for (name, ratio) in PUBLIC {
+        let path = format!("{}/tests/data/planner/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).expect(&path);
+        let inst = instance(&text, name).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let planned = plan(&inst, &Wishes::default()).unwrap_or_else(|refused| panic!("{name}: {refused}"));
+        let f = planned.forecast;
+        assert!(planned.left.is_empty() && f.throttled == 0.0, "{name}: {:?}, {f:?}", planned.left);
+        assert!(f.makespan <= ratio * f.bound, "{name}: {:.4}", f.makespan / f.bound);
+        if inst.params.n_plus_one == NPlusOne::Required {
+            assert_eq!(f.n_plus_one_fails, 0, "{name}");
+        }
+        for admission in [Admission::Guarded, Admission::Blind] {
+            assert_eq!(check(&inst, &planned, admission).violations, [], "{name}");
+        }
+        assert_eq!(plan(&inst, &Wishes::default()), Ok(planned), "{name}: twice the same");
+    }
 }

@@ -31,14 +31,14 @@ pub struct Load<'a> {
 pub struct Ties {
     apart: Vec<Vec<u32>>,
     together: Vec<Vec<u32>>,
+    /// As `together`, of groups that are apart now.
+    split: Vec<Vec<u32>>,
 }
 
 impl Ties {
     pub fn of(inst: &Instance) -> Self {
-        let mut ties = Self {
-            apart: vec![Vec::new(); inst.guests.len()],
-            together: vec![Vec::new(); inst.guests.len()],
-        };
+        let none = vec![Vec::new(); inst.guests.len()];
+        let mut ties = Self { apart: none.clone(), together: none.clone(), split: none };
         for (at, rule) in inst.rules.iter().enumerate().filter(|(_, rule)| rule.strict) {
             // Together binds only those that are together: what is split already stays as it is.
             let first = rule.guests.first().map(|g| inst.guests[*g].node);
@@ -47,7 +47,7 @@ impl Ties {
                 match rule.kind {
                     RuleKind::Apart => ties.apart[*guest].push(at as u32),
                     RuleKind::Together if whole => ties.together[*guest].push(at as u32),
-                    RuleKind::Together => {}
+                    RuleKind::Together => ties.split[*guest].push(at as u32),
                 }
             }
         }
@@ -57,6 +57,14 @@ impl Ties {
     pub fn apart<'a>(&'a self, inst: &'a Instance, guest: GuestAt) -> impl Iterator<Item = GuestAt> + 'a {
         let rules = self.apart[guest].iter();
         rules.flat_map(|rule| inst.rules[*rule as usize].guests.iter().copied()).filter(move |o| *o != guest)
+    }
+
+    /// Where the others are of strict groups that these guests have been parted from: a plan that was broken off.
+    pub fn others_of_split(&self, inst: &Instance, guests: &[GuestAt]) -> Vec<NodeAt> {
+        let rules = guests.iter().flat_map(|g| &self.split[*g]);
+        let members = rules.flat_map(|rule| &inst.rules[*rule as usize].guests);
+        let others = members.filter(|g| !guests.contains(g));
+        others.map(|g| inst.guests[*g].node).collect()
     }
 
     /// All that have to stay with this guest, itself included, ascending.

@@ -13,6 +13,7 @@ mod order;
 mod outcome;
 mod place;
 mod schedule;
+mod sorted;
 
 pub use bound::bound;
 pub use check::{Admission, Checked, Violation, check};
@@ -23,13 +24,40 @@ use absorb::Wards;
 use instance::{GuestAt, Kind, NodeAt, Way};
 use load::{Load, NOWHERE, Ties};
 use order::Ordered;
-use place::{Board, Fit, imbalance};
+use place::{Board, Fit, UnitAt, imbalance};
+
+/// How long is searched where the first answer is not good enough. Counted in work, not in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Up to a second or so for a knotty cluster; a tenth of that for most.
+    #[default]
+    Full,
+    /// Some fifty times less: for a preview in every turn.
+    Quick,
+}
+
+impl Effort {
+    /// The share of a budget that may be spent.
+    fn of(self, budget: u64) -> u64 {
+        match self {
+            Self::Full => budget,
+            Self::Quick => budget / 50,
+        }
+    }
+}
 
 /// What is asked for beside the instance.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
+    pub effort: Effort,
     /// The smallest live guest that HA does not manage goes first and alone.
     pub canary: bool,
+    /// Moved already by the plan that this one continues: they stay where they are.
+    pub done: Vec<GuestAt>,
+    /// Under way now: counted on both sides, waited for, never called back.
+    pub running: Vec<(GuestAt, NodeAt)>,
+    /// Where an earlier plan wanted guests to go that have not set out. Kept as far as it still works.
+    pub keep: Vec<(GuestAt, NodeAt)>,
 }
 
 /// A plan that the planner's own check refused: a mistake of the planner, caught before anybody saw the plan.
@@ -45,6 +73,10 @@ pub struct Refused {
 /// # Errors
 /// The plan that was found did not pass the check.
 pub fn plan(inst: &Instance, wishes: &Wishes) -> Result<Planned, Refused> {
+    sorted::plan(inst, wishes, plan_sorted)
+}
+
+fn plan_sorted(inst: &Instance, wishes: &Wishes) -> Result<Planned, Refused> {
     let mut planned = propose(inst, wishes);
     // Whoever carries the plan out shall hold back what slows guests down, unless the plan is better without.
     planned.guard_dirty = true;
@@ -64,13 +96,15 @@ fn propose(inst: &Instance, wishes: &Wishes) -> Planned {
     let ties = Ties::of(inst);
     let wards = Wards::of(inst);
     let fastest = bound(inst, |_| true);
-    let mut board = place::place(inst, &ties, fastest, &wards);
-    let moves = moves_in_order(&mut board);
-    let canary = if wishes.canary { schedule::canary(inst, &moves) } else { None };
+    let mut board = place::place(inst, &ties, fastest, &wards, wishes);
+    let moves = moves_in_order(&mut board, &wishes.running);
+    // Once something has moved, the way between the nodes is known.
+    let first = wishes.running.is_empty() && wishes.keep.is_empty();
+    let canary = if wishes.canary && first { schedule::canary(inst, &moves) } else { None };
     let (stops, left) = left_behind(inst, &board);
     let moved = |at: GuestAt| !left.iter().any(|l| l.guest == at);
     let bound = if left.is_empty() { fastest } else { bound(inst, moved) };
-    let table = schedule::schedule(inst, &moves, bound, canary);
+    let table = schedule::schedule(inst, &moves, bound, canary, wishes.effort);
     let forecast = Forecast {
         makespan: table.makespan,
         bound,
@@ -82,43 +116,71 @@ fn propose(inst: &Instance, wishes: &Wishes) -> Planned {
     Planned { moves: table.moves, stops, left, forecast, guard_dirty: false, canary }
 }
 
-/// The board's moves in an order that can be carried out. What no order makes possible is taken back.
-fn moves_in_order(board: &mut Board) -> Vec<Ordered> {
+/// The board's moves in an order that can be carried out. What no order makes possible gets another target, once; then it
+/// is given up.
+fn moves_in_order(board: &mut Board, running: &[(GuestAt, NodeAt)]) -> Vec<Ordered> {
+    let mut turned: Vec<UnitAt> = Vec::new();
+    let mut given_up: Vec<UnitAt> = Vec::new();
     loop {
         let mut moves: Vec<(GuestAt, NodeAt)> = Vec::new();
         for (unit, at) in board.at.iter().enumerate() {
-            if *at != NOWHERE && *at != board.units[unit].home {
+            if *at != NOWHERE && *at != board.units[unit].home && !board.units[unit].pinned {
                 moves.extend(board.units[unit].guests.iter().map(|g| (*g, *at)));
             }
         }
-        let (ordered, stuck) = order::order(board.inst, board.ties, &moves);
+        let (ordered, stuck) = order::order(board.inst, board.ties, running, &moves);
         if stuck.is_empty() {
             return ordered;
         }
-        take_back(board, &stuck);
+        let mut units: Vec<UnitAt> = stuck.iter().filter_map(|g| board.unit(*g)).collect();
+        units.sort_unstable();
+        units.dedup();
+        if !turn_elsewhere(board, &units, &mut turned) {
+            take_back(board, &units, &mut given_up);
+        }
     }
 }
 
-/// Residents that cannot get away stay, and what would have needed their room stays behind, unless it fits elsewhere.
-fn take_back(board: &mut Board, stuck: &[GuestAt]) {
-    let mut units: Vec<place::UnitAt> = stuck.iter().filter_map(|g| board.unit(*g)).collect();
-    units.dedup();
-    for unit in &units {
-        board.lift(*unit);
-    }
-    for unit in &units {
-        if *unit >= board.asked {
-            board.put(*unit, board.units[*unit].home);
+/// Guests that wait for each other in a circle: one of them goes to a node that none of them leaves.
+fn turn_elsewhere(board: &mut Board, stuck: &[UnitAt], turned: &mut Vec<UnitAt>) -> bool {
+    let left: Vec<NodeAt> = stuck.iter().map(|unit| board.units[*unit].home).collect();
+    for unit in stuck.iter().copied() {
+        if turned.contains(&unit) {
+            continue;
         }
+        turned.push(unit);
+        for node in board.units[unit].goes.clone() {
+            if node != board.at[unit] && !left.contains(&node) && board.fits(unit, node) {
+                board.put(unit, node);
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Residents that cannot get away stay, and what would have needed their room stays behind, unless it fits elsewhere.
+fn take_back(board: &mut Board, stuck: &[UnitAt], given_up: &mut Vec<UnitAt>) {
+    for unit in stuck.iter().copied() {
+        board.lift(unit);
+        given_up.push(unit);
+    }
+    let asked = board.asked;
+    for unit in stuck.iter().copied().filter(|unit| *unit >= asked) {
+        board.put(unit, board.units[unit].home);
     }
     for unit in 0..board.asked {
         let at = board.at[unit];
-        if at == NOWHERE && !units.contains(&unit) {
-            if let Some(node) = place::best(board, unit, Fit::Even) {
-                board.put(unit, node);
-            }
-        } else if at != NOWHERE && board.load.memory[at] < 0 {
+        if at != NOWHERE && board.load.memory[at] < 0 {
             board.lift(unit);
+            given_up.push(unit);
+        }
+    }
+    for unit in board.left() {
+        if !given_up.contains(&unit)
+            && let Some(node) = place::best(board, unit, Fit::Even)
+        {
+            board.put(unit, node);
         }
     }
 }
@@ -167,3 +229,6 @@ fn left_behind(inst: &Instance, board: &Board) -> (Vec<GuestAt>, Vec<Left>) {
     }
     (stops, left)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,18 +14,32 @@ pub struct Ordered {
     pub guest: GuestAt,
     pub to: NodeAt,
     pub after: Vec<GuestAt>,
+    /// Under way already.
+    pub running: bool,
 }
 
 /// Puts moves into an order in which they can be carried out; second: those that no order makes possible.
 ///
-/// `to` says where each guest shall be in the end, for those that move.
-pub fn order(inst: &Instance, ties: &Ties, moves: &[(GuestAt, NodeAt)]) -> (Vec<Ordered>, Vec<GuestAt>) {
+/// `running` are under way already, and come first; `moves` says where each of the others shall be in the end.
+pub fn order(
+    inst: &Instance,
+    ties: &Ties,
+    running: &[(GuestAt, NodeAt)],
+    moves: &[(GuestAt, NodeAt)],
+) -> (Vec<Ordered>, Vec<GuestAt>) {
     let mut now = Load::of(inst);
     // As `now`, but nobody has left anywhere.
     let mut full = now.clone();
     let mut gone: Vec<Vec<GuestAt>> = vec![Vec::new(); inst.nodes.len()];
     let mut ordered = Vec::with_capacity(moves.len());
     let mut waiting: Vec<(GuestAt, NodeAt)> = moves.to_vec();
+    for (guest, to) in running.iter().copied() {
+        full.count(guest, to, 1);
+        now.lift(guest);
+        now.put(guest, to);
+        gone[inst.guests[guest].node].push(guest);
+        ordered.push(Ordered { guest, to, after: Vec::new(), running: true });
+    }
     // Those that make room first; the others keep their order.
     waiting.sort_by_key(|(guest, _)| inst.leaves(*guest));
     while !waiting.is_empty() {
@@ -39,7 +53,7 @@ pub fn order(inst: &Instance, ties: &Ties, moves: &[(GuestAt, NodeAt)]) -> (Vec<
             now.lift(guest);
             now.put(guest, to);
             gone[inst.guests[guest].node].push(guest);
-            ordered.push(Ordered { guest, to, after });
+            ordered.push(Ordered { guest, to, after, running: false });
             false
         });
         if waiting.len() == before {

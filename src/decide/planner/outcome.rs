@@ -22,6 +22,8 @@ pub struct PlannedMove {
     pub to: NodeAt,
     /// Guests whose moves end before this one begins.
     pub after: Vec<GuestAt>,
+    /// Under way already: nothing is to be started, only to be waited for.
+    pub running: bool,
     /// A wave begins when the one before it is done.
     pub wave: u32,
     /// Seconds from the beginning, by the model.

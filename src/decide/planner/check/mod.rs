@@ -116,12 +116,14 @@ impl<'a> Run<'a> {
             plan,
             admission,
             world: World::new(inst),
-            waiting: plan.moves.iter().collect(),
+            waiting: plan.moves.iter().filter(|m| !m.running).collect(),
             active: Vec::new(),
             pending,
             now: 0.0,
             checked: Checked::default(),
         };
+        // What is under way has been let in by whoever started it.
+        plan.moves.iter().filter(|m| m.running).for_each(|m| run.start(m));
         for guest in &plan.stops {
             if !inst.guests[*guest].may_stop {
                 run.checked.violations.push(Violation::MayNotStop { guest: *guest });

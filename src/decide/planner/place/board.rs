@@ -1,6 +1,9 @@
 //! The table that placing works on: units (guests that go together), where each of them is, and how to take moves back.
 
-use super::super::instance::{Guest, GuestAt, Instance, Kind, NodeAt, Role, Way};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Wishes;
+use super::super::instance::{Guest, GuestAt, Instance, Kind, NodeAt, Role, Way, gain};
 use super::super::load::{Load, NOWHERE, Ties};
 
 /// Index into [`Board::units`].
@@ -24,6 +27,8 @@ pub struct Unit {
     pub bits: f64,
     /// The most that one of its guests writes, Mbit/s.
     pub dirty: f64,
+    /// Under way: it arrives where it is going, whatever is planned now.
+    pub pinned: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -41,12 +46,16 @@ pub struct Board<'a> {
     pub keep: Vec<i64>,
     /// Mbit promised to each node.
     pub inbound: Vec<f64>,
-    /// Mbit that a node can take in before it would be the last to finish.
-    pub inbound_max: Vec<f64>,
+    /// Seconds that the whole takes at least.
+    pub bound: f64,
     /// Questions that may still be asked: what makes every search end, at the same place on every machine.
     pub fuel: i64,
     /// Guests that are on each node at the beginning.
     residents: Vec<Vec<GuestAt>>,
+    /// Moved by an earlier plan: they have had their turn.
+    settled: BTreeSet<GuestAt>,
+    /// Guests under way, and where to.
+    running: BTreeMap<GuestAt, NodeAt>,
     unit_of: Vec<u32>,
     trail: Vec<(UnitAt, NodeAt)>,
 }
@@ -56,10 +65,12 @@ pub struct Board<'a> {
 pub struct Mark(usize);
 
 const NO_UNIT: u32 = u32::MAX;
+/// Share of the least time before which it does not matter when something arrives.
+const EARLY: f64 = 0.9;
 
 impl<'a> Board<'a> {
-    /// `movers`: guests that are asked for and can move.
-    pub fn new(inst: &'a Instance, ties: &'a Ties, bound: f64) -> Self {
+    /// As it is now, all that is asked for lifted.
+    pub fn new(inst: &'a Instance, ties: &'a Ties, bound: f64, wishes: &Wishes) -> Self {
         let mut residents = vec![Vec::new(); inst.nodes.len()];
         for (at, guest) in inst.guests.iter().enumerate() {
             residents[guest.node].push(at);
@@ -73,19 +84,26 @@ impl<'a> Board<'a> {
             asked: 0,
             keep: vec![0; inst.nodes.len()],
             inbound: vec![0.0; inst.nodes.len()],
-            inbound_max: inst.nodes.iter().map(|node| node.nic * bound * 0.9).collect(),
+            bound,
             fuel: i64::MAX,
             residents,
+            settled: wishes.done.iter().copied().collect(),
+            running: wishes.running.iter().copied().collect(),
             unit_of: vec![NO_UNIT; inst.guests.len()],
             trail: Vec::new(),
         };
         for guest in inst.leavers() {
-            if board.unit_of[guest] == NO_UNIT && board.movable(guest) {
+            let under_way = board.running.contains_key(&guest);
+            if board.unit_of[guest] == NO_UNIT && !under_way && board.movable(guest) {
                 let unit = board.make(guest);
                 board.lift(unit);
             }
         }
         board.asked = board.units.len();
+        for (guest, to) in &wishes.running {
+            let unit = board.make(*guest);
+            board.set(unit, *to);
+        }
         board.trail.clear();
         board
     }
@@ -93,11 +111,12 @@ impl<'a> Board<'a> {
     /// Can the guest move, with all that must go along? One that is to be shut down holds nobody back.
     fn movable(&self, guest: GuestAt) -> bool {
         let inst = self.inst;
-        let stops = |g: &Guest| g.may_stop && inst.leaves(guest);
+        let stops = |g: &Guest| g.may_stop && inst.kind == Kind::Drain && g.node == inst.guests[guest].node;
+        let settled = |g: &GuestAt| self.settled.contains(g) && !inst.leaves(*g);
         inst.guests[guest].way != Way::No
             && self.ties.bundle(inst, guest).iter().all(|other| {
-                let other = &inst.guests[*other];
-                other.way != Way::No || stops(other)
+                let guest = &inst.guests[*other];
+                (guest.way != Way::No || stops(guest)) && !settled(other)
             })
     }
 
@@ -105,20 +124,26 @@ impl<'a> Board<'a> {
         let inst = self.inst;
         let mut guests = self.ties.bundle(inst, guest);
         guests.retain(|g| inst.guests[*g].way != Way::No);
+        // What is under way goes by itself; who belongs to it goes to the same node.
+        let pinned = self.running.contains_key(&guest);
+        let with = guests.iter().find_map(|g| self.running.get(g)).copied();
+        guests.retain(|g| if pinned { *g == guest } else { !self.running.contains_key(g) });
         let asked = guests.iter().any(|g| inst.leaves(*g));
         let homeward = |g: &GuestAt, node: &NodeAt| {
             inst.kind == Kind::Drain || !inst.leaves(*g) || inst.guests[*g].home == Some(*node)
         };
         let goes: Vec<NodeAt> = (0..inst.nodes.len())
             .filter(|node| *node != inst.guests[guest].node)
-            .filter(|node| inst.nodes[*node].role == Role::Open)
+            .filter(|node| inst.nodes[*node].role == Role::Open && with.is_none_or(|with| with == *node))
             .filter(|node| guests.iter().all(|g| self.load.never(*g, *node).is_none() && homeward(g, node)))
             .collect();
-        let prefer = goes
-            .iter()
-            .copied()
-            .filter(|node| guests.iter().any(|g| inst.guests[*g].prefer.binary_search(node).is_ok()))
-            .collect();
+        let mut prefer = self.ties.others_of_split(inst, &guests);
+        if prefer.is_empty() {
+            prefer = guests.iter().flat_map(|g| inst.guests[*g].prefer.iter().copied()).collect();
+        }
+        prefer.retain(|node| goes.binary_search(node).is_ok());
+        prefer.sort_unstable();
+        prefer.dedup();
         let works: Vec<_> = guests.iter().map(|g| inst.work(&inst.guests[*g])).collect();
         let running = || guests.iter().map(|g| &inst.guests[*g]).filter(|g| g.running);
         let at = self.units.len();
@@ -131,6 +156,7 @@ impl<'a> Board<'a> {
             prefer,
             bits: works.iter().map(|work| work.disk + work.memory).sum(),
             dirty: works.iter().map(|work| work.dirty).fold(0.0, f64::max),
+            pinned,
             guests,
         };
         for g in &unit.guests {
@@ -249,8 +275,8 @@ impl<'a> Board<'a> {
             }
         }
         // Others that came to make room somewhere else.
-        let came =
-            (self.asked..self.units.len()).filter(|u| self.at[*u] == node && self.units[*u].home != node);
+        let came = (self.asked..self.units.len())
+            .filter(|u| self.at[*u] == node && self.units[*u].home != node && !self.units[*u].pinned);
         units.extend(came.collect::<Vec<_>>());
         units
     }
@@ -260,7 +286,7 @@ impl<'a> Board<'a> {
         match self.unit_of[guest] {
             NO_UNIT if self.movable(guest) => Some(self.make(guest)),
             NO_UNIT => None,
-            made => Some(made as usize),
+            made => Some(made as usize).filter(|unit| !self.units[*unit].pinned),
         }
     }
 
@@ -270,14 +296,24 @@ impl<'a> Board<'a> {
         (all - self.load.memory[node] + more) as f64 / all as f64
     }
 
-    /// Would the node still be receiving when all the others are done, or slow this guest down?
-    pub fn too_slow(&self, unit: UnitAt, node: NodeAt) -> bool {
+    /// When the unit would have arrived, and the node taken in all that is promised to it, as a share of the time that
+    /// the whole takes at least; 0 while that is early enough not to matter.
+    pub fn lateness(&self, unit: UnitAt, node: NodeAt) -> f64 {
         let u = &self.units[unit];
-        let rate = self.inst.nodes[node].nic.min(self.inst.params.stream);
-        u.bits > 0.0
-            && (self.inbound[node] + u.bits > self.inbound_max[node]
-                || u.dirty > 0.8 * rate
-                || u.bits / rate > self.inbound_max[node] / self.inst.nodes[node].nic)
+        if u.bits == 0.0 || self.bound <= 0.0 {
+            return 0.0;
+        }
+        let nic = self.inst.nodes[node].nic;
+        let rate = nic.min(self.inst.params.stream);
+        let there = if self.at[unit] == node { 0.0 } else { u.bits };
+        let late = ((self.inbound[node] + there) / nic).max(u.bits / gain(rate, u.dirty)) / self.bound;
+        if late <= EARLY { 0.0 } else { late }
+    }
+
+    /// Seconds that the unit takes at best.
+    pub fn secs(&self, unit: UnitAt) -> f64 {
+        let u = &self.units[unit];
+        u.bits / gain(self.inst.params.stream.min(self.inst.nodes[u.home].nic), u.dirty)
     }
 
     /// Everything as it is in `other`, which was made from this board.

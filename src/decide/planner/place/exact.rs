@@ -44,7 +44,9 @@ pub fn exact(board: &mut Board) -> bool {
     nodes.sort_by_key(|node| (free(board, node), *node));
     let wanted: i64 = units.iter().map(|u| board.units[*u].memory).sum();
     let waste = nodes.iter().map(|node| free(board, node)).sum::<i64>() - wanted;
-    if waste < 0 {
+    // One that fits nowhere even now never will: the search could only prove it the long way.
+    let hopeless = (0..all.len()).any(|u| !nodes.iter().any(|node| board.fits(u, *node)) && !light(board, u));
+    if waste < 0 || hopeless {
         board.back_to(mark);
         return false;
     }
@@ -62,6 +64,11 @@ pub fn exact(board: &mut Board) -> bool {
     }
     board.become_like(&before);
     false
+}
+
+/// Without memory it goes to nodes that the search does not look at.
+fn light(board: &Board, unit: UnitAt) -> bool {
+    board.units[unit].memory == 0
 }
 
 fn place_the_light(board: &mut Board, all: &[UnitAt]) -> bool {

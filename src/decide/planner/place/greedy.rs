@@ -52,7 +52,7 @@ pub fn greedy(board: &mut Board, order: &[UnitAt], fit: Fit) {
 /// The best node that takes the unit now: not one that would finish last, one that it would rather go to, then by fit.
 pub fn best(board: &mut Board, unit: UnitAt, fit: Fit) -> Option<NodeAt> {
     let memory = board.units[unit].memory;
-    let mut found: Option<((bool, bool, f64), NodeAt)> = None;
+    let mut found: Option<((f64, bool, f64), NodeAt)> = None;
     for i in 0..board.units[unit].goes.len() {
         let node = board.units[unit].goes[i];
         let even = board.pressure(node, memory);
@@ -62,7 +62,7 @@ pub fn best(board: &mut Board, unit: UnitAt, fit: Fit) -> Option<NodeAt> {
             Fit::Even => even,
             Fit::Tight => (board.load.memory[node] - board.keep[node] - memory) as f64,
         };
-        let rank = (board.too_slow(unit, node), strange, score);
+        let rank = (board.lateness(unit, node), strange, score);
         if found.as_ref().is_none_or(|(least, _)| less(&rank, least)) && board.fits(unit, node) {
             found = Some((rank, node));
         }
@@ -70,6 +70,6 @@ pub fn best(board: &mut Board, unit: UnitAt, fit: Fit) -> Option<NodeAt> {
     found.map(|(_, node)| node)
 }
 
-fn less(a: &(bool, bool, f64), b: &(bool, bool, f64)) -> bool {
-    (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)).is_lt()
+fn less(a: &(f64, bool, f64), b: &(f64, bool, f64)) -> bool {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)).is_lt()
 }

@@ -12,8 +12,9 @@ mod spare;
 mod spread;
 mod squeeze;
 
+use super::Wishes;
 use super::absorb::Wards;
-use super::instance::{Instance, NPlusOne};
+use super::instance::{GuestAt, Instance, NPlusOne, NodeAt};
 use super::load::{NOWHERE, Ties};
 
 pub use board::{Board, UnitAt};
@@ -28,46 +29,80 @@ use spread::spread;
 use squeeze::{Whom, send_home, squeeze};
 
 /// Questions ("does it fit there?") for each of the searches. A million take some ten milliseconds.
-const FUEL_CHAINS: i64 = 1_500_000;
-const FUEL_EXACT: i64 = 20_000_000;
-const FUEL_ROOM: i64 = 6_000_000;
-const FUEL_SPARE: i64 = 4_000_000;
-const FUEL_SPREAD: i64 = 1_000_000;
+const FUEL_CHAINS: u64 = 1_500_000;
+const FUEL_EXACT: u64 = 20_000_000;
+const FUEL_ROOM: u64 = 6_000_000;
+const FUEL_SPARE: u64 = 4_000_000;
+const FUEL_SPREAD: u64 = 1_000_000;
 
 /// Chains of one out, one in: longer ones cost much and find little.
 const CHAIN_MAX: usize = 3;
 
 /// Places all that can be placed. What stays behind is nowhere on the board.
-pub fn place<'a>(inst: &'a Instance, ties: &'a Ties, bound: f64, wards: &Wards) -> Board<'a> {
-    let mut board = Board::new(inst, ties, bound);
+pub fn place<'a>(
+    inst: &'a Instance,
+    ties: &'a Ties,
+    bound: f64,
+    wards: &Wards,
+    wishes: &Wishes,
+) -> Board<'a> {
+    let fuel = |budget: u64| wishes.effort.of(budget) as i64;
+    let mut board = Board::new(inst, ties, bound, wishes);
+    keep_promises(&mut board, &wishes.keep);
     simple(&mut board);
     if !board.left().is_empty() {
-        chains(&mut board, Whom::Asked, FUEL_CHAINS);
+        chains(&mut board, Whom::Asked, fuel(FUEL_CHAINS));
     }
     if !board.left().is_empty() {
-        board.fuel = FUEL_EXACT;
+        board.fuel = fuel(FUEL_EXACT);
         exact(&mut board);
     }
     if !board.left().is_empty() {
-        chains(&mut board, Whom::All, FUEL_ROOM);
+        chains(&mut board, Whom::All, fuel(FUEL_ROOM));
         send_home(&mut board);
     }
-    board.fuel = FUEL_SPREAD;
-    spread(&mut board);
-    if inst.params.n_plus_one != NPlusOne::Off {
-        board.fuel = FUEL_SPARE;
+    // What was promised stays where it was promised: evening out is no reason to break a word.
+    if wishes.keep.is_empty() {
+        board.fuel = fuel(FUEL_SPREAD);
+        spread(&mut board, &mut |_| false);
+    }
+    if inst.params.n_plus_one != NPlusOne::Off && !wards.fails(&board.load, board.ties).is_empty() {
+        board.fuel = fuel(FUEL_SPARE);
         let safe = spare(&mut board, wards, inst.params.n_plus_one);
         if !safe && inst.params.n_plus_one == NPlusOne::Required {
             leave_for_safety(&mut board, wards);
         }
+        board.fuel = fuel(FUEL_SPREAD);
+        spread_safely(&mut board, wards);
     }
-    board.keep.fill(0);
     board
+}
+
+/// Guests go where an earlier plan said, as far as that still works. Those that make room first, and again as long as one
+/// makes room for the next.
+fn keep_promises(board: &mut Board, keep: &[(GuestAt, NodeAt)]) {
+    let inst = board.inst;
+    let (asked, others): (Vec<_>, Vec<_>) = keep.iter().copied().partition(|(guest, _)| inst.leaves(*guest));
+    let mut waiting: Vec<(GuestAt, NodeAt)> = others.into_iter().chain(asked).collect();
+    loop {
+        let before = waiting.len();
+        waiting.retain(|(guest, to)| {
+            let Some(unit) = board.unit(*guest) else { return false };
+            if board.at[unit] != *to && !board.fits(unit, *to) {
+                return true;
+            }
+            board.put(unit, *to);
+            false
+        });
+        if waiting.len() == before {
+            return;
+        }
+    }
 }
 
 /// The first attempts; the one that leaves fewest behind stays.
 fn simple(board: &mut Board) {
-    let all: Vec<UnitAt> = (0..board.asked).collect();
+    let all: Vec<UnitAt> = board.left();
     let mut best: Option<(usize, Vec<usize>)> = None;
     let attempts = [
         (Order::LargestFirst, Fit::Even),
@@ -112,38 +147,65 @@ fn chains(board: &mut Board, whom: Whom, fuel: i64) {
     exchange(board, whom);
 }
 
-/// N+1 is required and cannot be had with everybody: those stay behind whose going hurts most.
+/// Evens out what keeping holes made uneven, as far as no loss becomes harder to absorb.
+fn spread_safely(board: &mut Board, wards: &Wards) {
+    /// Whole questions: on a large cluster each costs a millisecond.
+    const ASKED_MAX: usize = 300;
+    let fails = |board: &Board| wards.fails(&board.load, board.ties).len();
+    let least = fails(board);
+    let mut asked = 0;
+    spread(board, &mut |board| {
+        asked += 1;
+        asked > ASKED_MAX || fails(board) > least
+    });
+}
+
+/// N+1 is required and cannot be had with everybody: as many go as it bears, tried in two orders.
 fn leave_for_safety(board: &mut Board, wards: &Wards) {
     let placed: Vec<UnitAt> = (0..board.asked).filter(|u| board.at[*u] != NOWHERE).collect();
-    let fails = |board: &Board| wards.fails(&board.load, board.ties).len();
-    let with_all = fails(board);
-    let mark = board.mark();
+    let with_all = wards.fails(&board.load, board.ties).len();
+    let before = board.at.clone();
     for unit in &placed {
         board.lift(*unit);
     }
-    let least = fails(board);
-    board.back_to(mark);
+    send_home(board);
+    let least = wards.fails(&board.load, board.ties).len();
     if least >= with_all {
         // Nobody who stays would make it better: it was so before.
+        board.become_like(&before);
         return;
     }
-    for unit in order(board, placed, Order::LargestFirst) {
-        if fails(board) <= least {
-            break;
+    let mark = board.mark();
+    let mut best: Option<(usize, Vec<usize>)> = None;
+    for by in [Order::LargestFirst, Order::SmallestFirst] {
+        board.back_to(mark);
+        let all: Vec<UnitAt> = (0..board.asked).collect();
+        for unit in order(board, all, by) {
+            place_safely(board, wards, unit, least);
         }
-        board.lift(unit);
+        let behind = board.left_guests();
+        if best.as_ref().is_none_or(|(fewest, _)| behind < *fewest) {
+            best = Some((behind, board.at.clone()));
+        }
     }
-    // Some may go after all, now that the large ones stay.
-    for unit in order(board, board.left(), Order::SmallestFirst) {
-        for node in board.units[unit].goes.clone() {
-            if board.fits(unit, node) {
-                let mark = board.mark();
-                board.put(unit, node);
-                if fails(board) <= least {
-                    break;
-                }
-                board.back_to(mark);
-            }
+    if let Some((_, at)) = best {
+        board.become_like(&at);
+    }
+}
+
+/// To the emptiest node with which no further loss becomes unbearable; else it stays.
+fn place_safely(board: &mut Board, wards: &Wards, unit: UnitAt, least: usize) {
+    /// Nodes tried: where the emptiest ones do not bear it, the others hardly do.
+    const TRIED_MAX: usize = 12;
+    let mut nodes = board.units[unit].goes.clone();
+    nodes.sort_by(|a, b| board.pressure(*a, 0).total_cmp(&board.pressure(*b, 0)).then(a.cmp(b)));
+    nodes.retain(|node| board.fits(unit, *node));
+    for node in nodes.into_iter().take(TRIED_MAX) {
+        let mark = board.mark();
+        board.put(unit, node);
+        if wards.fails(&board.load, board.ties).len() <= least {
+            return;
         }
+        board.back_to(mark);
     }
 }

@@ -8,7 +8,6 @@ use super::super::instance::{NPlusOne, NodeAt};
 use super::super::load::NOWHERE;
 use super::board::{Board, UnitAt};
 use super::greedy::{Fit, Order, greedy, order};
-use super::spread::spread;
 
 /// Nodes that keep a hole, at most.
 const HOLES_MAX: usize = 16;
@@ -34,10 +33,6 @@ pub fn spare(board: &mut Board, wards: &Wards, asked: NPlusOne) -> bool {
                     best = (now, board.at.clone());
                 }
                 if now == 0 {
-                    spread(board);
-                    if !fails(board).is_empty() {
-                        board.become_like(&best.1);
-                    }
                     board.keep.fill(0);
                     return true;
                 }

@@ -59,102 +59,122 @@ pub fn imbalance(board: &Board) -> f64 {
     (squares / level.count.max(1.0)).sqrt()
 }
 
-/// Evens out, with single moves, swaps, and swaps of one against two.
-pub fn spread(board: &mut Board) {
+/// Evens out, with single moves, swaps, and swaps of one against two. `veto` is asked about each change and may refuse it.
+pub fn spread(board: &mut Board, veto: &mut dyn FnMut(&Board) -> bool) {
     let mut units: Vec<UnitAt> = (0..board.asked)
         .filter(|u| board.units[*u].memory > 0 && board.at[*u] != NOWHERE && board.units[*u].goes.len() > 1)
         .collect();
     units.sort_by_key(|u| (std::cmp::Reverse(board.units[*u].memory), *u));
-    let mut level = Level::of(board);
+    let mut even = Evening { level: Level::of(board), board, veto };
     for _ in 0..ROUNDS_MAX {
         let mut better = false;
         for i in 0..units.len() {
-            better |= single(board, &mut level, units[i]);
+            better |= even.single(units[i]);
             for j in i + 1..units.len() {
-                better |= swap(board, &mut level, &[units[i]], &[units[j]]);
+                better |= even.swap(&[units[i]], &[units[j]]);
             }
-            if board.fuel <= 0 {
+            if even.board.fuel <= 0 {
                 return;
             }
         }
-        if !better && !pairs(board, &mut level, &units) {
+        if !better && !even.pairs(&units) {
             return;
         }
     }
 }
 
-fn single(board: &mut Board, level: &mut Level, unit: UnitAt) -> bool {
-    let (from, mib) = (board.at[unit], board.units[unit].memory as f64);
-    let mut best: Option<(f64, NodeAt)> = None;
-    for i in 0..board.units[unit].goes.len() {
-        let to = board.units[unit].goes[i];
-        let change = level.change(from, to, mib);
-        let worth = to != from && change < best.map_or(-BETTER, |(least, _)| least);
-        if worth && board.fits(unit, to) && welcome(board, unit, to) {
-            best = Some((change, to));
-        }
-    }
-    let Some((_, to)) = best else { return false };
-    board.put(unit, to);
-    level.moved(from, to, mib);
-    true
+struct Evening<'b, 'a, 'v> {
+    board: &'b mut Board<'a>,
+    level: Level,
+    veto: &'v mut dyn FnMut(&Board) -> bool,
 }
 
-/// These change places with those, if that evens out and fits.
-fn swap(board: &mut Board, level: &mut Level, these: &[UnitAt], those: &[UnitAt]) -> bool {
-    let sum =
-        |board: &Board, units: &[UnitAt]| units.iter().map(|u| board.units[*u].memory).sum::<i64>() as f64;
-    let (a, b) = (board.at[these[0]], board.at[those[0]]);
-    if a == b {
-        return false;
-    }
-    let mib = sum(board, these) - sum(board, those);
-    if mib == 0.0 || level.change(a, b, mib) > -BETTER {
-        return false;
-    }
-    let mark = board.mark();
-    for unit in these.iter().chain(those) {
-        board.lift(*unit);
-    }
-    for (units, to) in [(these, b), (those, a)] {
-        for unit in units {
-            if !board.fits(*unit, to) || !welcome(board, *unit, to) {
-                board.back_to(mark);
-                return false;
+impl Evening<'_, '_, '_> {
+    fn single(&mut self, unit: UnitAt) -> bool {
+        let (from, mib) = (self.board.at[unit], self.board.units[unit].memory as f64);
+        let now = self.board.lateness(unit, from);
+        let mut best: Option<(f64, NodeAt)> = None;
+        for i in 0..self.board.units[unit].goes.len() {
+            let to = self.board.units[unit].goes[i];
+            let change = self.level.change(from, to, mib);
+            let worth = to != from && change < best.map_or(-BETTER, |(least, _)| least);
+            if worth && self.board.fits(unit, to) && self.welcome(unit, to, now) {
+                best = Some((change, to));
             }
-            board.put(*unit, to);
         }
+        let Some((_, to)) = best else { return false };
+        let mark = self.board.mark();
+        self.board.put(unit, to);
+        if (self.veto)(self.board) {
+            self.board.back_to(mark);
+            return false;
+        }
+        self.level.moved(from, to, mib);
+        true
     }
-    level.moved(a, b, mib);
-    true
-}
 
-/// One against two of another node: the last few MiB where sizes are coarse.
-fn pairs(board: &mut Board, level: &mut Level, units: &[UnitAt]) -> bool {
-    /// Beyond this the coarse swaps have enough to choose from.
-    const UNITS_MAX: usize = 64;
-    if units.len() > UNITS_MAX {
-        return false;
+    /// These change places with those, if that evens out and fits.
+    fn swap(&mut self, these: &[UnitAt], those: &[UnitAt]) -> bool {
+        let (a, b) = (self.board.at[these[0]], self.board.at[those[0]]);
+        if a == b {
+            return false;
+        }
+        let sum = |units: &[UnitAt]| units.iter().map(|u| self.board.units[*u].memory).sum::<i64>() as f64;
+        let mib = sum(these) - sum(those);
+        if mib == 0.0 || self.level.change(a, b, mib) > -BETTER {
+            return false;
+        }
+        let mark = self.board.mark();
+        let late = these.iter().chain(those).map(|u| self.board.lateness(*u, self.board.at[*u]));
+        let late = late.fold(0.0, f64::max);
+        for unit in these.iter().chain(those) {
+            self.board.lift(*unit);
+        }
+        for (units, to) in [(these, b), (those, a)] {
+            for unit in units {
+                if !self.board.fits(*unit, to) || !self.welcome(*unit, to, late) {
+                    self.board.back_to(mark);
+                    return false;
+                }
+                self.board.put(*unit, to);
+            }
+        }
+        if (self.veto)(self.board) {
+            self.board.back_to(mark);
+            return false;
+        }
+        self.level.moved(a, b, mib);
+        true
     }
-    let mut better = false;
-    for one in units {
-        for (j, two) in units.iter().enumerate() {
-            for three in &units[j + 1..] {
-                let apart = one != two && one != three && board.at[*two] == board.at[*three];
-                if apart && swap(board, level, &[*one], &[*two, *three]) {
-                    better = true;
+
+    /// One against two of another node: the last few MiB where sizes are coarse.
+    fn pairs(&mut self, units: &[UnitAt]) -> bool {
+        /// Beyond this the coarse swaps have enough to choose from.
+        const UNITS_MAX: usize = 64;
+        if units.len() > UNITS_MAX {
+            return false;
+        }
+        let mut better = false;
+        for one in units {
+            for (j, two) in units.iter().enumerate() {
+                for three in &units[j + 1..] {
+                    let apart = one != two && one != three && self.board.at[*two] == self.board.at[*three];
+                    if apart && self.swap(&[*one], &[*two, *three]) {
+                        better = true;
+                    }
                 }
             }
+            if self.board.fuel <= 0 {
+                break;
+            }
         }
-        if board.fuel <= 0 {
-            break;
-        }
+        better
     }
-    better
-}
 
-/// Not worse in what counts more than balance: when the node is empty, and where the guest would rather be.
-fn welcome(board: &Board, unit: UnitAt, to: NodeAt) -> bool {
-    let u = &board.units[unit];
-    (u.prefer.is_empty() || u.prefer.binary_search(&to).is_ok()) && !board.too_slow(unit, to)
+    /// Not worse in what counts more than balance: when the node is empty, and where the guest would rather be.
+    fn welcome(&self, unit: UnitAt, to: NodeAt, late: f64) -> bool {
+        let u = &self.board.units[unit];
+        let liked = u.prefer.is_empty() || u.prefer.binary_search(&to).is_ok();
+        liked && self.board.lateness(unit, to) <= late
+    }
 }

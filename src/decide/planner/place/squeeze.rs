@@ -32,7 +32,11 @@ pub fn squeeze(board: &mut Board, unit: UnitAt, whom: Whom, depth: usize) -> boo
         if board.fuel <= 0 {
             return false;
         }
-        if one_goes(board, unit, node, whom, depth) || several_go(board, unit, node, whom) {
+        let several_first = piece_max(board, unit, node) < i64::MAX;
+        if (several_first && several_go(board, unit, node, whom))
+            || one_goes(board, unit, node, whom, depth)
+            || (!several_first && several_go(board, unit, node, whom))
+        {
             return true;
         }
     }
@@ -86,46 +90,37 @@ fn one_goes(board: &mut Board, unit: UnitAt, node: NodeAt, whom: Whom, depth: us
     false
 }
 
-/// Several go, the largest that find a place at once, until the unit fits.
+/// Several go until the unit fits: few large ones, or, where the unit is late, several at a time.
 fn several_go(board: &mut Board, unit: UnitAt, node: NodeAt, whom: Whom) -> bool {
     let mark = board.mark();
-    let missing = board.units[unit].memory - board.load.memory[node] + board.keep[node];
-    let mut others = candidates(board, node, whom);
-    // Members of rules that keep the unit away have to go in any case.
-    let apart: Vec<UnitAt> = {
-        let guests = board.units[unit].guests.clone();
-        let there: Vec<_> = guests
-            .iter()
-            .flat_map(|g| board.ties.apart(board.inst, *g))
-            .filter(|o| board.load.place[*o] == node)
-            .collect();
-        let mut units = Vec::new();
-        for guest in there {
-            match board.unit(guest) {
-                Some(u) if whom == Whom::All || board.units[u].asked => units.push(u),
-                _ => return false,
-            }
+    let Some(apart) = kept_away_by(board, unit, node, whom) else { return false };
+    for other in apart {
+        if !goes_elsewhere(board, other, node) {
+            board.back_to(mark);
+            return false;
         }
-        units
-    };
-    // The smallest one that closes the gap is best; failing that, large ones first, to move few.
-    others.sort_by_key(|u| {
-        let memory = board.units[*u].memory;
-        let enough = memory >= missing;
-        (!apart.contains(u), !board.units[*u].asked, !enough, if enough { memory } else { -memory }, *u)
-    });
-    for other in others {
-        if board.fits(unit, node) {
+    }
+    let piece = piece_max(board, unit, node);
+    let mut others = candidates(board, node, whom);
+    others.sort_by_key(|u| (board.units[*u].memory, *u));
+    while !board.fits(unit, node) {
+        let missing = board.units[unit].memory - board.load.memory[node] + board.keep[node];
+        if board.fuel <= 0 || missing <= 0 {
             break;
         }
-        if board.fuel <= 0 || board.at[other] != node {
-            continue;
-        }
-        let here = board.mark();
-        board.lift(other);
-        match best_elsewhere(board, other, node) {
-            Some(to) => board.put(other, to),
-            None => board.back_to(here),
+        // The smallest that is enough; else the largest of those that are not too long under way; else the shortest.
+        let pick = |asked: bool| {
+            let size = |i: &usize| board.units[others[*i]].memory;
+            let some = || (0..others.len()).filter(|i| board.units[others[*i]].asked == asked);
+            let enough = some().filter(|i| size(i) >= missing && size(i) <= piece).min_by_key(size);
+            enough
+                .or_else(|| some().filter(|i| size(i) <= piece).max_by_key(size))
+                .or_else(|| some().min_by_key(size))
+        };
+        let Some(i) = pick(true).or_else(|| pick(false)) else { break };
+        let other = others.remove(i);
+        if board.at[other] == node && other != unit {
+            goes_elsewhere(board, other, node);
         }
     }
     if board.fits(unit, node) {
@@ -134,6 +129,43 @@ fn several_go(board: &mut Board, unit: UnitAt, node: NodeAt, whom: Whom) -> bool
     }
     board.back_to(mark);
     false
+}
+
+/// Units on the node that strict rules keep the unit away from; `None`: one of them cannot go.
+fn kept_away_by(board: &mut Board, unit: UnitAt, node: NodeAt, whom: Whom) -> Option<Vec<UnitAt>> {
+    let guests = board.units[unit].guests.clone();
+    let others = guests.iter().flat_map(|g| board.ties.apart(board.inst, *g));
+    let there: Vec<_> = others.filter(|o| board.load.place[*o] == node).collect();
+    let units = there.into_iter().map(|guest| board.unit(guest));
+    let units: Option<Vec<UnitAt>> = units.collect();
+    units.filter(|units| units.iter().all(|u| whom == Whom::All || board.units[*u].asked))
+}
+
+/// The largest that one of those should be that go for this unit, MiB. A unit that takes most of the time by itself must
+/// not wait for one that takes as long again: what goes for it goes in pieces, side by side.
+fn piece_max(board: &Board, unit: UnitAt, node: NodeAt) -> i64 {
+    let spare = board.bound - board.secs(unit);
+    if spare > 0.3 * board.bound {
+        return i64::MAX;
+    }
+    let missing = board.units[unit].memory - board.load.memory[node] + board.keep[node];
+    let streams = (board.inst.nodes[node].nic / board.inst.params.stream).ceil().max(1.0) as i64;
+    (missing / streams).max(1)
+}
+
+fn goes_elsewhere(board: &mut Board, unit: UnitAt, not: NodeAt) -> bool {
+    let mark = board.mark();
+    board.lift(unit);
+    match best_elsewhere(board, unit, not) {
+        Some(to) => {
+            board.put(unit, to);
+            true
+        }
+        None => {
+            board.back_to(mark);
+            false
+        }
+    }
 }
 
 fn best_elsewhere(board: &mut Board, unit: UnitAt, not: NodeAt) -> Option<NodeAt> {
@@ -150,7 +182,7 @@ pub fn send_home(board: &mut Board) {
     for unit in board.asked..board.units.len() {
         let home = board.units[unit].home;
         let at = board.at[unit];
-        if at == home || at == NOWHERE {
+        if at == home || at == NOWHERE || board.units[unit].pinned {
             continue;
         }
         board.lift(unit);

@@ -81,13 +81,21 @@ impl<'a> Decoder<'a> {
         self.heads.fill(0);
         self.state.fill(State::Waits);
         self.queues.iter_mut().for_each(Vec::clear);
-        for job in &genes.order {
+        let canary = self.yard.canary;
+        for job in canary.iter().chain(genes.order.iter().filter(|job| Some(**job) != canary)) {
             self.queues[self.yard.jobs[*job].lane].push(*job);
         }
         let mut score = Score::default();
+        for (job, _) in self.yard.jobs.iter().enumerate().filter(|(_, job)| job.running) {
+            self.begin(job, None, &mut record);
+        }
         let mut trigger = None;
         loop {
-            self.start_all(genes, trigger, &mut record);
+            self.start_all(genes, trigger, LOOK_AHEAD, &mut record);
+            if self.flow.running.is_empty() {
+                // Whoever may start stands further back, behind those that wait for it.
+                self.start_all(genes, trigger, usize::MAX, &mut record);
+            }
             if self.flow.running.is_empty() {
                 break;
             }
@@ -119,27 +127,37 @@ impl<'a> Decoder<'a> {
         score
     }
 
-    fn start_all(&mut self, genes: &Genes, trigger: Option<JobAt>, record: &mut Option<&mut Vec<Start>>) {
+    fn start_all(
+        &mut self,
+        genes: &Genes,
+        trigger: Option<JobAt>,
+        ahead: usize,
+        record: &mut Option<&mut Vec<Start>>,
+    ) {
         for lane in 0..self.queues.len() {
-            while let Some(job) = self.next(genes, lane) {
-                self.flow.start(job);
-                self.state[job] = State::Runs;
-                if let Some(record) = record {
-                    record.push(Start { job, starts: self.flow.now, ends: f64::INFINITY, trigger });
-                }
+            while let Some(job) = self.next(genes, lane, ahead) {
+                self.begin(job, trigger, record);
             }
         }
     }
 
+    fn begin(&mut self, job: JobAt, trigger: Option<JobAt>, record: &mut Option<&mut Vec<Start>>) {
+        self.flow.start(job);
+        self.state[job] = State::Runs;
+        if let Some(record) = record {
+            record.push(Start { job, starts: self.flow.now, ends: f64::INFINITY, trigger });
+        }
+    }
+
     /// The job of this lane that starts now, if any.
-    fn next(&mut self, genes: &Genes, lane: usize) -> Option<JobAt> {
+    fn next(&mut self, genes: &Genes, lane: usize, ahead: usize) -> Option<JobAt> {
         let Self { yard, flow, queues, heads, state, .. } = self;
         let queue = &queues[lane];
         while queue.get(heads[lane]).is_some_and(|job| state[*job] != State::Waits) {
             heads[lane] += 1;
         }
         let waiting = queue[heads[lane]..].iter().copied().filter(|job| state[*job] == State::Waits);
-        for at in waiting.take(LOOK_AHEAD) {
+        for at in waiting.take(ahead) {
             let job = &yard.jobs[at];
             let alone = yard.canary.is_some_and(|canary| at != canary && state[canary] != State::Done);
             if alone || flow.running.len() >= yard.slots_all {

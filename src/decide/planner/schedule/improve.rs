@@ -3,15 +3,19 @@
 //! Deterministic: the changes come from a fixed sequence, and the search ends after a number of simulated events, not of
 //! seconds. The further from the bound, the longer it goes on.
 
+use super::super::Effort;
 use super::decode::{Decoder, Genes, Score};
 use super::job::{JobAt, Yard};
 
 /// Near enough: nothing below this is looked for (share of the bound).
 const GOAL: f64 = 1.004;
 /// Simulated events, and up to which distance from the bound they are spent. One takes some ten nanoseconds.
-const EFFORT: [(u64, f64); 4] = [(150_000, 1.0), (1_000_000, 1.015), (6_000_000, 1.025), (20_000_000, 1.03)];
+const EFFORT: [(u64, f64); 4] = [(150_000, 1.0), (1_000_000, 1.015), (5_000_000, 1.025), (12_000_000, 1.03)];
 
-pub fn improve(yard: &Yard, bound: f64) -> (Genes, Score) {
+/// Events without anything better after which a round is over.
+const STALE: u64 = 100_000;
+
+pub fn improve(yard: &Yard, bound: f64, patience: Effort) -> (Genes, Score) {
     let mut decoder = Decoder::new(yard);
     let (mut best, mut best_score) = beginnings(yard, &mut decoder);
     if yard.jobs.len() < 2 {
@@ -22,9 +26,11 @@ pub fn improve(yard: &Yard, bound: f64) -> (Genes, Score) {
     let mut cost = best_score.cost();
     let mut spent = 0;
     for (effort, until) in EFFORT {
+        let effort = patience.of(effort);
         let goal = GOAL.max(until) * bound;
         let begun = spent;
-        while spent < effort {
+        let mut improved = spent;
+        while spent < effort && spent - improved < STALE.max(effort.saturating_sub(begun) / 2) {
             if best_score.throttled == 0.0 && best_score.makespan <= goal {
                 break;
             }
@@ -32,7 +38,7 @@ pub fn improve(yard: &Yard, bound: f64) -> (Genes, Score) {
             let old = genes.clone();
             change(&mut genes, yard, &mut chance);
             // Worse is accepted by a margin that shrinks to nothing: it leads out of dead ends.
-            let left = 1.0 - (spent - begun) as f64 / (effort - begun).max(1) as f64;
+            let left = 1.0 - (spent - begun) as f64 / effort.saturating_sub(begun).max(1) as f64;
             let margin = 0.004 * bound * left * left;
             let limit = cost + margin;
             let score = decoder.run(&genes, limit, None);
@@ -40,6 +46,7 @@ pub fn improve(yard: &Yard, bound: f64) -> (Genes, Score) {
             if score.cost() <= limit {
                 cost = score.cost();
                 if cost < best_score.cost() {
+                    improved = spent;
                     best = genes.clone();
                     best_score = score;
                 }

@@ -22,6 +22,8 @@ pub struct Job {
     pub secs: f64,
     /// Mbit/s at best.
     pub rate: f64,
+    /// Under way already: it starts before everything else.
+    pub running: bool,
     /// Never slowed down, however full the slots are.
     pub calm: bool,
 }
@@ -44,6 +46,8 @@ pub struct Yard {
 #[derive(Clone, Copy, Debug)]
 pub struct Lane {
     pub node: NodeAt,
+    /// Jobs that arrive there; else those that leave.
+    pub inward: bool,
     pub slots: usize,
     /// Streams that fill the lane's wire.
     pub fill: usize,
@@ -65,8 +69,13 @@ impl Yard {
             let inward = inst.kind == Kind::Return && asked;
             let node = if inward { m.to } else { guest.node };
             let slots = if inward { p.slots_in } else { p.slots_out };
-            let lane = lanes.iter().position(|l| l.node == node && l.slots == slots).unwrap_or_else(|| {
-                lanes.push(Lane { node, slots, fill: (nics[node] / p.stream).ceil().max(1.0) as usize });
+            let lane = lanes.iter().position(|l| l.node == node && l.inward == inward).unwrap_or_else(|| {
+                lanes.push(Lane {
+                    node,
+                    inward,
+                    slots,
+                    fill: (nics[node] / p.stream).ceil().max(1.0) as usize,
+                });
                 lanes.len() - 1
             });
             let rate = p.stream.min(nics[guest.node]).min(nics[m.to]);
@@ -84,6 +93,7 @@ impl Yard {
                 work,
                 after: m.after.iter().map(|g| job_of[*g]).filter(|j| *j != usize::MAX).collect(),
                 asked,
+                running: m.running,
             });
         }
         Self {

@@ -8,6 +8,7 @@ mod flow;
 mod improve;
 mod job;
 
+use super::Effort;
 use super::instance::{GuestAt, Instance, Kind, Way};
 use super::order::Ordered;
 use super::outcome::PlannedMove;
@@ -23,9 +24,15 @@ pub struct Timetable {
     pub throttled: f64,
 }
 
-pub fn schedule(inst: &Instance, moves: &[Ordered], bound: f64, canary: Option<GuestAt>) -> Timetable {
+pub fn schedule(
+    inst: &Instance,
+    moves: &[Ordered],
+    bound: f64,
+    canary: Option<GuestAt>,
+    effort: Effort,
+) -> Timetable {
     let yard = Yard::of(inst, moves, canary);
-    let (genes, _) = improve(&yard, bound);
+    let (genes, _) = improve(&yard, bound, effort);
     let mut starts = Vec::with_capacity(moves.len());
     let score = Decoder::new(&yard).run(&genes, f64::INFINITY, Some(&mut starts));
     let planned = starts.iter().map(|start| {
@@ -40,6 +47,7 @@ pub fn schedule(inst: &Instance, moves: &[Ordered], bound: f64, canary: Option<G
         PlannedMove {
             guest: job.guest,
             to: job.to,
+            running: job.running,
             after,
             wave: u32::from(canary.is_some() && !first),
             starts: start.starts,
