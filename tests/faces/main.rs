@@ -2,6 +2,7 @@
 
 mod documents;
 mod files;
+mod planner;
 mod service;
 
 use std::path::Path;

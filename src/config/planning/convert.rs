@@ -276,7 +276,7 @@ impl Names<'_> {
         let node = self.find_node_lazy(&guest.node, || path("node"));
         let memory = self.mib_lazy(guest.mem_mib, || path("mem_mib"));
         for (key, value) in [("mem_used_mib", guest.mem_used_mib), ("dirty_mbps", guest.dirty_mbps)] {
-            if !(value >= 0.0 && value < MIB_MAX) {
+            if !(0.0..MIB_MAX).contains(&value) {
                 self.number(&path(key), value, false);
             }
         }
@@ -342,7 +342,7 @@ impl Names<'_> {
     }
 
     fn mib_lazy(&mut self, value: f64, path: impl FnOnce() -> String) -> i64 {
-        if value >= 0.0 && value < MIB_MAX && value.fract() == 0.0 {
+        if (0.0..MIB_MAX).contains(&value) && value.fract() == 0.0 {
             value as i64
         } else {
             self.mib(&path(), value)

@@ -52,24 +52,36 @@ fn slowly(text: &str, error: &serde_json::Error, mistakes: &mut Mistakes) {
     let place = Place { line: error.line().max(1), column: error.column().max(1) };
     if !matches!(error.classify(), serde_json::error::Category::Data) {
         let want = "write a pitlane-plan-instance/1 as JSON";
-        mistakes.add(place, format!("this is no JSON: {error}; {want}"));
+        let said = error.to_string();
+        let said = said.split(" at line ").next().unwrap_or(&said);
+        mistakes.add(place, format!("this is no JSON: {said}; {want}"));
         return;
     }
     let mut all = Mistakes::default();
     read::<InstanceFile>(text, &mut all);
-    // Serde sees what the schema cannot say: pairs of a storage and its MiB.
-    if all.list().iter().all(|one| one.text.starts_with("cannot be read")) {
+    // Configuration files have no nulls, instances do. And serde sees what the schema cannot say: pairs.
+    let told: Vec<_> = all
+        .list()
+        .iter()
+        .filter(|one| {
+            !(one.text.ends_with("found nothing") && NULLABLE.iter().any(|key| one.text.contains(key)))
+        })
+        .filter(|one| !one.text.starts_with("cannot be read"))
+        .collect();
+    if told.is_empty() {
         mistakes.add(place, error.to_string());
-        return;
     }
-    let more = all.list().len().saturating_sub(TOLD_MAX);
-    for one in all.list().iter().take(TOLD_MAX) {
+    let more = told.len().saturating_sub(TOLD_MAX);
+    for one in told.into_iter().take(TOLD_MAX) {
         mistakes.add(one.place, one.text.clone());
     }
     if more > 0 {
         mistakes.add(Place { line: usize::MAX, column: 1 }, format!("and {more} more of the kind"));
     }
 }
+
+/// Where null may stand.
+const NULLABLE: [&str; 5] = ["params.max_parallel", ".storages.", ".allowed", ".prefer", ".home"];
 
 #[cfg(test)]
 mod tests;

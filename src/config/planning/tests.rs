@@ -32,7 +32,7 @@ fn each_mistake_has_its_place_and_says_what_to_write() {
         (
             "\"node\":\"a\"",
             "\"node\":\"c\"",
-            "x.json:9:34: guests.0.node: there is no node \"c\" among nodes",
+            "x.json:9:33: guests.0.node: there is no node \"c\" among nodes",
         ),
         ("[[\"ceph\",10]]", "[[\"cehp\",10]]", "there is no storage \"cehp\" among storages"),
         ("\"mem_mib\":100,", "\"mem_mib\":-1,", "guests.0.mem_mib"),
@@ -45,7 +45,7 @@ fn each_mistake_has_its_place_and_says_what_to_write() {
         ("\"id\":\"b\"", "\"id\":\"a\"", "stands here twice"),
         ("\"zfs\":10}},", "\"zfs\":null}},", "storage zfs is local"),
         ("plan-instance/1", "plan-instance/2", "pitlane-plan-instance/1"),
-        ("\"rules\":[]", "\"rules\":[}", "x.json:10:11: this is no JSON"),
+        ("\"rules\":[]", "\"rules\":[}", "x.json:10:10: this is no JSON: expected value; write"),
         ("\"slots_in\":2", "\"slots_in\":0", "params.slots_in"),
         ("\"stream_mbps\":8000", "\"stream_mbps\":0", "params.stream_mbps"),
     ] {

@@ -3,7 +3,7 @@
 //! One entry per guest: it is in one place or lifted. That a moving guest counts on both sides is a matter of time, and
 //! time is not in here; `order` and `check` see to it.
 
-use super::instance::{GuestAt, Instance, NodeAt, Role, RuleKind, Way};
+use super::instance::{GuestAt, Instance, Kind, NodeAt, Role, RuleKind, Way};
 use super::outcome::Reason;
 
 /// Lifted: nowhere.
@@ -40,15 +40,22 @@ impl Ties {
         let none = vec![Vec::new(); inst.guests.len()];
         let mut ties = Self { apart: none.clone(), together: none.clone(), split: none };
         for (at, rule) in inst.rules.iter().enumerate().filter(|(_, rule)| rule.strict) {
-            // Together binds only those that are together: what is split already stays as it is.
-            let first = rule.guests.first().map(|g| inst.guests[*g].node);
-            let whole = rule.guests.iter().all(|g| Some(inst.guests[*g].node) == first);
+            // Together binds only those that are together: what is split already stays as it is. One that will be shut
+            // down counts no more, so the others are looked at without it, too.
+            let same = |guests: &[GuestAt]| {
+                guests.windows(2).all(|w| inst.guests[w[0]].node == inst.guests[w[1]].node)
+            };
+            let stops = |g: &GuestAt| inst.kind == Kind::Drain && inst.guests[*g].may_stop && inst.leaves(*g);
+            let lasting: Vec<GuestAt> = rule.guests.iter().copied().filter(|g| !stops(g)).collect();
+            let whole = same(&rule.guests);
             for guest in &rule.guests {
-                match rule.kind {
-                    RuleKind::Apart => ties.apart[*guest].push(at as u32),
-                    RuleKind::Together if whole => ties.together[*guest].push(at as u32),
-                    RuleKind::Together => ties.split[*guest].push(at as u32),
-                }
+                let bound = whole || (same(&lasting) && lasting.contains(guest));
+                let list = match rule.kind {
+                    RuleKind::Apart => &mut ties.apart,
+                    RuleKind::Together if bound => &mut ties.together,
+                    RuleKind::Together => &mut ties.split,
+                };
+                list[*guest].push(at as u32);
             }
         }
         ties
@@ -74,7 +81,7 @@ impl Ties {
         while next < all.len() {
             for rule in &self.together[all[next]] {
                 for other in &inst.rules[*rule as usize].guests {
-                    if !all.contains(other) {
+                    if self.together[*other].contains(rule) && !all.contains(other) {
                         all.push(*other);
                     }
                 }

@@ -17,9 +17,9 @@ fn once(board: &mut Board, whom: Whom) -> bool {
     }
     let behind = board.left_guests();
     let mut placed =
-        order(board, (0..board.asked).filter(|u| board.at[*u] != NOWHERE).collect(), Order::LargestFirst);
+        order(board, (0..board.asked).filter(|u| board.at[*u] != NOWHERE).collect(), Order::Largest);
     placed.retain(|u| board.units[*u].memory > 0);
-    let waiting = order(board, left, Order::SmallestFirst);
+    let waiting = order(board, left, Order::Smallest);
     let least = board.units[waiting[0]].memory;
     for unit in placed {
         if board.units[unit].memory <= least || board.fuel <= 0 {

@@ -14,11 +14,11 @@ pub enum Fit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    LargestFirst,
+    Largest,
     /// Leaves the fewest behind where not all fit.
-    SmallestFirst,
+    Smallest,
     /// Those with the fewest nodes to go to, then the largest.
-    ChoosyFirst,
+    Choosy,
 }
 
 /// The order in which units are placed.
@@ -28,9 +28,9 @@ pub fn order(board: &Board, mut units: Vec<UnitAt>, by: Order) -> Vec<UnitAt> {
         (unit.memory, unit.cpus)
     };
     match by {
-        Order::LargestFirst => units.sort_by_key(|u| (std::cmp::Reverse(need(u)), *u)),
-        Order::SmallestFirst => units.sort_by_key(|u| (need(u), *u)),
-        Order::ChoosyFirst => units.sort_by_key(|u| {
+        Order::Largest => units.sort_by_key(|u| (std::cmp::Reverse(need(u)), *u)),
+        Order::Smallest => units.sort_by_key(|u| (need(u), *u)),
+        Order::Choosy => units.sort_by_key(|u| {
             let few = board.units[*u].goes.len();
             (few, std::cmp::Reverse(need(u)), *u)
         }),

@@ -105,11 +105,11 @@ fn simple(board: &mut Board) {
     let all: Vec<UnitAt> = board.left();
     let mut best: Option<(usize, Vec<usize>)> = None;
     let attempts = [
-        (Order::LargestFirst, Fit::Even),
-        (Order::ChoosyFirst, Fit::Even),
-        (Order::LargestFirst, Fit::Tight),
-        (Order::ChoosyFirst, Fit::Tight),
-        (Order::SmallestFirst, Fit::Tight),
+        (Order::Largest, Fit::Even),
+        (Order::Choosy, Fit::Even),
+        (Order::Largest, Fit::Tight),
+        (Order::Choosy, Fit::Tight),
+        (Order::Smallest, Fit::Tight),
     ];
     let mark = board.mark();
     for (by, fit) in attempts {
@@ -134,7 +134,7 @@ fn chains(board: &mut Board, whom: Whom, fuel: i64) {
     board.fuel = fuel;
     for depth in 1..=CHAIN_MAX {
         let left = board.left();
-        for unit in order(board, left, Order::LargestFirst) {
+        for unit in order(board, left, Order::Largest) {
             // No single one may burn what the others need.
             board.fuel = board.fuel.min(fuel);
             squeeze(board, unit, whom, depth);
@@ -177,7 +177,7 @@ fn leave_for_safety(board: &mut Board, wards: &Wards) {
     }
     let mark = board.mark();
     let mut best: Option<(usize, Vec<usize>)> = None;
-    for by in [Order::LargestFirst, Order::SmallestFirst] {
+    for by in [Order::Largest, Order::Smallest] {
         board.back_to(mark);
         let all: Vec<UnitAt> = (0..board.asked).collect();
         for unit in order(board, all, by) {

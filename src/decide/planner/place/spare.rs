@@ -76,7 +76,7 @@ fn keep_holes(board: &mut Board, holes: usize, size: i64) {
     for node in nodes.into_iter().take(holes) {
         board.keep[node] = size.min(board.load.memory[node]).max(0);
     }
-    let largest = order(board, all, Order::LargestFirst);
+    let largest = order(board, all, Order::Largest);
     let mark = board.mark();
     greedy(board, &largest, Fit::Even);
     if !board.left().is_empty() {
