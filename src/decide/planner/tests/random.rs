@@ -1,5 +1,6 @@
 //! Random clusters: safe, the same whoever writes it down, and nothing that is done is done again.
 
+#[cfg(test)]
 use proptest::prelude::*;
 
 use super::super::instance::{Instance, Kind, NPlusOne, RuleKind, Way};
