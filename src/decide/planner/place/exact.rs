@@ -20,6 +20,8 @@ struct Search<'b, 'a> {
     nodes: Vec<NodeAt>,
     /// Sum of memory from each unit on.
     rest: Vec<i64>,
+    /// What one node may waste, MiB.
+    cap: i64,
 }
 
 /// Places all asked units, or none more than before. Only memory makes packings tight; units without follow easily.
@@ -56,8 +58,8 @@ pub fn exact(board: &mut Board) -> bool {
     });
     rest.reverse();
     let twin = units.windows(2).map(|pair| alike(board, pair[0], pair[1])).chain([false]).collect();
-    let mut search = Search { board, units, twin, nodes, rest };
-    let found = search.node(0, waste);
+    let mut search = Search { board, units, twin, nodes, rest, cap: 0 };
+    let found = search.ever_looser(waste);
     let board = search.board;
     if found && place_the_light(board, &all) {
         return true;
@@ -89,6 +91,30 @@ fn alike(board: &Board, a: UnitAt, b: UnitAt) -> bool {
 }
 
 impl Search<'_, '_> {
+    /// First with what may be wasted shared out evenly, then with more and more of it on one node: a node that is filled
+    /// badly early spoils all that comes after it.
+    fn ever_looser(&mut self, waste: i64) -> bool {
+        let fuel = self.board.fuel;
+        let evenly = waste / self.nodes.len().max(1) as i64;
+        let mark = self.board.mark();
+        let caps = [evenly, 2 * evenly + 1, 4 * evenly + 3, 8 * evenly + 7, waste];
+        self.board.fuel = 0;
+        for cap in caps {
+            self.cap = cap;
+            // The smallest holes first, then the largest: either may be the ones with little choice.
+            for _ in 0..2 {
+                // What one round leaves is the next one's.
+                self.board.fuel += fuel / 10;
+                if self.node(0, waste) {
+                    return true;
+                }
+                self.board.back_to(mark);
+                self.nodes.reverse();
+            }
+        }
+        false
+    }
+
     fn node(&mut self, at: usize, waste: i64) -> bool {
         if self.units.iter().all(|u| self.board.at[*u] != NOWHERE) {
             return true;
@@ -103,7 +129,7 @@ impl Search<'_, '_> {
     fn fill(&mut self, at: usize, node: NodeAt, from: usize, waste: i64) -> bool {
         let room = self.board.load.memory[node] - self.board.keep[node];
         // Even all that is smaller would leave too much unused here.
-        if room - self.rest[from] > waste {
+        if room - self.rest[from] > waste.min(self.cap) {
             return false;
         }
         let mut skip_twins = false;
@@ -135,6 +161,6 @@ impl Search<'_, '_> {
             let unit = self.units[i];
             self.board.at[unit] == NOWHERE && self.board.fits(unit, node)
         });
-        !fuller && room.max(0) <= waste && self.node(at + 1, waste - room.max(0))
+        !fuller && room.max(0) <= waste.min(self.cap) && self.node(at + 1, waste - room.max(0))
     }
 }
