@@ -1,5 +1,8 @@
 //! The program: reads the command line, and either is the service or asks one.
 
+mod discover;
+mod reload;
+mod systemd;
 mod wiring;
 
 use std::process::ExitCode;

@@ -7,11 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::fault::FaultKey;
-use crate::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
+use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, RequestId, TicketRef, Upid};
 use crate::model::note::Note;
-use crate::model::observed::{CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView};
+use crate::model::notice::{ChannelName, Notice, NoticeId, Undelivered};
+use crate::model::observed::{
+    AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
+    WorkOrderView,
+};
 use crate::model::plan::How;
 use crate::model::request::{Reply, Request};
 use crate::model::rules::SensorQuery;
@@ -32,6 +36,15 @@ pub trait Pve: Send + Sync {
         guests: &BTreeSet<GuestId>,
         avoid: &BTreeSet<NodeName>,
     ) -> PveView;
+
+    /// Members that are known and never asked, with the reason: for people.
+    fn not_asked(&self) -> BTreeMap<NodeName, String> {
+        BTreeMap::new()
+    }
+
+    /// Disks, network cards, memory and processors of a node, as its running system sees them. Slow; ask seldom.
+    /// `avoid`: nodes never to be asked through.
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory>;
 
     /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
     ///
@@ -90,6 +103,8 @@ pub trait Ceph: Send + Sync {
     async fn look(&self) -> Seen<CephView>;
     /// One joint question for all OSDs of the host, resolved from the tree.
     async fn ok_to_stop(&self, host: &HostName, view: &CephView) -> Seen<OkToStop>;
+    /// One joint question for exactly these OSDs. One that the tree does not show is refused: Ceph says yes to it.
+    async fn may_stop(&self, osds: &BTreeSet<OsdId>, view: &CephView) -> Seen<OkToStop>;
     async fn noout(&self, host: &HostName, to: Switch) -> Result<(), Trouble>;
     async fn fail_mgr(&self, mgr: &str) -> Result<(), Trouble>;
 }
@@ -98,6 +113,26 @@ pub trait Ceph: Send + Sync {
 #[async_trait]
 pub trait Sensors: Send + Sync {
     async fn read(&self, fault: &FaultKey, query: &SensorQuery) -> Seen<Reading>;
+}
+
+/// Alertmanager, asked what fires at this moment.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// The union of all members, silenced and inhibited alerts included. What they list, who did not answer, nothing
+    /// else: following one poll with another is the loop's. Unknown only where nobody answered.
+    async fn poll(&self) -> Seen<AlarmsView>;
+}
+
+/// The machines' management controllers (Redfish, IPMI). A node without a configured one is
+/// [`Trouble::NotConfigured`]; one that does not answer is unknown.
+#[async_trait]
+pub trait Bmc: Send + Sync {
+    /// Power and locate LEDs, at this moment.
+    async fn look(&self, node: &NodeName) -> Seen<BmcView>;
+    /// Every part that the controller lists. All of it or unknown: half a list would look like parts that vanished.
+    async fn inventory(&self, node: &NodeName) -> Seen<Inventory>;
+    /// Asked, not seen: look.
+    async fn locate(&self, node: &NodeName, target: &LocateTarget, to: Switch) -> Result<(), Trouble>;
 }
 
 /// A ticket system. Every call carries the step's id; doing one twice is doing it once.
@@ -131,6 +166,10 @@ pub trait Store: Send + Sync {
     /// Durable when it returns. Within an episode only firing → resolved is kept.
     async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble>;
 
+    /// The level: `listed` fires, as [`Episode::level`] has it; `gone` ended at `at`, if nobody has said so before.
+    /// Durable when it returns.
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble>;
+
     /// A delivery that we could not read, kept for people. Durable when it returns.
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble>;
 
@@ -139,6 +178,38 @@ pub trait Store: Send + Sync {
 
     /// What became of a request; `None` while nobody has decided.
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble>;
+}
+
+/// Notices that are written and not yet delivered.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Oldest first; a thousand at most.
+    async fn undelivered(&self) -> Result<Vec<Undelivered>, Trouble>;
+
+    /// What became of one try. Durable when it returns.
+    async fn delivered(
+        &self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble>;
+}
+
+/// A way to people. The notice's id is the idempotency key: sending twice is sending once, as far as the other side can.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// # Errors
+    /// [`Trouble::TooSlow`]: it may have arrived all the same.
+    async fn send(&self, notice: &Notice) -> Result<(), Trouble>;
+
+    /// For a person who tests: whoever of several recipients did not get it is a failure here.
+    ///
+    /// # Errors
+    /// As [`Notifier::send`].
+    async fn try_out(&self, notice: &Notice) -> Result<(), Trouble> {
+        self.send(notice).await
+    }
 }
 
 /// What a delivery changed.
@@ -171,6 +242,16 @@ pub trait Archive: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(u64, Note)>, Trouble>;
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, crate::model::step::Attempt>, Trouble>;
+    /// How many deliveries nobody could read, and the newest of them.
+    async fn unreadable(&self, newest: usize) -> Result<crate::model::shown::Unreadable, Trouble>;
+}
+
+/// The configuration of a running service, for faces: they ask for it to be read again, they never read it.
+#[async_trait]
+pub trait Configuration: Send + Sync {
+    /// Reads all files again. What is wrong changes nothing; what is right counts from the next turn on.
+    async fn reload(&self) -> crate::model::shown::InForce;
+    fn in_force(&self) -> crate::model::shown::InForce;
 }
 
 /// A fresh judgement on request: the loop looks and judges, and touches nothing.
@@ -187,6 +268,10 @@ pub trait Clock: Send + Sync {
 
 /// Where the loop counts. Numbers are for machines; people read the journal.
 pub trait Meter: Send + Sync {
+    /// A turn begins.
+    fn begins(&self) {}
+    /// The loop is alive and waits for its next turn: said every few seconds, by the loop itself.
+    fn waits(&self) {}
     fn turn(&self, took: std::time::Duration, shown: &crate::model::shown::Shown);
     fn look(&self, source: crate::model::wait::Source, outcome: Result<(), &Trouble>);
     fn step(&self, action: &crate::model::step::Action, outcome: &Outcome);

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::model::case::PhaseName;
 use crate::model::fault::Misfit;
 use crate::model::seen::Trouble;
-use crate::model::shown::Shown;
+use crate::model::shown::{InForce, Shown};
 use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
 use crate::ports::{Ingested, Meter};
@@ -44,6 +44,8 @@ pub fn start(lines: Lines, level: &str) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Stored,
+    /// Stored, and Alertmanager left alerts out.
+    Truncated,
     /// Nothing of it could be read; kept for people.
     Unreadable,
     TooLarge,
@@ -69,8 +71,13 @@ pub struct Metrics {
     unplaced: IntGaugeVec,
     deliveries: IntCounterVec,
     episodes: IntCounterVec,
+    notices: IntCounterVec,
+    silent: IntGauge,
     maintenance: IntGaugeVec,
     paused: IntGauge,
+    config_good: IntGauge,
+    config_read: Gauge,
+    config_restart: IntGauge,
 }
 
 /// Why a metric cannot be made: two of one name, which is a mistake in this file.
@@ -114,6 +121,11 @@ impl Metrics {
             "When the last turn ended, seconds since 1970.",
         )?;
         registry.register(Box::new(last_turn.clone()))?;
+        let config_read = Gauge::new(
+            "pitlane_config_last_reload_success_timestamp_seconds",
+            "Since when the configuration in force counts, seconds since 1970.",
+        )?;
+        registry.register(Box::new(config_read.clone()))?;
         let metrics = Self {
             turns: counter("pitlane_turns_total", "Turns of the loop.")?,
             turn_seconds,
@@ -135,12 +147,27 @@ impl Metrics {
                 &["outcome"],
             )?,
             episodes: counters("pitlane_episodes_total", "Told episodes of alerts.", &["outcome"])?,
+            notices: counters(
+                "pitlane_notices_total",
+                "Tries to deliver a notice by outcome.",
+                &["outcome"],
+            )?,
+            silent: gauge("pitlane_channels_silent", "Channels that notices do not reach.")?,
             maintenance: gauges(
                 "pitlane_node_maintenance",
                 "1 while pitlane has this node out; inhibit your own alerts by it.",
                 &["node"],
             )?,
             paused: gauge("pitlane_paused", "1 while the kill switch is pulled.")?,
+            config_good: gauge(
+                "pitlane_config_last_reload_successful",
+                "0 while the configuration on disk is wrong and the one from before counts.",
+            )?,
+            config_read,
+            config_restart: gauge(
+                "pitlane_config_needs_restart",
+                "Keys of the configuration on disk that count only after a restart.",
+            )?,
             registry,
         };
         for phase in PhaseName::ALL.iter().filter(|phase| **phase != PhaseName::Closed) {
@@ -187,30 +214,45 @@ impl Metrics {
         refill(&self.waits, waits.iter().map(|(wait, n)| (wait.as_str(), *n)));
         refill(&self.owed, owed);
         self.overdue.set(overdue);
-        let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0)];
+        let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0), ("unseen", 0)];
         for alert in &shown.show.unplaced {
             unplaced[match alert.why {
                 Misfit::NoPolicy => 0,
-                Misfit::NoNode => 1,
-                Misfit::Conflict { .. } => 2,
+                Misfit::NoNode | Misfit::Stranger { .. } => 1,
+                Misfit::Conflict { .. } | Misfit::Ambiguous { .. } => 2,
+                Misfit::CephUnseen { .. } => 3,
             }]
             .1 += 1;
         }
         refill(&self.unplaced, unplaced);
         refill(&self.maintenance, out.into_iter().map(|node| (node, 1)));
+        self.silent.set(i64::try_from(shown.state.silent.len()).unwrap_or(i64::MAX));
         self.paused.set(i64::from(shown.state.paused.is_some() || shown.observed.kill_file));
+    }
+
+    /// One try to deliver a notice.
+    pub fn notice(&self, sent: &Result<(), Trouble>) {
+        self.notices.with_label_values(&[sent.as_ref().err().map_or("done", Trouble::kind)]).inc();
     }
 
     /// A delivery of alerts was answered.
     pub fn delivery(&self, outcome: Delivery) {
         let outcome = match outcome {
             Delivery::Stored => "stored",
+            Delivery::Truncated => "truncated",
             Delivery::Unreadable => "unreadable",
             Delivery::TooLarge => "too_large",
             Delivery::NotNow => "not_now",
             Delivery::NotStored => "not_stored",
         };
         self.deliveries.with_label_values(&[outcome]).inc();
+    }
+
+    /// The configuration was read, at the start or again.
+    pub fn configuration(&self, config: &InForce) {
+        self.config_good.set(i64::from(config.refused.is_none()));
+        self.config_read.set(config.since.as_millisecond() as f64 / 1000.0);
+        self.config_restart.set(config.needs_restart.len() as i64);
     }
 
     /// What a stored delivery changed.
@@ -288,6 +330,8 @@ mod tests {
             wait: Some(Wait::Technician),
             overran: false,
             heal: false,
+            in_place: None,
+            parts: Default::default(),
             revision: 1,
         }];
         metrics.turn(Duration::from_millis(20), &shown);

@@ -1,46 +1,51 @@
-//! Which adapter stands behind which port, and in which order things start and stop.
+//! In which order things start and stop.
+
+mod notify;
+mod outside;
+mod tickets;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
-use pitlane::adapters::ceph::{self, CephClient, CephProgram};
-use pitlane::adapters::hand::{self, HandConfig, SshHand};
-use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust};
-use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
 use pitlane::adapters::store::{self, SqliteStore};
-use pitlane::cli::{self, Command, DrainArgs, Ended, Exit, Global, Local, Stop};
+use pitlane::cli::{self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop};
 use pitlane::config::file::LogFormat;
-use pitlane::config::{self, Config, ProxmoxSettings};
+use pitlane::config::{self, Config};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::notice::ChannelName;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Ceph, Clock, Hand, Sensors};
-use pitlane::reconcile::{Reconciler, World};
+use pitlane::ports::{Archive, Clock, Configuration};
+use pitlane::reconcile::Reconciler;
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
-use pitlane::web::{self, Access, App, Listening};
+use pitlane::web::{self, Access, AlertClients, App, Listening};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::reload::{self, Fixed, Reload};
+use crate::{discover, systemd};
+
+pub use notify::channels;
+pub use outside::{Outside, outside};
 
 /// After the signal: the running turn is finished, then everything ends.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
-
-/// One call to one member's helper; a healthy one answers in two seconds.
-const HAND_CALL: Duration = Duration::from_secs(20);
-/// One request, all the members that it took together; below the loop's own deadline for an effect.
-const HAND_WHOLE: Duration = Duration::from_secs(60);
 
 /// The machine's clock.
 struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        Time::now()
+        // Whole milliseconds: what is dated by it is read by people and compared by machines, never to the nanosecond.
+        let now = Time::now();
+        Time::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
 
@@ -57,13 +62,21 @@ impl Local for LocalState {
         let head = store::Reader::open(state)?.verify().await?;
         Ok(format!("The journal is whole: {} entries, the last one's hash is {}.", head.seq, head.hash))
     }
+
+    async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop> {
+        discover::ask(at, Arc::new(SystemClock)).await
+    }
+
+    async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
+        notify::test(config).await
+    }
 }
 
-fn usage(text: impl Into<String>) -> Stop {
+pub fn usage(text: impl Into<String>) -> Stop {
     Stop::new(Exit::Usage, text)
 }
 
-fn failed(what: &str, error: impl std::fmt::Display) -> Stop {
+pub fn failed(what: &str, error: impl std::fmt::Display) -> Stop {
     Stop::new(Exit::Failed, format!("{what}: {error}"))
 }
 
@@ -71,14 +84,26 @@ fn configured(global: &Global) -> Result<Config, Stop> {
     config::load(&global.config).map_err(|mistakes| usage(mistakes.to_string()))
 }
 
-/// `pitlane run`: until SIGTERM or SIGINT.
+/// `pitlane run`: until SIGTERM or SIGINT. SIGHUP reads the configuration again.
 pub async fn service(global: &Global) -> Ended {
     let config = configured(global)?;
-    start_logging(&config, "info");
+    start_logging(&config, global, "info");
+    for hint in config::hints(&config) {
+        tracing::warn!("{hint}");
+    }
     let listen = config.http.listen;
-    let running = Running::start(config, listen).await?;
+    let running = Running::start(config, listen, Some(global.config.clone())).await?;
     tracing::info!("pitlane {} serves {}", env!("CARGO_PKG_VERSION"), running.address);
-    wait_for_signal().await?;
+    let signalled = async {
+        running.first_look().await;
+        systemd::ready();
+        wait_for_signal().await
+    };
+    tokio::select! {
+        signal = wait_for_signal() => signal?,
+        signal = signalled => signal?,
+    }
+    systemd::stopping();
     tracing::info!("stopping: the running turn is finished first");
     Ok(running.stop().await)
 }
@@ -86,13 +111,13 @@ pub async fn service(global: &Global) -> Ended {
 /// `drain --standalone`: the same service on a loopback port, for one drain, asked through its own front door.
 pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     let mut config = configured(global)?;
-    start_logging(&config, "warn");
+    start_logging(&config, global, "warn");
     let token = one_time_token();
     let name = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let sha256 = Sha256::digest(token.as_bytes()).into();
     config.http.tokens = vec![KnownToken { name, role: Role::Operate, sha256 }];
     config.http.tls = None;
-    let running = Running::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let running = Running::start(config, SocketAddr::from(([127, 0, 0, 1], 0)), None).await?;
     let here =
         Global { url: Some(format!("http://{}", running.address)), token: Some(token), ..global.clone() };
     let mut args = args.clone();
@@ -109,8 +134,8 @@ pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     Ok(exit)
 }
 
-fn start_logging(config: &Config, level: &str) {
-    let lines = match config.log {
+fn start_logging(config: &Config, global: &Global, level: &str) {
+    let lines = match global.log_format.unwrap_or(config.log) {
         LogFormat::Text => Lines::Text,
         LogFormat::Json => Lines::Json,
     };
@@ -138,54 +163,105 @@ async fn wait_for_signal() -> Result<(), Stop> {
 struct Running {
     address: SocketAddr,
     stop: CancellationToken,
+    begun: watch::Receiver<bool>,
     turning: tokio::task::JoinHandle<()>,
     serving: tokio::task::JoinHandle<()>,
+    delivering: tokio::task::JoinHandle<()>,
+}
+
+/// What stays when the configuration is read again.
+#[derive(Clone)]
+pub struct Lasting {
+    pub store: SqliteStore,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub meter: Arc<systemd::Watched>,
+    pub bell: Arc<Notify>,
+    /// Alertmanager left alerts out of a delivery: the next poll is due at once.
+    pub alerts_missed: Arc<AtomicBool>,
+    pub configuration: Option<Arc<dyn Configuration>>,
+}
+
+impl Lasting {
+    /// The operators' surface and the webhook, as this configuration wants them.
+    pub fn surface(&self, config: &Config, hook: axum::Router, reconciler: &Arc<Reconciler>) -> axum::Router {
+        let alerts = alerts(config, self);
+        let app = App {
+            store: Arc::new(self.store.clone()),
+            archive: Arc::new(self.store.clone()),
+            shown: reconciler.shown(),
+            looker: reconciler.clone(),
+            clock: self.clock.clone(),
+            rules: Arc::new(config.rules.clone()),
+            bell: self.bell.clone(),
+            registry: self.metrics.registry(),
+            access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
+            configuration: self.configuration.clone(),
+        };
+        web::router(app, alerts).merge(hook)
+    }
 }
 
 impl Running {
-    /// Store first: whoever does not hold the state must not look, let alone act.
-    async fn start(config: Config, listen: SocketAddr) -> Result<Self, Stop> {
+    /// Store first: whoever does not hold the state must not look, let alone act. `path`: the file that is read again
+    /// when asked for.
+    async fn start(config: Config, listen: SocketAddr, path: Option<PathBuf>) -> Result<Self, Stop> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e))?;
+        store::fit(&config.state).map_err(|e| failed("the state", e))?;
+        let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e.chain()))?;
         let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
         let bell = Arc::new(Notify::new());
-        let world = world(&config, &store, clock.clone(), metrics.clone())?;
-        let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), bell.clone()));
-        let tls = match &config.http.tls {
-            Some(tls) => Some(web::tls_config(&tls.cert, &tls.key).map_err(|e| failed("http.tls", e))?),
-            None => None,
-        };
-        let alerts = alerts(&config, &store, clock.clone(), bell.clone(), metrics.clone());
-        let app = App {
-            store: Arc::new(store.clone()),
-            archive: Arc::new(store),
-            shown: reconciler.shown(),
-            looker: reconciler.clone(),
-            clock,
-            rules: Arc::new(config.rules),
-            bell,
-            registry: metrics.registry(),
-            access: Arc::new(Access::new(config.http.tokens, tls.is_some())),
-        };
+        let (meter, begun) = systemd::watched(metrics.clone());
+        let (desk, asked) = reload::desk(clock.now(), metrics.clone());
+        let configuration = path.is_some().then_some(desk as Arc<dyn Configuration>);
+        let lasting =
+            Lasting { store, clock, metrics, meter, bell, alerts_missed: Arc::default(), configuration };
+        let Outside { world, hook } = outside(&config, &lasting)?;
+        let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
+        let tls = tls(&config)?;
         let listening =
             Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(web::serve(listening, web::router(app, alerts), stop.clone()));
+        let courier = Arc::new(notify::courier(&config, &lasting)?);
+        let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
+        if let Some(path) = path {
+            let reload = Reload {
+                path,
+                fixed: Fixed::of(&config),
+                lasting,
+                reconciler: reconciler.clone(),
+                courier: courier.clone(),
+                replace,
+                renewal: listening.renewal(),
+            };
+            tokio::spawn(reload.run(asked, stop.clone()));
+        }
+        let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
+        let delivering = {
+            let (stop, bell) = (stop.clone(), reconciler.courier());
+            tokio::spawn(async move { courier.run(bell, stop).await })
+        };
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
         };
-        Ok(Self { address, stop, turning, serving })
+        Ok(Self { address, stop, begun, turning, serving, delivering })
+    }
+
+    /// Returns when the loop has begun to look for the first time.
+    async fn first_look(&self) {
+        // The loop holds the other end as long as it lives; one that is gone is told by `turning`.
+        let _ = self.begun.clone().wait_for(|begun| *begun).await;
     }
 
     /// An effect that was asked for is not torn: the turn ends first, if it ends in time. If it does not, every step
     /// was written down before it was taken, as for any other death.
     async fn stop(self) -> Exit {
         self.stop.cancel();
-        let both = async { tokio::join!(self.turning, self.serving) };
-        match tokio::time::timeout(STOP_WITHIN, both).await {
-            Ok((Ok(()), Ok(()))) => Exit::Done,
+        let all = async { tokio::join!(self.turning, self.serving, self.delivering) };
+        match tokio::time::timeout(STOP_WITHIN, all).await {
+            Ok((Ok(()), Ok(()), Ok(()))) => Exit::Done,
             Ok(_) => Exit::Failed,
             Err(_) => {
                 tracing::warn!("the turn did not end within {} s and is left behind", STOP_WITHIN.as_secs());
@@ -196,107 +272,32 @@ impl Running {
 }
 
 /// The receiver of alerts, and whoever counts its answers.
-fn alerts(
-    config: &Config,
-    store: &SqliteStore,
-    clock: Arc<dyn Clock>,
-    bell: Arc<Notify>,
-    metrics: Arc<Metrics>,
-) -> axum::Router {
-    let intake = Arc::new(Intake::new(alertmanager::Limits::default()));
+fn alerts(config: &Config, lasting: &Lasting) -> axum::Router {
+    let Lasting { store, clock, metrics, bell, alerts_missed, .. } = lasting.clone();
+    let intake = Arc::new(Intake::new(alertmanager::Limits::default(), alerts_missed));
     let of_alerts = config.http.tokens.iter().filter(|token| token.role == Role::Alerts);
     let tokens = alertmanager::Tokens::of_hashes(of_alerts.map(|token| token.sha256));
     let heard = Arc::new(move |answer: &Answer| {
         metrics.delivery(match answer {
             Answer::Stored(_) => Delivery::Stored,
+            Answer::Cut { .. } => Delivery::Truncated,
             Answer::Poison => Delivery::Unreadable,
             Answer::TooLarge => Delivery::TooLarge,
             Answer::NotNow(_) => Delivery::NotNow,
             Answer::NotStored(_) => Delivery::NotStored,
         });
-        if let Answer::Stored(told) = answer {
+        if let Answer::Stored(told) | Answer::Cut { told, .. } = answer {
             metrics.ingested(told);
         }
     });
-    alertmanager::router(Receiver { store: Arc::new(store.clone()), clock, bell, intake, tokens, heard })
+    alertmanager::router(Receiver { store: Arc::new(store), clock, bell, intake, tokens, heard })
 }
 
-fn world(
-    config: &Config,
-    store: &SqliteStore,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-) -> Result<World, Stop> {
-    let proxmox = config.proxmox.as_ref().ok_or_else(|| {
-        usage(
-            "there is no cluster to look at; add proxmox: {endpoints: …, token_file: …} to the configuration",
-        )
-    })?;
-    let pve =
-        Proxmox::connect(proxmox_settings(proxmox)?, clock.clone()).map_err(|e| failed("proxmox", e))?;
-    let hand = config.hand.as_ref().map(|hand| {
-        let member = |m: &config::file::HandMember| hand::Member {
-            node: m.node.clone(),
-            address: m.address.clone(),
-            port: m.port,
-        };
-        let settings = HandConfig {
-            ssh: "/usr/bin/ssh".into(),
-            key: hand.key.clone(),
-            known_hosts: hand.known_hosts.clone(),
-            user: hand.user.clone(),
-            members: hand.members.iter().map(member).collect(),
-            call: HAND_CALL,
-            whole: HAND_WHOLE,
-        };
-        Arc::new(SshHand::new(settings, clock.clone())) as Arc<dyn Hand>
-    });
-    let ceph = config.ceph.client.as_ref().map(|client| {
-        let program = CephProgram {
-            program: client.program.clone(),
-            conf: client.conf.clone(),
-            keyring: client.keyring.clone(),
-            name: client.name.clone(),
-        };
-        Arc::new(CephClient::new(Arc::new(program), clock.clone(), ceph::Limits::default())) as Arc<dyn Ceph>
-    });
-    let sensors = match &config.prometheus {
-        None => None,
-        Some(url) => {
-            let url = url.parse().map_err(|e| usage(format!("prometheus.url: {e}")))?;
-            let prometheus =
-                Prometheus::new(PrometheusConfig { url, bearer: None, ca_pem: None }, clock.clone())
-                    .map_err(|e| failed("prometheus", e))?;
-            Some(Arc::new(prometheus) as Arc<dyn Sensors>)
-        }
-    };
-    Ok(World {
-        pve: Arc::new(pve),
-        hand,
-        ceph,
-        sensors,
-        tickets: Arc::new(store.board()),
-        store: Arc::new(store.clone()),
-        clock,
-        meter: metrics,
-        kill_file: Some(config.kill_file.clone()),
-    })
-}
-
-fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {
-    let mut members = Vec::new();
-    for endpoint in &proxmox.endpoints {
-        let trust = match (&proxmox.ca_file, proxmox.fingerprints.get(&endpoint.node)) {
-            (Some(file), _) => Trust::CaFile(file.clone()),
-            (None, Some(pins)) => {
-                let pins: Result<Vec<pve::Fingerprint>, _> = pins.iter().map(|pin| pin.parse()).collect();
-                Trust::Pinned(pins.map_err(|e| usage(format!("proxmox.fingerprints: {e}")))?)
-            }
-            (None, None) => Trust::SystemRoots,
-        };
-        members.push(pve::Member { node: endpoint.node.clone(), url: endpoint.url.clone(), trust });
-    }
-    let (id, secret) =
-        proxmox.token.0.split_once('=').ok_or_else(|| usage("the API token must be USER@REALM!NAME=UUID"))?;
-    Ok(pve::Settings::new(members, ApiToken::new(id, secret)))
+/// Certificate and key, and whose certificates are known, where they are configured.
+pub fn tls(config: &Config) -> Result<Option<(Arc<rustls::ServerConfig>, AlertClients)>, Stop> {
+    let Some(tls) = &config.http.tls else { return Ok(None) };
+    let names: Vec<String> = tls.alert_clients.iter().map(|name| name.0.clone()).collect();
+    let clients = AlertClients::of(&names).map_err(|e| failed("http.tls.alert_clients", e))?;
+    let speaks = web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref());
+    speaks.map(|speaks| Some((speaks, clients))).map_err(|e| failed("http.tls", e))
 }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::exit::HELP;
+use crate::config::file::LogFormat;
 use crate::model::time::Period;
 
 #[derive(Debug, Parser)]
@@ -48,6 +49,9 @@ pub struct Global {
     /// The configuration file.
     #[arg(long, global = true, env = "PITLANE_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
+    /// How the log of `run` looks; over what the configuration says.
+    #[arg(long, global = true, env = "PITLANE_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 pub const DEFAULT_CONFIG: &str = "/etc/pitlane/pitlane.yaml";
@@ -66,6 +70,14 @@ pub enum Command {
     Drain(DrainArgs),
     /// What pitlane is doing.
     Status,
+    /// What fails now, and alerts that lead nowhere.
+    Alerts {
+        /// Deliveries that nobody could read: when, why, and how they begin.
+        #[arg(long)]
+        unreadable: bool,
+    },
+    /// Let the service read its configuration and policies again; wrong ones change nothing.
+    Reload,
     /// All cases, open ones first.
     Cases,
     /// One case and its story.
@@ -103,6 +115,14 @@ pub enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Explain a difference in the machine's parts: a part by its name, `bmc` for a controller that cannot be read any
+    /// more, `led` for a lamp that cannot be put out.
+    Accept {
+        case: u64,
+        part: String,
+        #[arg(long)]
+        reason: String,
+    },
     /// Give noout back although OSDs are down, so that Ceph heals.
     Heal { case: u64 },
     /// Pull the kill switch: nothing new is begun.
@@ -121,6 +141,15 @@ pub enum Command {
     /// Policies: test them, list them, their schema.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Which node each alert of a file means, and why.
+    Resolve {
+        /// A webhook's body, a listing of Alertmanager's API, or a recording. `-` reads from standard input.
+        file: PathBuf,
+        /// The members: `pve1,pve2=10.0.0.2` (with or without an address) or a file of them; if not given, the
+        /// service is asked.
+        #[arg(long, value_name = "LIST")]
+        members: Option<String>,
+    },
     /// The configuration: check it, its schema.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -202,6 +231,12 @@ pub enum PolicyCommand {
     Test {
         /// Test files or directories; if none is given, those beside the configured policies, or the shipped ones.
         paths: Vec<PathBuf>,
+        /// Instead: what each alert of this file means (as `pitlane resolve`).
+        #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+        alert: Option<PathBuf>,
+        /// The members that the alerts may mean; if not given, the service is asked.
+        #[arg(long, value_name = "LIST", requires = "alert")]
+        members: Option<String>,
     },
     /// The policies in the order in which they are asked.
     List {
@@ -219,13 +254,35 @@ pub enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read the configuration and everything it names; all mistakes at once.
-    Check,
+    Check {
+        /// Also send a test notice to each channel, and say what became of it.
+        #[arg(long)]
+        send: bool,
+    },
+    /// Ask a cluster through one member what there is, and print a whole configuration for it. Changes nothing.
+    Discover(DiscoverArgs),
     /// The JSON Schema of the configuration file.
     Schema {
         /// That of the tokens file instead.
         #[arg(long)]
         tokens: bool,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DiscoverArgs {
+    /// Any member's API, such as https://192.0.2.11:8006.
+    #[arg(long, value_name = "URL")]
+    pub endpoint: String,
+    /// A file with the API token: USER@REALM!NAME=UUID.
+    #[arg(long, value_name = "FILE")]
+    pub api_token_file: PathBuf,
+    /// The cluster's own authority (a copy of /etc/pve/pve-root-ca.pem). Else --fingerprint, else the system's.
+    #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
+    pub api_ca_file: Option<PathBuf>,
+    /// SHA-256 of the certificate that the member shows.
+    #[arg(long, value_name = "SHA256")]
+    pub fingerprint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

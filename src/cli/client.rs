@@ -155,7 +155,9 @@ fn said_no(status: StatusCode, body: &[u8]) -> Stop {
     let words =
         words.as_ref().and_then(|v| v["error"].as_str()).map_or_else(|| status.to_string(), str::to_owned);
     let exit = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Refused,
+        // A wrong token is no verdict: a script must not read it as "this node may not leave".
+        StatusCode::UNAUTHORIZED => Exit::Usage,
+        StatusCode::FORBIDDEN => Exit::Refused,
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Exit::Usage,
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Exit::Unseen,
         _ => Exit::Failed,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 pub const HELP: &str = "Exit codes:
   0  done, or: yes
   1  it failed
-  2  the command line or a file is wrong; nothing was tried
+  2  the command line, a file or a token is wrong; nothing was tried
   3  refused, or: the verdict is no
   4  cannot see: pitlane or the cluster does not answer, so the verdict is unknown, which is no
   5  still waiting when the time was over; what was asked stays asked";

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Say;
 use super::exit::{Ended, Exit, Stop};
 use super::text;
-use crate::decide::{decide, judge};
+use crate::decide::{decide, judge, judge_in_place};
 use crate::model::ids::NodeName;
 use crate::model::plan::Plan;
 use crate::model::shown::{Judged, Recorded};
@@ -29,9 +29,20 @@ pub fn run(file: &Path, node: Option<&str>, say: Say) -> Ended {
     let mut judged = Vec::new();
     for node in &nodes {
         match judge(node, &recorded.state, &recorded.observed, &recorded.rules) {
-            Ok((verdict, plan)) => judged.push(Judged { verdict, plan: plan.ok() }),
+            Ok((verdict, plan)) => {
+                let in_place = judge_in_place(node, &recorded.state, &recorded.observed, &recorded.rules)
+                    .map(|(verdict, plan)| Box::new(Judged { verdict, plan, in_place: None }));
+                judged.push(Judged { verdict, plan: plan.ok(), in_place });
+            }
             Err(why) => return Err(Stop::new(Exit::Unseen, format!("{node} cannot be judged: {why}"))),
         }
+    }
+    for node in nodes.iter().filter(|node| !recorded.observed.pve.nodes.contains_key(*node)) {
+        // Else "unknown" would look like a fault of the cluster instead of one of the recording.
+        say.hint(&format!(
+            "The recording holds no look at {node} itself, so the checks that need one cannot see; ask for a verdict of \
+             it, or record while a case of it is open."
+        ));
     }
     let value = json!({"decision": decision, "judged": judged});
     say.print(&value, || words(&recorded, &decision, &judged));

@@ -30,14 +30,14 @@ pub enum Goal {
 }
 
 /// Shows the case until the goal, its end, or the time is over.
-pub async fn follow(client: &Client, id: CaseId, goal: Goal, timeout: Period, say: Say) -> Ended {
-    let deadline = Instant::now().checked_add(timeout.0);
+pub async fn follow(client: &Client, id: CaseId, goal: Goal, until: &Until, say: Say) -> Ended {
     let mut seen_at = Instant::now();
     let mut after = 0;
     let mut told: Option<String> = None;
     let bar = Bar::new(say);
     loop {
-        match client.get::<CaseView>(&format!("/api/v1/cases/{id}?after={after}")).await {
+        let path = format!("/api/v1/cases/{id}?after={after}");
+        match until.during(client.get::<CaseView>(&path)).await {
             Ok(view) => {
                 seen_at = Instant::now();
                 for line in &view.story {
@@ -58,17 +58,46 @@ pub async fn follow(client: &Client, id: CaseId, goal: Goal, timeout: Period, sa
                 }
                 told = hint;
             }
+            Err(stop) if until.over() && stop.exit == Exit::Unseen => {}
             Err(stop) if stop.exit == Exit::Unseen && seen_at.elapsed() < BLIND_MAX => {}
             Err(stop) => return Err(stop),
         }
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+        if until.over() {
             bar.close();
-            return Err(Stop::new(
-                Exit::Waiting,
-                format!("case {id} is not there after {timeout}; it goes on without us"),
-            ));
+            let text = format!("case {id} is not there after {}; it goes on without us", until.timeout);
+            return Err(Stop::new(Exit::Waiting, text));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(LOOK_EVERY.min(until.left())).await;
+    }
+}
+
+/// When the waiting is over, counted from the beginning of the command: a slow look or an answer that does not come
+/// are part of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Until {
+    pub timeout: Period,
+    deadline: Option<Instant>,
+}
+
+impl Until {
+    pub fn after(timeout: Period) -> Self {
+        Self { timeout, deadline: Instant::now().checked_add(timeout.0) }
+    }
+
+    pub fn over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    pub fn left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Asks, but no longer than there is time.
+    pub async fn during<T>(&self, asking: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        match tokio::time::timeout(self.left(), asking).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Stop::new(Exit::Unseen, format!("no answer within {}", self.timeout))),
+        }
     }
 }
 
@@ -80,9 +109,15 @@ fn ended(case: &Case, goal: Goal) -> Option<Ended> {
         (Phase::Stranded { .. }, _) => failed(format!("{} died with guests aboard", case.node)),
         (Phase::GivingBack { why: Ending::Returned, .. }, Goal::Drained) => Some(Ok(Exit::Done)),
         (Phase::GivingBack { why, .. }, Goal::Drained) => failed(format!("not drained: {why}")),
-        (Phase::Closed { ending: Ending::Returned, .. }, _) => Some(Ok(Exit::Done)),
+        (Phase::Closed { ending: Ending::Returned | Ending::Served, .. }, _) => Some(Ok(Exit::Done)),
         (Phase::Closed { ending, .. }, Goal::Drained) => failed(format!("not drained: {ending}")),
         (Phase::Closed { .. }, Goal::Closed) => Some(Ok(Exit::Done)),
+        // Nothing that a person approves would change it: to wait on would be to wait for ever.
+        (_, Goal::Drained) if case.wait == Some(Wait::ObserveOnly) => {
+            let remedy = Wait::ObserveOnly.remedy_for(case.id);
+            let text = format!("case {} is open and waits: {}; {remedy}", case.id, Wait::ObserveOnly);
+            Some(Err(Stop::new(Exit::Waiting, text)))
+        }
         _ => None,
     }
 }
@@ -96,8 +131,8 @@ fn approval(case: &Case) -> Option<String> {
             case.id,
             hash.short()
         )),
-        Some(wait @ (Wait::Verdict { .. } | Wait::Paused { .. } | Wait::ObserveOnly)) => {
-            Some(format!("Waits: {wait}. {}", wait.remedy()))
+        Some(wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::Paused { .. })) => {
+            Some(format!("Waits: {wait}. {}", wait.remedy_for(case.id)))
         }
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! What needs no service: files are checked, schemas printed, pages written.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
@@ -9,12 +10,12 @@ use super::Say;
 use super::args::{Cli, ConfigCommand, PolicyCommand};
 use super::exit::{Ended, Exit, Stop};
 use super::policy_test;
-use crate::config::file::{ConfigFile, TokensFile};
+use crate::config::file::{ConfigFile, MappingFile, TokensFile};
 use crate::config::mistakes::Mistakes;
 use crate::config::policy::{self, PolicyFile};
 use crate::config::policy_test::PolicyTests;
 use crate::config::{self, schema_of};
-use crate::model::rules::CephSetup;
+use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Policy, Rules};
 
 /// All mistakes, as lines that editors can jump to, or as JSON.
 fn wrong(mistakes: &Mistakes, say: Say) -> Ended {
@@ -47,7 +48,7 @@ pub fn policies(command: &PolicyCommand, config: &Path, say: Say) -> Ended {
             });
             Ok(Exit::Done)
         }
-        PolicyCommand::Test { paths } => {
+        PolicyCommand::Test { paths, .. } => {
             let paths: Vec<PathBuf> =
                 if paths.is_empty() { policies_dir(config).into_iter().collect() } else { paths.clone() };
             match policy_test::run(&paths) {
@@ -55,6 +56,41 @@ pub fn policies(command: &PolicyCommand, config: &Path, say: Say) -> Ended {
                 Ok(outcomes) => Ok(tested(&outcomes, say)),
             }
         }
+    }
+}
+
+/// The configured policies and mapping without anything else of the configuration; the shipped ones without one.
+///
+/// # Errors
+/// The files are wrong.
+pub fn rules(config: &Path) -> Result<Rules, Stop> {
+    let mut mistakes = Mistakes::default();
+    let policies = policy::load(policies_dir(config).as_deref(), &mut mistakes);
+    let mut rules = rules_of(mistakes.or(Some(policies)).map_err(|m| Stop::new(Exit::Usage, m.to_string()))?);
+    if let Ok(text) = std::fs::read_to_string(config) {
+        let mut mistakes = Mistakes::of(config.display().to_string());
+        let read = config::read::<ConfigFile>(&text, &mut mistakes);
+        let json = read.map(|read| read.json["mapping"].clone()).unwrap_or_default();
+        if let Ok(mapping) = serde_json::from_value::<MappingFile>(json) {
+            rules.mapping = mapping.into();
+        }
+    }
+    Ok(rules)
+}
+
+/// Policies with everything else at its default.
+pub fn rules_of(policies: Vec<Policy>) -> Rules {
+    Rules {
+        mode: Mode::Observe,
+        policies,
+        mapping: Mapping::default(),
+        ceph: CephSetup::None,
+        hand: HandSetup::Absent,
+        alarms: Default::default(),
+        budgets: Budgets::default(),
+        limits: Limits::default(),
+        packing: Packing::default(),
+        notify: Default::default(),
     }
 }
 
@@ -93,10 +129,11 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
             say.schema(&schema);
             Ok(Exit::Done)
         }
-        ConfigCommand::Check => match config::load(config) {
+        ConfigCommand::Discover(_) => Err(Stop::new(Exit::Usage, "this command is asked of a cluster")),
+        ConfigCommand::Check { .. } => match config::load(config) {
             Err(mistakes) => wrong(&mistakes, say),
             Ok(good) => {
-                let hints = hints(&good);
+                let hints = config::hints(&good);
                 say.print(&json!({"mistakes": [], "hints": hints}), || {
                     let mut out = format!(
                         "{} is good: mode {}, {} policies.\n",
@@ -115,42 +152,11 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
     }
 }
 
-/// What is right and still worth knowing.
-fn hints(config: &config::Config) -> Vec<String> {
-    let mut hints = Vec::new();
-    match &config.proxmox {
-        None => hints.push(
-            "no proxmox section: there is no cluster to look at, so `pitlane run` will refuse".to_owned(),
-        ),
-        Some(proxmox) if proxmox.endpoints.len() < 3 => {
-            let text = "fewer than three endpoints: before a node may leave, two members beside it must be asked; name them all";
-            hints.push(text.to_owned());
-        }
-        Some(_) => {}
-    }
-    if config.ceph.setup != CephSetup::None && config.ceph.client.is_none() {
-        hints.push(
-            "no ceph.client: Ceph cannot be seen, and unknown is no; add it, or declare ceph.setup: none"
-                .into(),
-        );
-    }
-    if config.hand.is_none() {
-        hints.push(
-            "no hand: HA maintenance cannot be asked for, so nodes with HA guests cannot be drained"
-                .to_owned(),
-        );
-    }
-    if config.prometheus.is_none() {
-        hints.push("no prometheus: sensors cannot be read, so checks with sensors_ok never pass".to_owned());
-    }
-    if config.http.tokens.is_empty() {
-        hints.push("no tokens: nobody may ask, and no alert can be delivered".to_owned());
-    }
-    hints
-}
-
 pub fn completions(shell: clap_complete::Shell) -> Ended {
-    clap_complete::generate(shell, &mut Cli::command(), "pitlane", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pitlane", &mut script);
+    // A reader that has read enough closes the pipe; that is its choice.
+    let _ = std::io::stdout().write_all(&script);
     Ok(Exit::Done)
 }
 

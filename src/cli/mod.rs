@@ -6,12 +6,14 @@
 mod args;
 mod ask;
 mod client;
+mod discover;
 mod exit;
 mod explain;
 mod follow;
 mod local;
 mod planner;
 mod policy_test;
+mod resolve;
 mod text;
 
 use std::io::Write as _;
@@ -22,21 +24,29 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::json;
 
-pub use args::{AuditCommand, Cli, Command, DemoArgs, DrainArgs, Global, normal};
+pub use args::{
+    AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, PolicyCommand,
+    normal,
+};
+pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
 
 use crate::config::file::ConfigFile;
-use crate::config::{Mistakes, read};
+use crate::config::{self, Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
+use crate::model::notice::ChannelName;
 use crate::model::request::Ask;
 use crate::model::seen::Trouble;
-use crate::model::shown::{CaseLine, CaseView, Judged, OwedView, Status};
+use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Recorded, Status, Unreadable};
+use crate::model::time::Time;
 use crate::ports::Archive;
 
 use client::Client;
 
 /// Cases that `cases` lists and `owed --offline` looks through.
 const CASES_MAX: usize = 1_000;
+/// Unreadable deliveries that `alerts --unreadable` shows.
+const UNREADABLE_MAX: usize = 20;
 
 /// What the command line needs of the state on this machine; `main` knows the store.
 #[async_trait]
@@ -46,6 +56,12 @@ pub trait Local: Send + Sync {
 
     /// Walks the journal's chain; the words say how far it is whole.
     async fn verify(&self, state: &Path) -> Result<String, Trouble>;
+
+    /// Looks at a cluster that no configuration names yet, through one member.
+    async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop>;
+
+    /// Sends a test notice to every channel, and says what became of each.
+    async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)>;
 }
 
 /// How answers are given.
@@ -118,17 +134,39 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Drain(args) => ask::drain(&client()?, args, say).await,
         Command::Status => {
             let status: Status = client()?.get("/api/v1/status").await?;
-            say.print(&status, || text::status(&status, crate::model::time::Time::now()));
+            say.print(&status, || text::status(&status));
             Ok(if status.ready { Exit::Done } else { Exit::Unseen })
+        }
+        Command::Alerts { unreadable: true } => {
+            let all: Unreadable =
+                client()?.get(&format!("/api/v1/alerts/unreadable?limit={UNREADABLE_MAX}")).await?;
+            say.print(&all, || text::unreadable(&all));
+            Ok(Exit::Done)
+        }
+        Command::Alerts { unreadable: false } => {
+            let status: Status = client()?.get("/api/v1/status").await?;
+            let alerts = json!({
+                "faults": status.faults, "unplaced": status.unplaced, "unreadable": status.unreadable,
+            });
+            say.print(&alerts, || match text::alerts(&status) {
+                none if none.is_empty() => "Nothing fails, and every alert leads to a node.\n".to_owned(),
+                some => some,
+            });
+            Ok(Exit::Done)
+        }
+        Command::Reload => {
+            let config: InForce = client()?.post("/api/v1/reload", &json!({}), "reload").await?;
+            say.print(&config, || text::reloaded(&config, Time::now()));
+            Ok(if config.refused.is_none() { Exit::Done } else { Exit::Usage })
         }
         Command::Cases => {
             let cases: Vec<CaseLine> = client()?.get(&format!("/api/v1/cases?limit={CASES_MAX}")).await?;
-            say.print(&cases, || text::cases(&cases, crate::model::time::Time::now()));
+            say.print(&cases, || text::cases(&cases));
             Ok(Exit::Done)
         }
         Command::Show { case } => {
             let view: CaseView = client()?.get(&format!("/api/v1/cases/{case}")).await?;
-            say.print(&view, || text::case(&view, crate::model::time::Time::now()));
+            say.print(&view, || text::case(&view));
             Ok(Exit::Done)
         }
         Command::Approve { case: id, plan } => ask::approve(&client()?, case(id), plan, say).await,
@@ -146,13 +184,29 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Retire { case: id, reason } => {
             ask::about(&client()?, Ask::Retire { case: case(id), reason: reason.clone() }, None, say).await
         }
+        Command::Accept { case: id, part, reason } => {
+            let what = Ask::Accept { case: case(id), part: part.clone(), reason: reason.clone() };
+            ask::about(&client()?, what, None, say).await
+        }
         Command::Heal { case: id } => ask::about(&client()?, Ask::Heal { case: case(id) }, None, say).await,
         Command::Pause { reason } => {
             ask::about(&client()?, Ask::Pause { reason: reason.clone() }, None, say).await
         }
         Command::Resume => ask::about(&client()?, Ask::Resume, None, say).await,
         Command::Owed { offline } => owed(global, *offline, local, say).await,
+        Command::Policy(PolicyCommand::Test { alert: Some(file), members, .. }) => {
+            resolve::run(file, &against(global, members.as_deref()).await?, say)
+        }
+        Command::Resolve { file, members } => {
+            resolve::run(file, &against(global, members.as_deref()).await?, say)
+        }
         Command::Policy(command) => local::policies(command, &global.config, say),
+        Command::Config(ConfigCommand::Discover(args)) => {
+            let found = local.discover(args).await?;
+            discover::print(&found, args, say);
+            Ok(Exit::Done)
+        }
+        Command::Config(ConfigCommand::Check { send: true }) => send(global, local, say).await,
         Command::Config(command) => local::configuration(command, &global.config, say),
         Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
         Command::Planner { instance, output, canary } => {
@@ -172,6 +226,47 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             Err(Stop::new(Exit::Usage, "this command is not asked of a service"))
         }
     }
+}
+
+/// Whom alerts may mean: by hand, or as the running service sees the cluster.
+async fn against(global: &Global, members: Option<&str>) -> Result<resolve::Against, Stop> {
+    if let Some(members) = members {
+        let rules = local::rules(&global.config)?;
+        return Ok(resolve::Against { members: resolve::members(members)?, ceph: None, rules });
+    }
+    let recorded: Recorded = Client::new(global)?.get("/api/v1/observed").await?;
+    let Some(members) = recorded.observed.pve.first.any_age() else {
+        return Err(Stop::new(Exit::Unseen, "the service cannot see the cluster; write --members pve1,pve2"));
+    };
+    Ok(resolve::Against {
+        members: members.clone(),
+        ceph: recorded.observed.ceph.any_age().cloned(),
+        rules: recorded.rules,
+    })
+}
+
+/// Checks the configuration, then tries each channel of it.
+async fn send(global: &Global, local: &dyn Local, say: Say) -> Ended {
+    let Ok(good) = config::load(&global.config) else {
+        return local::configuration(&ConfigCommand::Check { send: false }, &global.config, say);
+    };
+    let told = local.test_channels(&good).await;
+    let failed = told.iter().filter(|(_, sent)| sent.is_err()).count();
+    let all: Vec<_> = told
+        .iter()
+        .map(|(name, sent)| json!({"channel": name, "error": sent.as_ref().err().map(ToString::to_string)}))
+        .collect();
+    say.print(&json!({"mistakes": [], "channels": all}), || {
+        let line = |(name, sent): &(ChannelName, Result<(), Trouble>)| match sent {
+            Ok(()) => format!("{name}: a test notice was taken.\n"),
+            Err(why) => format!("{name}: {why}.\n"),
+        };
+        match told.is_empty() {
+            true => "There is no channel; add notify.channels to be told of anything.\n".to_owned(),
+            false => told.iter().map(line).collect(),
+        }
+    });
+    Ok(if failed > 0 || told.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
 /// From the service; from its database when the service is dead, which is when this is needed most.

@@ -7,14 +7,12 @@ use serde::Serialize;
 use crate::config::mistakes::{Mistakes, Place};
 use crate::config::policy::{self, SHIPPED_TESTS};
 use crate::config::policy_test::{Expected, PolicyCase, PolicyTests, parse};
-use crate::decide::{decide, place_alert};
+use crate::decide::{Cluster, believed, decide, place_alert};
 use crate::model::alert::Episode;
 use crate::model::ids::Fingerprint;
 use crate::model::note::Noted;
 use crate::model::observed::{NodeRow, Observed, Opinion, PveView};
-use crate::model::rules::{
-    Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Policy, Response, Rules,
-};
+use crate::model::rules::{Policy, Response, Rules};
 use crate::model::seen::Seen;
 use crate::model::state::State;
 use crate::model::time::{Time, after};
@@ -35,6 +33,7 @@ struct Made {
     class: Option<String>,
     component: Option<String>,
     policy: Option<String>,
+    action: Option<String>,
     confirmed: bool,
     why: String,
 }
@@ -49,14 +48,16 @@ pub fn run(paths: &[PathBuf]) -> Result<Vec<Outcome>, Mistakes> {
     if paths.is_empty() {
         let policies = policy::load(None, &mut mistakes);
         for (name, text) in SHIPPED_TESTS {
-            outcomes.extend(file(name, text, &policies, &mut mistakes));
+            outcomes.extend(file(name, text, &policies, Whole::Yes, &mut mistakes));
         }
     }
     for path in paths.iter().flat_map(|path| tests_in(path)) {
         let name = path.display().to_string();
+        let before = mistakes.list().len();
         let policies = policy::load(Some(beside(&path)), &mut mistakes);
+        let whole = if mistakes.list().len() > before { Whole::No } else { Whole::Yes };
         match std::fs::read_to_string(&path) {
-            Ok(text) => outcomes.extend(file(&name, &text, &policies, &mut mistakes)),
+            Ok(text) => outcomes.extend(file(&name, &text, &policies, whole, &mut mistakes)),
             Err(why) => {
                 mistakes.turn_to(name);
                 mistakes.add(
@@ -80,11 +81,20 @@ fn tests_in(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn file(name: &str, text: &str, policies: &[Policy], mistakes: &mut Mistakes) -> Vec<Outcome> {
+/// Were all policies of the directory right? One that is wrong has been told, and is not missing.
+#[derive(Clone, Copy, PartialEq)]
+enum Whole {
+    Yes,
+    No,
+}
+
+fn file(name: &str, text: &str, policies: &[Policy], whole: Whole, mistakes: &mut Mistakes) -> Vec<Outcome> {
     mistakes.turn_to(name);
     let Some(tests) = parse(text, mistakes) else { return Vec::new() };
     if !policies.iter().any(|p| p.name == tests.policy) {
-        mistakes.add(Place::START, format!("there is no policy {} beside this test", tests.policy));
+        if whole == Whole::Yes {
+            mistakes.add(Place::START, format!("there is no policy {} beside this test", tests.policy));
+        }
         return Vec::new();
     }
     let rules = rules(&tests, policies);
@@ -96,23 +106,9 @@ fn file(name: &str, text: &str, policies: &[Policy], mistakes: &mut Mistakes) ->
     tests.tests.iter().map(outcome).collect()
 }
 
-/// The policies as they are, everything else at its default. The mode only matters after belief.
+/// The mode only matters after belief.
 fn rules(tests: &PolicyTests, policies: &[Policy]) -> Rules {
-    let labels = tests.mapping.node_labels.clone();
-    Rules {
-        mode: Mode::Observe,
-        policies: policies.to_vec(),
-        mapping: Mapping {
-            node_labels: labels
-                .map_or_else(|| Mapping::default().node_labels, |all| all.into_iter().map(|l| l.0).collect()),
-            map: tests.mapping.map.clone(),
-        },
-        ceph: CephSetup::None,
-        hand: HandSetup::Absent,
-        budgets: Budgets::default(),
-        limits: Limits::default(),
-        packing: Packing::default(),
-    }
+    Rules { mapping: tests.mapping.clone().into(), ..super::local::rules_of(policies.to_vec()) }
 }
 
 fn made(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Made {
@@ -128,19 +124,27 @@ fn made(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Made {
     let decision = decide(&State::default(), &observed, rules);
     let mut made = Made::default();
     for alert in &test.alerts {
-        match place_alert(&alert.labels, &members, rules) {
+        match place_alert(&alert.labels, Cluster { members: &members, ceph: None }, rules) {
             Ok((key, policy)) => {
                 made.node = Some(key.node.to_string());
                 made.class = Some(key.class);
                 made.component = Some(key.component);
                 made.policy = Some(policy.name.to_string());
-                if policy.respond.action == Response::Record {
-                    made.why = "recorded, never drained".to_owned();
+                made.action = Some(policy.respond.action.to_string());
+                match policy.respond.action {
+                    Response::Record => made.why = "recorded, never drained".to_owned(),
+                    Response::Page => made.why = "a person is called, never drained".to_owned(),
+                    Response::InPlace | Response::Drain => {}
                 }
             }
             Err(why) if made.node.is_none() => made.why = why.to_string(),
             Err(_) => {}
         }
+    }
+    // What opens no case is believed all the same, before it is told.
+    for fault in &decision.show.faults {
+        let policy = rules.policy(&fault.policy).filter(|policy| !policy.respond.action.opens_a_case());
+        made.confirmed |= policy.is_some_and(|policy| believed(fault, policy, now).is_some());
     }
     for case in &decision.cases {
         made.why = case.wait.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -200,6 +204,7 @@ fn differences(expect: &Expected, made: &Made, tests: &PolicyTests) -> Vec<Strin
     let yes = |flag: bool| if flag { "true" } else { "false" };
     same("node", expect.node.as_ref().map(|n| n.as_str()), made.node.as_deref());
     same("class", expect.class.as_deref(), made.class.as_deref());
+    same("action", expect.action.map(|action| action.to_string()).as_deref(), made.action.as_deref());
     same("component", expect.component.as_deref(), made.component.as_deref());
     same("confirmed", expect.confirmed.map(yes), Some(yes(made.confirmed)));
     same("unplaced", expect.unplaced.map(yes), Some(yes(made.node.is_none())));
@@ -238,7 +243,8 @@ mod tests {
         let test = "policy: fan\nmembers: [pve1]\ntests:\n  - name: wrong\n    alerts:\n      - labels: {alarm_class: fan, \
                     severity: warning, node: pve1, name: FAN1}\n        fires: [{from: 0s}]\n    at: 10m\n    expect: \
                     {node: pve2, component: FAN2, confirmed: false, unplaced: true, why: tea}\n";
-        std::fs::write(dir.path().join("fan.yaml"), policy::SHIPPED[0].1).expect("writable");
+        std::fs::write(dir.path().join("fan.yaml"), policy::shipped("fan").expect("it is shipped"))
+            .expect("writable");
         std::fs::write(dir.path().join("fan.test.yaml"), test).expect("writable");
         let outcomes = run(&[dir.path().to_owned()]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let wrong = &outcomes[0].wrong;
@@ -249,10 +255,25 @@ mod tests {
     #[test]
     fn a_test_without_its_policy_is_a_mistake() {
         let dir = tempfile::tempdir().expect("a directory");
-        std::fs::write(dir.path().join("a.yaml"), policy::SHIPPED[0].1.replace("policy: fan", "policy: a"))
-            .expect("writable");
-        std::fs::write(dir.path().join("fan.test.yaml"), SHIPPED_TESTS[0].1).expect("writable");
+        std::fs::write(
+            dir.path().join("a.yaml"),
+            policy::shipped("fan").expect("it is shipped").replace("policy: fan", "policy: a"),
+        )
+        .expect("writable");
+        std::fs::write(dir.path().join("fan.test.yaml"), "policy: fan\nmembers: [pve1]\ntests:\n  - {name: a, alerts: [{labels: {a: b}, fires: [{from: 0s}]}], at: 1m, expect: {unplaced: true}}\n").expect("writable");
         let said = run(&[dir.path().join("fan.test.yaml")]).expect_err("no policy fan").to_string();
         assert!(said.contains("there is no policy fan beside this test"), "{said}");
+    }
+
+    #[test]
+    fn a_policy_that_is_wrong_is_not_said_to_be_missing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let wrong = policy::shipped("fan").expect("it is shipped").replace("steady_for", "staedy_for");
+        std::fs::write(dir.path().join("fan.yaml"), wrong).expect("writable");
+        let test = "policy: fan\nmembers: [pve1]\ntests:\n  - {name: a, alerts: [{labels: {a: b}, fires: [{from: \
+                    0s}]}], at: 1m, expect: {unplaced: true}}\n";
+        std::fs::write(dir.path().join("fan.test.yaml"), test).expect("writable");
+        let said = run(&[dir.path().join("fan.test.yaml")]).expect_err("the policy is wrong").to_string();
+        assert!(said.contains("did you mean steady_for") && !said.contains("beside this test"), "{said}");
     }
 }

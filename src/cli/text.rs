@@ -3,12 +3,14 @@
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::model::plan::Plan;
-use crate::model::shown::{CaseLine, CaseView, Judged, OwedView, Status};
-use crate::model::time::{Period, Time, age};
+use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
+use crate::model::time::{Period, Time, age, to_the_second};
 use crate::model::verdict::{Answer, Verdict};
 
 /// Wide enough for a reading and its remedy, narrow enough for half a screen.
 const WIDTH: u16 = 120;
+/// Lines of an unreadable body: enough to see who sent it.
+const UNREAD_LINES_MAX: usize = 12;
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
@@ -50,12 +52,29 @@ pub fn verdict(verdict: &Verdict) -> String {
 }
 
 pub fn plan(judged: &Judged) -> String {
+    if let Some(disks) = &judged.in_place {
+        // What the case waits for comes first; what a drain would be follows, for whoever wants one.
+        return format!(
+            "The node's case serves disks in place.\n{}\nTo drain the whole node instead (pitlane drain {}):\n{}",
+            plan(disks),
+            judged.verdict.node,
+            drain(judged)
+        );
+    }
+    drain(judged)
+}
+
+fn drain(judged: &Judged) -> String {
     let Some(plan) = &judged.plan else {
         let why: Vec<String> = judged.verdict.reasons().iter().map(ToString::to_string).collect();
         return format!("There is no plan for {}: {}.\n", judged.verdict.node, why.join("; "));
     };
     let mut out = format!("Plan {} for {}:\n", plan.hash().short(), plan.node);
     out.push_str(&effects(plan));
+    if !plan.in_place.is_empty() {
+        plan.warnings.iter().for_each(|warning| out.push_str(&format!("Warning: {warning}.\n")));
+        return out;
+    }
     let mut rows = table(["guest", "name", "goes to", "how"]);
     for step in &plan.moves {
         rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), step.how.to_string()]);
@@ -85,16 +104,32 @@ fn effects(plan: &Plan) -> String {
     if let Some(host) = &plan.noout {
         out.push_str(&format!("- noout is held on {host}\n"));
     }
+    for osd in &plan.in_place {
+        out.push_str(&format!("- OSD {osd} is served in place; no guest moves\n"));
+    }
     out
 }
 
-pub fn status(status: &Status, now: Time) -> String {
+pub fn status(status: &Status) -> String {
+    let now = status.now;
     let mut out = format!("pitlane {}, mode {}", status.version, status.mode);
     match status.turn_at {
         Some(at) => out.push_str(&format!(", last turn {}", ago(now, at))),
         None => out.push_str(", no turn has ended yet"),
     }
-    out.push_str(if status.ready { ".\n" } else { ". The loop does not turn: nothing here is fresh.\n" });
+    out.push_str(if status.turns { ".\n" } else { ". The loop does not turn: nothing here is fresh.\n" });
+    if let Some(why) = &status.failing {
+        out.push_str(&format!("The last turn failed: {why}.\n"));
+    }
+    if let Some(why) = &status.blind {
+        out.push_str(&format!("BLIND, the cluster cannot be seen: {why}.\n"));
+    }
+    for (node, why) in &status.not_asked {
+        out.push_str(&format!("{node} is not asked: {why}.\n"));
+    }
+    if let Some(config) = &status.config {
+        out.push_str(&in_force(config, now));
+    }
     if let Some(pause) = &status.paused {
         let why = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
         out.push_str(&format!(
@@ -106,17 +141,78 @@ pub fn status(status: &Status, now: Time) -> String {
     if status.kill_file {
         out.push_str("The kill file is there: nothing new is begun until it is removed.\n");
     }
+    out.push_str(&alerts(status));
+    out.push_str(&cases(&status.cases));
+    out
+}
+
+/// What fails, what leads nowhere, and how much nobody could read.
+pub fn alerts(status: &Status) -> String {
+    let mut out = String::new();
     for fault in status.faults.iter().filter(|fault| fault.fires()) {
         out.push_str(&format!("Fails: {}.\n", fault.key));
     }
     for alert in &status.unplaced {
         out.push_str(&format!("Alert {} leads nowhere: {}.\n", alert.fingerprint, alert.why));
     }
-    out.push_str(&cases(&status.cases, now));
+    match status.unreadable {
+        Some(0) => {}
+        Some(n) => {
+            let what = if n == 1 { "1 delivery".to_owned() } else { format!("{n} deliveries") };
+            out.push_str(&format!(
+                "{what} of alerts could not be read; see `pitlane alerts --unreadable`.\n"
+            ));
+        }
+        None => {
+            out.push_str("Whether deliveries could not be read is not known: the store does not answer.\n")
+        }
+    }
     out
 }
 
-pub fn cases(lines: &[CaseLine], now: Time) -> String {
+pub fn unreadable(all: &Unreadable) -> String {
+    let mut out = format!("{} kept, the newest first.\n", all.count);
+    for one in &all.newest {
+        let (at, size) = (to_the_second(one.at), one.size);
+        out.push_str(&format!("\n{at}  {size} bytes: {}\n", one.why));
+        for line in one.beginning.lines().take(UNREAD_LINES_MAX) {
+            // What strangers sent must not steer a terminal.
+            let line: String = line.chars().filter(|c| !c.is_control()).take(usize::from(WIDTH)).collect();
+            out.push_str(&format!("    {line}\n"));
+        }
+    }
+    out
+}
+
+/// Which configuration counts, where that is not what lies on the disk.
+pub fn in_force(config: &InForce, now: Time) -> String {
+    let mut out = String::new();
+    if let Some(refused) = &config.refused {
+        out.push_str(&format!(
+            "The configuration was read again {} and is wrong; the one of {} ago counts:\n",
+            ago(now, refused.at),
+            Period::secs(age(now, config.since).as_secs())
+        ));
+        for mistake in &refused.mistakes {
+            out.push_str(&format!("  {mistake}\n"));
+        }
+    }
+    if !config.needs_restart.is_empty() {
+        out.push_str(&format!("Counts only after a restart: {}.\n", config.needs_restart.join(", ")));
+    }
+    out
+}
+
+pub fn reloaded(config: &InForce, now: Time) -> String {
+    let good = config.refused.is_none();
+    format!(
+        "{}{}",
+        if good { "The new configuration counts from the next turn on.\n" } else { "" },
+        in_force(config, now)
+    )
+}
+
+pub fn cases(lines: &[CaseLine]) -> String {
     if lines.is_empty() {
         return "No cases.\n".to_owned();
     }
@@ -126,15 +222,15 @@ pub fn cases(lines: &[CaseLine], now: Time) -> String {
             line.id.to_string(),
             line.node.to_string(),
             line.phase.to_string(),
-            ago(now, line.since),
+            format!("{} ago", line.age),
             line.text.clone(),
         ]);
     }
     format!("{rows}\n")
 }
 
-pub fn case(view: &CaseView, now: Time) -> String {
-    let case = &view.case;
+pub fn case(view: &CaseView) -> String {
+    let (case, now) = (&view.case, view.now);
     let mut out = format!(
         "Case {} of {}: {}, {}\n",
         case.id,
@@ -143,7 +239,12 @@ pub fn case(view: &CaseView, now: Time) -> String {
         ago(now, case.phase.since())
     );
     if let Some(wait) = &case.wait {
-        out.push_str(&format!("Waits: {wait}.\n       {}\n", wait.remedy()));
+        out.push_str(&format!("Waits: {wait}.\n       {}\n", wait.remedy_for(case.id)));
+    }
+    match &view.safe_to_pull {
+        Some(Ok(at)) => out.push_str(&format!("The disk may be taken out, judged {}.\n", ago(now, *at))),
+        Some(Err(why)) => out.push_str(&format!("Do not take the disk out: {why}.\n")),
+        None => {}
     }
     match &view.safe_to_power_off {
         Ok(at) => out.push_str(&format!("Safe to power off, judged {}.\n", ago(now, *at))),

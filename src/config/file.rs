@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bmc::BmcFile;
 use super::formats::Bytes;
+use super::notify::NotifyFile;
 use super::policy::LabelName;
 use crate::model::access::Role;
 use crate::model::ids::NodeName;
-use crate::model::rules::{CephSetup, Mode, NPlusOne};
+use crate::model::rules::{CephSetup, Mapping, Mode, NPlusOne};
 use crate::model::time::Period;
 
 /// The service's one configuration file.
@@ -18,6 +20,9 @@ use crate::model::time::Period;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "pitlane configuration")]
 pub struct ConfigFile {
+    /// The cluster's name, as `pvecm status` shows it. Stands in tickets: once written, it stays.
+    #[schemars(extend("examples" = ["lab"]))]
+    pub name: Option<String>,
     /// How freely pitlane acts at most. `observe` touches nothing.
     #[serde(default)]
     pub mode: Mode,
@@ -36,6 +41,11 @@ pub struct ConfigFile {
     #[serde(default)]
     pub ceph: CephFile,
     pub prometheus: Option<PrometheusFile>,
+    pub alertmanager: Option<AlertmanagerFile>,
+    /// Where work orders go beside the built-in board.
+    pub tickets: Option<super::tickets::TicketsFile>,
+    #[serde(default)]
+    pub bmc: BmcFile,
     #[serde(default)]
     pub http: HttpFile,
     #[serde(default)]
@@ -46,6 +56,8 @@ pub struct ConfigFile {
     pub limits: LimitsFile,
     #[serde(default)]
     pub packing: PackingFile,
+    #[serde(default)]
+    pub notify: NotifyFile,
 }
 
 pub fn state_dir() -> PathBuf {
@@ -56,7 +68,8 @@ pub fn kill_file() -> PathBuf {
     "/run/pitlane/stop".into()
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How log lines look. `--log-format` and `PITLANE_LOG_FORMAT` come before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     #[default]
@@ -69,7 +82,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProxmoxFile {
-    /// Members to ask, in order. Two or more, or a check without the first one ends in "unknown".
+    /// Members to ask, in order. One is enough: the others are found through it, and asked as far as they can be
+    /// trusted (by `ca_file`, or by a fingerprint of their own).
     #[schemars(length(min = 1))]
     pub endpoints: Vec<Endpoint>,
     /// A file with one line: USER@REALM!NAME=UUID.
@@ -166,7 +180,38 @@ fn ceph_name() -> String {
 pub struct PrometheusFile {
     #[schemars(extend("format" = "url", "examples" = ["http://127.0.0.1:9090"]))]
     pub url: String,
+    /// A file with one line: the bearer token to show. Over HTTPS only, except on loopback.
+    pub token_file: Option<PathBuf>,
+    /// Certificate authorities (PEM) to believe, in place of the system's.
+    pub ca_file: Option<PathBuf>,
 }
+
+/// Alertmanager, asked what fires at this moment. Without it only what is delivered is known, and a delivered alarm
+/// is believed without asking back.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerFile {
+    /// Every member of the pair: alerts are not gossiped between them.
+    #[schemars(length(min = 1, max = 8))]
+    pub urls: Vec<Url>,
+    /// The receiver that delivers to pitlane, as Alertmanager's configuration names it. Without it all alerts of the
+    /// house are read.
+    pub receiver: Option<String>,
+    /// Certificate authorities (PEM) to believe, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A file with one line: the bearer token to show. Over HTTPS only, except on loopback.
+    pub token_file: Option<PathBuf>,
+    /// Or a user's name …
+    pub user: Option<String>,
+    /// … and a file with one line: the password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// Where something is asked over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "url", "examples" = ["http://127.0.0.1:9093"]))]
+pub struct Url(pub String);
 
 /// Our own surface for operators.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -196,7 +241,18 @@ impl Default for HttpFile {
 pub struct TlsFile {
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// The authority (PEM) of clients that show a certificate.
+    pub client_ca: Option<PathBuf>,
+    /// Names in such certificates (DNS names or addresses) that may deliver alerts without a token.
+    #[serde(default)]
+    pub alert_clients: Vec<ClientName>,
 }
+
+/// A name that a certificate carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "client-name", "examples" = ["alertmanager.example.org"]))]
+pub struct ClientName(pub String);
 
 /// How an alert names a node.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -207,6 +263,13 @@ pub struct MappingFile {
     /// BMC address or chassis serial → node.
     #[serde(default)]
     pub map: BTreeMap<String, NodeName>,
+}
+
+impl From<MappingFile> for Mapping {
+    fn from(file: MappingFile) -> Self {
+        let labels = file.node_labels.map(|all| all.into_iter().map(|label| label.0).collect());
+        Self { node_labels: labels.unwrap_or_else(|| Self::default().node_labels), map: file.map }
+    }
 }
 
 /// Limits on what is seen, whoever caused it.

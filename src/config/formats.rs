@@ -17,11 +17,11 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
         Some("duration") => text.parse::<Period>().map(drop).map_err(|why| why.to_string()),
         Some("matcher") => text.parse::<Matcher>().map(drop).map_err(|why| why.to_string()),
         Some("size") => text.parse::<Bytes>().map(drop),
-        Some("url") => url(text),
+        Some("url") => url(text, schema),
         Some("https-url") if text.starts_with("http://") => {
             Err(format!("{text:?} would send the token in the clear; write https://"))
         }
-        Some("https-url") => url(text),
+        Some("https-url") => url(text, schema),
         Some("node-name") => word(text, "a node's name", &['-'], 63),
         Some("policy-name") => word(text, "a policy's name", &['-', '_'], 63),
         Some("label-name") => label(text),
@@ -29,13 +29,18 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
             .parse::<SocketAddr>()
             .map(drop)
             .map_err(|_| format!("{text:?} is no address with a port; write for example 127.0.0.1:9690")),
+        Some("client-name") => rustls::pki_types::ServerName::try_from(text).map(drop).map_err(|_| {
+            format!("{text:?} is no name of a machine; write one as the certificate has it, alertmanager.example.org")
+        }),
         Some("sha256") => sha256(text).map(drop),
         _ => Ok(()),
     }
 }
 
-fn url(text: &str) -> Result<(), String> {
-    let wrong = || format!("{text:?} is no URL; write for example https://192.0.2.11:8006");
+fn url(text: &str, schema: &Value) -> Result<(), String> {
+    // Each key's own example: Prometheus does not listen where Proxmox does.
+    let example = schema["examples"][0].as_str().unwrap_or("https://192.0.2.11:8006");
+    let wrong = || format!("{text:?} is no URL; write for example {example}");
     let parsed: http::Uri = text.parse().map_err(|_| wrong())?;
     let schemed = matches!(parsed.scheme_str(), Some("http" | "https"));
     if !schemed || parsed.host().is_none_or(str::is_empty) {
@@ -164,6 +169,11 @@ mod tests {
         }
         let url = serde_json::json!({"format": "url"});
         assert!(check(&url, "https://root:secret@pve1:8006").is_err_and(|why| why.contains("no user")));
+        let prometheus = serde_json::json!({"format": "url", "examples": ["http://127.0.0.1:9090"]});
+        assert!(
+            check(&prometheus, "prometheus:9090")
+                .is_err_and(|why| why.contains("example http://127.0.0.1:9090"))
+        );
     }
 
     #[test]

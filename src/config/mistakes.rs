@@ -44,6 +44,11 @@ impl Mistakes {
         Self { file: file.into(), all: Vec::new() }
     }
 
+    /// The file that mistakes belong to now.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// From here on mistakes belong to this file.
     pub fn turn_to(&mut self, file: impl Into<String>) {
         self.file = file.into();

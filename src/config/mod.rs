@@ -4,17 +4,28 @@
 //! nothing in here opens a connection.
 
 mod address;
+mod asked;
+pub mod bmc;
 pub mod file;
 mod formats;
+mod hints;
+pub mod mail;
 pub mod mistakes;
+pub mod notify;
 pub mod planning;
 pub mod policy;
 pub mod policy_test;
+mod query;
 mod reader;
 mod settings;
+mod ticket_template;
+mod tickets;
 mod tree;
+mod witnesses;
 
 pub use address::ServiceAddress;
+pub use hints::hints;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
-pub use settings::{Config, Http, ProxmoxSettings, Secret, load, read_tokens};
+pub use settings::{AlertmanagerSettings, Asked, Config, Http, ProxmoxSettings, Secret, load, read_tokens};
+pub use tickets::{TicketKind, TicketSettings, TicketSystem, TicketsFile};

@@ -6,25 +6,48 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mistakes::{Mistakes, Place, meant};
+use super::query;
 use super::reader::{Read, read};
+use super::witnesses;
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
+use crate::model::notice::{ChannelName, Recipients};
 use crate::model::rules::{
-    Confirm, ContainerPolicy, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
-    SensorQuery, WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
+    Scope, WorkOrderText,
 };
 use crate::model::time::Period;
 
 /// The policies that come with the program, used when no directory is configured. Name, text.
-pub const SHIPPED: [(&str, &str); 2] = [
+pub const SHIPPED: [(&str, &str); 12] = [
+    ("policies/bmc.yaml", include_str!("../../policies/bmc.yaml")),
+    ("policies/disk.yaml", include_str!("../../policies/disk.yaml")),
+    ("policies/ecc-correctable.yaml", include_str!("../../policies/ecc-correctable.yaml")),
+    ("policies/ecc.yaml", include_str!("../../policies/ecc.yaml")),
     ("policies/fan.yaml", include_str!("../../policies/fan.yaml")),
     ("policies/manual.yaml", include_str!("../../policies/manual.yaml")),
+    ("policies/nic.yaml", include_str!("../../policies/nic.yaml")),
+    ("policies/node-down.yaml", include_str!("../../policies/node-down.yaml")),
+    ("policies/psu.yaml", include_str!("../../policies/psu.yaml")),
+    ("policies/room.yaml", include_str!("../../policies/room.yaml")),
+    ("policies/storage-controller.yaml", include_str!("../../policies/storage-controller.yaml")),
+    ("policies/temperature.yaml", include_str!("../../policies/temperature.yaml")),
 ];
 
 /// The tests of the shipped policies.
-pub const SHIPPED_TESTS: [(&str, &str); 2] = [
+pub const SHIPPED_TESTS: [(&str, &str); 12] = [
+    ("policies/bmc.test.yaml", include_str!("../../policies/bmc.test.yaml")),
+    ("policies/disk.test.yaml", include_str!("../../policies/disk.test.yaml")),
+    ("policies/ecc-correctable.test.yaml", include_str!("../../policies/ecc-correctable.test.yaml")),
+    ("policies/ecc.test.yaml", include_str!("../../policies/ecc.test.yaml")),
     ("policies/fan.test.yaml", include_str!("../../policies/fan.test.yaml")),
     ("policies/manual.test.yaml", include_str!("../../policies/manual.test.yaml")),
+    ("policies/nic.test.yaml", include_str!("../../policies/nic.test.yaml")),
+    ("policies/node-down.test.yaml", include_str!("../../policies/node-down.test.yaml")),
+    ("policies/psu.test.yaml", include_str!("../../policies/psu.test.yaml")),
+    ("policies/room.test.yaml", include_str!("../../policies/room.test.yaml")),
+    ("policies/storage-controller.test.yaml", include_str!("../../policies/storage-controller.test.yaml")),
+    ("policies/temperature.test.yaml", include_str!("../../policies/temperature.test.yaml")),
 ];
 
 /// The policy of drains that a person asks for: always there.
@@ -42,6 +65,9 @@ pub struct PolicyFile {
     pub policy: PolicyName,
     /// Matchers in Alertmanager's syntax, all must fit. An empty list: no alert ever fits.
     pub r#match: Vec<Matcher>,
+    /// Further lists of matchers: an alert is taken if all of `match` fit, or all of one of these.
+    #[serde(default)]
+    pub or_match: Vec<Vec<Matcher>>,
     /// The alarm class of the faults it makes; the policy's name if not given.
     pub class: Option<PolicyName>,
     /// Labels that may name the broken part; the first that is there wins.
@@ -49,10 +75,38 @@ pub struct PolicyFile {
     pub component_labels: Vec<LabelName>,
     pub confirm: ConfirmFile,
     pub respond: RespondFile,
-    pub work_order: WorkOrderFile,
-    pub prove: ProveFile,
+    /// Needed where the answer is a drain or a service in place.
+    pub work_order: Option<WorkOrderFile>,
+    /// Needed where the answer is a drain or a service in place.
+    pub prove: Option<ProveFile>,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorFile>,
+    /// Who is told, where that differs from the configuration's `notify`.
+    pub notify: Option<RecipientsFile>,
+    /// So many nodes with this class at once are a room or a feed: one page, and none is drained for it.
+    pub correlate: Option<CorrelateFile>,
+}
+
+/// Channels of the configuration's `notify.channels`. A list that is not given is the configuration's own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipientsFile {
+    pub page: Option<Vec<ChannelName>>,
+    pub tell: Option<Vec<ChannelName>>,
+}
+
+/// When many faults of this class are one thing.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorrelateFile {
+    /// So many nodes …
+    #[schemars(range(min = 2))]
+    pub nodes: u32,
+    /// … each of them within so short a time of the one before.
+    pub within: Period,
+    /// `cluster`: one room. `domain`: one failure domain of `budgets.domains`, such as one feed.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A label's name.
@@ -87,8 +141,11 @@ pub struct RespondFile {
     pub action: Response,
     #[serde(default)]
     pub mode: Mode,
-    /// How long the node may be out before people are told.
-    pub time_box: Period,
+    /// How long the node may be out before people are told; `4h` if not given.
+    pub time_box: Option<Period>,
+    /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
+    #[serde(default)]
+    pub locate: bool,
     /// Running containers restart to move: who decides?
     #[serde(default = "ask")]
     pub containers: ContainerPolicy,
@@ -96,6 +153,8 @@ pub struct RespondFile {
     #[serde(default = "block")]
     pub immovable: ImmovablePolicy,
 }
+
+const TIME_BOX: Period = Period::hours(4);
 
 fn ask() -> ContainerPolicy {
     ContainerPolicy::Ask
@@ -124,11 +183,28 @@ pub struct ProveFile {
     pub checks: Vec<ProofCheck>,
 }
 
-/// A Prometheus expression, each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are filled in.
+/// The witnesses of the part. Good: one of them sees it, and none says bad.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SensorFile {
-    pub promql: String,
+    /// Prometheus expressions, one or a list; each sample 1 (good) or 0 (bad). `{{ node }}` and `{{ component }}` are
+    /// filled in. Not given: the usual ones of the policy's class.
+    pub promql: Option<Queries>,
+    /// Ask the machine's own controller, too, where one is configured for the node.
+    #[serde(default = "yes")]
+    pub bmc: bool,
+}
+
+/// One expression, or several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Queries {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Reads one policy file. `None`: something is wrong with it, and told.
@@ -161,23 +237,67 @@ fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         let text = format!("confirm.steady_for is longer than confirm.within; write {within} or less");
         mistakes.add(place("confirm.steady_for"), text);
     }
+    if period("/respond/time_box").is_some_and(|time_box| time_box.0.is_zero()) {
+        let text = "respond.time_box is 0s: every case would overrun as it begins; write how long the work may take, \
+                    such as 4h";
+        mistakes.add(place("respond.time_box"), text);
+    }
     let json = &read.json;
+    let serves =
+        json["respond"]["action"].as_str().is_some_and(|action| ["drain", "in_place"].contains(&action));
+    for part in ["work_order", "prove"] {
+        let written = read.root.at(part).place != read.root.place;
+        if serves && json.get(part).is_none_or(|value| value.is_null()) && !written {
+            let text =
+                format!("respond.action is a work on the machine, and {part} is not given; add {part}:");
+            mistakes.add(place("respond.action"), text);
+        }
+    }
+    for (i, set) in json["or_match"].as_array().into_iter().flatten().enumerate() {
+        if set.as_array().is_some_and(Vec::is_empty) {
+            let path = format!("or_match.{i}");
+            let text = format!("{path} is empty and would fit every alert; write matchers, or take it out");
+            mistakes.add(place(&path), text);
+        }
+    }
     let checks = |name: &str| json["prove"]["checks"].as_array().is_some_and(|c| c.iter().any(|c| c == name));
-    if checks("sensors_ok") && json.get("sensor").is_none() && read.root.at("sensor").place == read.root.place
+    let class = json["class"].as_str().or_else(|| json["policy"].as_str()).unwrap_or_default();
+    if checks("sensors_ok")
+        && !witnesses::known(class)
+        && json.get("sensor").is_none()
+        && read.root.at("sensor").place == read.root.place
     {
         let text = "prove.checks asks for sensors_ok and the policy names no sensor; add sensor: {promql: …} or \
                     take sensors_ok out";
         mistakes.add(place("prove.checks"), text);
     }
-    for path in ["work_order.title", "sensor.promql"] {
-        let pointer = format!("/{}", path.replace('.', "/"));
-        if let Some(text) = json.pointer(&pointer).and_then(|v| v.as_str()) {
-            placeholders(text, path, place(path), mistakes);
+    if let Some(title) = json["work_order"]["title"].as_str() {
+        placeholders(title, "work_order.title", place("work_order.title"), mistakes);
+    }
+    for (path, text) in queries(json) {
+        placeholders(&text, &path, place(&path), mistakes);
+        for wrong in query::mistakes(&text) {
+            mistakes.add(place(&path), format!("{path}: {wrong}"));
         }
     }
     for (i, line) in json["work_order"]["checklist"].as_array().into_iter().flatten().enumerate() {
         let path = format!("work_order.checklist.{i}");
         placeholders(line.as_str().unwrap_or_default(), &path, place(&path), mistakes);
+    }
+}
+
+/// One query or a list of them, each with its path.
+fn queries(json: &serde_json::Value) -> Vec<(String, String)> {
+    let told = &json["sensor"]["promql"];
+    match (told.as_str(), told.as_array()) {
+        (Some(one), _) => vec![("sensor.promql".to_owned(), one.to_owned())],
+        (None, Some(all)) => {
+            let text = |(i, query): (usize, &serde_json::Value)| {
+                Some((format!("sensor.promql.{i}"), query.as_str()?.to_owned()))
+            };
+            all.iter().enumerate().filter_map(text).collect()
+        }
+        (None, None) => Vec::new(),
     }
 }
 
@@ -195,6 +315,9 @@ fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
                 "{path}: {{{{ {name} }}}} is not known; write {{{{ {hint} }}}} (node and component are filled in)"
             );
             mistakes.add(place, text);
+        } else if rest[start..start + end + 2] != format!("{{{{ {name} }}}}") {
+            let text = format!("{path}: write {{{{ {name} }}}} with one space on each side of the name");
+            mistakes.add(place, text);
         }
         rest = &rest[start + end + 2..];
     }
@@ -203,9 +326,11 @@ fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
 impl From<PolicyFile> for Policy {
     fn from(file: PolicyFile) -> Self {
         let class = file.class.as_ref().unwrap_or(&file.policy).to_string();
+        let sensor = witnesses::of(&class, file.sensor);
         Self {
             name: file.policy,
             matchers: file.r#match,
+            or_matchers: file.or_match,
             class,
             component_labels: file.component_labels.into_iter().map(|l| l.0).collect(),
             confirm: Confirm {
@@ -217,13 +342,25 @@ impl From<PolicyFile> for Policy {
             respond: Respond {
                 action: file.respond.action,
                 mode: file.respond.mode,
-                time_box: file.respond.time_box,
+                time_box: file.respond.time_box.unwrap_or(TIME_BOX),
+                locate: file.respond.locate,
                 containers: file.respond.containers,
                 immovable: file.respond.immovable,
             },
-            work_order: WorkOrderText { title: file.work_order.title, checklist: file.work_order.checklist },
-            prove: Prove { soak: file.prove.soak, checks: file.prove.checks },
-            sensor: file.sensor.map(|s| SensorQuery { promql: s.promql }),
+            work_order: match file.work_order {
+                Some(order) => WorkOrderText { title: order.title, checklist: order.checklist },
+                None => {
+                    WorkOrderText { title: "{{ node }}: {{ component }}".to_owned(), checklist: Vec::new() }
+                }
+            },
+            prove: match file.prove {
+                Some(prove) => Prove { soak: prove.soak, checks: prove.checks },
+                // A policy that opens no case proves nothing; nobody reads this.
+                None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
+            },
+            sensor,
+            notify: file.notify.map(|own| Recipients { page: own.page, tell: own.tell }).unwrap_or_default(),
+            correlate: file.correlate.map(|c| Correlate { nodes: c.nodes, within: c.within, scope: c.scope }),
         }
     }
 }
@@ -255,9 +392,15 @@ pub fn load(dir: Option<&Path>, mistakes: &mut Mistakes) -> Vec<Policy> {
         policies.push(policy);
     }
     if !policies.iter().any(|p| p.name.as_str() == MANUAL) {
-        policies.extend(parse(SHIPPED[1].1, mistakes));
+        policies.extend(shipped(MANUAL).and_then(|text| parse(text, mistakes)));
     }
     policies
+}
+
+/// The text of a policy that comes with the program.
+pub fn shipped(name: &str) -> Option<&'static str> {
+    let file = format!("policies/{name}.yaml");
+    SHIPPED.iter().find(|(path, _)| *path == file).map(|(_, text)| *text)
 }
 
 /// The policy files of a directory, tests left out, sorted by name.

@@ -11,6 +11,7 @@ use super::file::MappingFile;
 use super::mistakes::Mistakes;
 use super::reader::read;
 use crate::model::ids::{NodeName, PolicyName};
+use crate::model::rules::Response;
 use crate::model::time::Period;
 
 /// `NAME.test.yaml` beside `NAME.yaml`.
@@ -64,6 +65,8 @@ pub struct Expected {
     pub node: Option<NodeName>,
     pub class: Option<String>,
     pub component: Option<String>,
+    /// What the policy answers with: drain, in_place, page or record.
+    pub action: Option<Response>,
     /// Believed, so that the case goes on.
     pub confirmed: Option<bool>,
     /// No fault comes of any of the alerts.

@@ -1,17 +1,20 @@
 //! What `pitlane.yaml` means: the model's rules, and how the outside is reached.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
 use super::formats;
 use super::mistakes::{Mistakes, Place};
+use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{file, tree};
+use super::{asked, bmc, file, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
-use crate::model::rules::{Budgets, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::notice::ChannelName;
+use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
 use crate::model::time::Period;
 
 /// A larger file is no configuration.
@@ -27,17 +30,41 @@ pub struct Config {
     pub proxmox: Option<ProxmoxSettings>,
     pub hand: Option<file::HandFile>,
     pub ceph: file::CephFile,
-    pub prometheus: Option<String>,
+    pub prometheus: Option<Asked>,
+    pub alertmanager: Option<AlertmanagerSettings>,
+    /// `None`: the built-in board alone.
+    pub tickets: Option<super::tickets::TicketSettings>,
+    pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
+    pub channels: BTreeMap<ChannelName, Channel>,
 }
 
 #[derive(Clone, Debug)]
 pub struct ProxmoxSettings {
     pub endpoints: Vec<Endpoint>,
     pub token: Secret,
+    pub token_file: Option<PathBuf>,
     pub ca_file: Option<PathBuf>,
     /// Node → certificates it may show, SHA-256 in 64 lower-case digits.
     pub fingerprints: std::collections::BTreeMap<NodeName, Vec<String>>,
+}
+
+/// A system that is asked over HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub url: String,
+    pub token: Option<Secret>,
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct AlertmanagerSettings {
+    pub urls: Vec<String>,
+    pub receiver: Option<String>,
+    pub ca_pem: Option<Vec<u8>>,
+    pub token: Option<Secret>,
+    /// User and password.
+    pub basic: Option<(String, Secret)>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,10 +95,12 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     let Some(text) = text_of(path, &mut mistakes, Place::START) else { return mistakes.or(None) };
     let Some(read) = read::<ConfigFile>(&text, &mut mistakes) else { return mistakes.or(None) };
     across(&read, &mut mistakes);
+    asked::across(&read, &mut mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
     let token = token(&read, base, &mut mistakes);
+    let asked = asked::read(&read, base, &mut mistakes);
     let tokens_file = named("/http/tokens_file");
     let place = read.root.at("http.tokens_file").place;
     let tokens_text = tokens_file.as_ref().and_then(|file| text_of(file, &mut mistakes, place));
@@ -82,6 +111,8 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         ("/ceph/client/keyring", "ceph.client.keyring"),
         ("/http/tls/cert", "http.tls.cert"),
         ("/http/tls/key", "http.tls.key"),
+        ("/http/tls/client_ca", "http.tls.client_ca"),
+        ("/tickets/ca_file", "tickets.ca_file"),
     ] {
         if let Some(file) = named(pointer)
             && let Err(why) = std::fs::File::open(&file)
@@ -89,7 +120,11 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
         }
     }
+    let tickets = super::tickets::load(&read, base, &mut mistakes);
+    let bmcs = bmc::settings(&read, base, &mut mistakes);
+    let channels = notify::channels(&read, base, &mut mistakes);
     let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
+    notify::known_to(&policies, &channels, &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
             mistakes.turn_to(file.display().to_string());
@@ -97,12 +132,17 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         _ => Vec::new(),
     };
-    let config = read.value.map(|file| assemble(file, base, policies, token, tokens, tokens_file));
+    let config = read.value.map(|file| Config {
+        tickets,
+        bmc: bmcs,
+        channels,
+        ..assemble(file, base, policies, token, asked, tokens, tokens_file)
+    });
     mistakes.or(config)
 }
 
 /// The file's text, or a mistake at the place that names it.
-fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
+pub(super) fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
     let read = || -> Result<String, String> {
         if std::fs::metadata(path).map_err(|e| e.to_string())?.len() > FILE_MAX {
             return Err("it is larger than 4 MiB".into());
@@ -136,10 +176,6 @@ fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
             let text =
                 format!("no fingerprint for {name}, so it could not be trusted; add one, or take it out");
             mistakes.add(place("proxmox.fingerprints"), text);
-        }
-        for name in pinned.into_iter().flat_map(|p| p.keys()).filter(|name| !names.contains(&name.as_str())) {
-            let text = format!("{name} is no endpoint; the endpoints are {}", names.join(", "));
-            mistakes.add(place(&format!("proxmox.fingerprints.{name}")), text);
         }
     }
     for (list, key) in [("proxmox.endpoints", "node"), ("proxmox.endpoints", "url"), ("hand.members", "node")]
@@ -252,6 +288,7 @@ fn assemble(
     base: &Path,
     policies: Vec<crate::model::rules::Policy>,
     token: Option<Secret>,
+    asked: asked::AskedOf,
     tokens: Vec<KnownToken>,
     tokens_file: Option<PathBuf>,
 ) -> Config {
@@ -269,6 +306,7 @@ fn assemble(
         },
         ceph: file.ceph.setup,
         hand: if file.hand.is_some() { HandSetup::Installed } else { HandSetup::Absent },
+        alarms: if file.alertmanager.is_some() { AlarmsSetup::Polled } else { AlarmsSetup::Delivered },
         budgets: Budgets {
             nodes_out_max: b.nodes_out_max.unwrap_or(budgets.nodes_out_max),
             drains_per_day_max: b.drains_per_day_max.unwrap_or(budgets.drains_per_day_max),
@@ -298,10 +336,12 @@ fn assemble(
             slots_in: p.slots_in.unwrap_or(packing.slots_in),
             n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
         },
+        notify: file.notify.into(),
     };
     let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
         endpoints: proxmox.endpoints,
         token,
+        token_file: proxmox.token_file.map(|f| base.join(f)),
         ca_file: proxmox.ca_file.map(|f| base.join(f)),
         fingerprints: proxmox
             .fingerprints
@@ -326,14 +366,23 @@ fn assemble(
         proxmox,
         hand,
         ceph,
-        prometheus: file.prometheus.map(|p| p.url),
+        prometheus: asked.prometheus,
+        alertmanager: asked.alertmanager,
+        tickets: None,
+        bmc: Default::default(),
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),
-            tls: file.http.tls.map(|t| TlsFile { cert: base.join(t.cert), key: base.join(t.key) }),
+            tls: file.http.tls.map(|t| TlsFile {
+                cert: base.join(t.cert),
+                key: base.join(t.key),
+                client_ca: t.client_ca.map(|f| base.join(f)),
+                alert_clients: t.alert_clients,
+            }),
             tokens,
             tokens_file,
         },
+        channels: BTreeMap::new(),
     }
 }
 

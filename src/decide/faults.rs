@@ -8,24 +8,30 @@ use crate::model::fault::{Fault, FaultKey, Misfit, Unplaced};
 use crate::model::ids::PolicyName;
 use crate::model::matcher::Labels;
 use crate::model::note::Noted;
-use crate::model::observed::{Observed, Opinion};
+use crate::model::observed::Observed;
 use crate::model::rules::{Policy, Rules};
+use crate::model::seen::{Blind, Seen};
 use crate::model::state::Past;
 use crate::model::time::{Period, Time, age};
+use crate::model::wait::{Source, Wait};
 
-use super::resolve;
+use super::resolve::{self, Cluster};
 
 /// What is broken, and which alerts we could not place.
+///
+/// # Errors
+/// An alert that fires names nothing but a Ceph daemon, and Ceph cannot be seen: whose fault it is is unknown, and an
+/// unknown fault must not look like none.
 pub fn derive(
     seen: &Observed,
-    members: &Opinion,
+    cluster: Cluster,
     rules: &Rules,
     past: &[Past],
-) -> (Vec<Fault>, Vec<Unplaced>) {
+) -> Result<(Vec<Fault>, Vec<Unplaced>), Wait> {
     let mut faults: BTreeMap<FaultKey, (PolicyName, Vec<Episode>)> = BTreeMap::new();
     let mut unplaced = Vec::new();
     for episode in &seen.episodes {
-        match place(&episode.labels, members, rules) {
+        match place(&episode.labels, cluster, rules) {
             Ok((key, policy)) if !dealt_with(&key, episode, past) => {
                 faults
                     .entry(key)
@@ -34,6 +40,13 @@ pub fn derive(
                     .push(episode.clone());
             }
             Ok(_) => {}
+            Err(Misfit::CephUnseen { .. }) if episode.fires() => {
+                let why = match &seen.ceph {
+                    Seen::Unknown { why } => Blind::Unknown(why.clone()),
+                    Seen::Known { .. } | Seen::NotAsked => Blind::NotAsked,
+                };
+                return Err(Wait::CannotSee { source: Source::Ceph, why });
+            }
             Err(why) if episode.fires() => {
                 unplaced.push(Unplaced { fingerprint: episode.fingerprint.clone(), why });
             }
@@ -44,7 +57,7 @@ pub fn derive(
         episodes.sort_by_key(|episode| episode.starts_at);
         Fault { key, policy, episodes }
     });
-    (faults.collect(), unplaced)
+    Ok((faults.collect(), unplaced))
 }
 
 /// Which fault an alert with these labels is a witness of.
@@ -53,13 +66,14 @@ pub fn derive(
 /// No policy wants it, or it names no single member.
 pub fn place<'a>(
     labels: &Labels,
-    members: &Opinion,
+    cluster: Cluster,
     rules: &'a Rules,
 ) -> Result<(FaultKey, &'a Policy), Misfit> {
     let policy = rules.policies.iter().find(|policy| policy.wants(labels)).ok_or(Misfit::NoPolicy)?;
-    let node = resolve::node(labels, &rules.mapping, members)?;
-    let component =
-        policy.component_labels.iter().find_map(|label| labels.get(label)).cloned().unwrap_or_default();
+    let node = resolve::node(labels, rules, cluster)?;
+    let part = policy.component_labels.iter().find_map(|label| labels.get(label)).map_or("", String::as_str);
+    // Some exporters write `/dev/sdb`, others `sdb`: one disk.
+    let component = part.strip_prefix("/dev/").unwrap_or(part).to_owned();
     Ok((FaultKey { node, class: policy.class.clone(), component }, policy))
 }
 

@@ -3,10 +3,15 @@
 //! [`decide`] is called once a turn. It never fails and never acts: what it cannot see it waits for, and what it wants
 //! done it returns as steps, together with the debts and the journal that belong to them.
 
+mod correlate;
+mod disks;
 mod effects;
 mod emptiness;
 mod faults;
 mod ha;
+mod in_place;
+mod inventory;
+mod notices;
 mod phases;
 mod placement;
 mod plan;
@@ -18,6 +23,7 @@ mod turn;
 mod view;
 mod way;
 mod wish;
+mod witness;
 
 use std::collections::BTreeMap;
 
@@ -27,13 +33,15 @@ use crate::model::ids::{CaseId, NodeName, PolicyName};
 use crate::model::note::Noted;
 use crate::model::observed::Observed;
 use crate::model::plan::Plan;
-use crate::model::rules::{Response, Rules};
+use crate::model::rules::Rules;
 use crate::model::state::{Decision, State};
 use crate::model::time::{Period, age};
 use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
-pub use faults::place as place_alert;
+pub use faults::{believed, place as place_alert};
+pub use preflight::NEEDED_PRIVILEGES;
+pub use resolve::{Cluster, Tried, explain as explain_alert};
 pub use wish::wish;
 
 use turn::Turn;
@@ -81,6 +89,8 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
     for turn in turns {
         collect(turn, state, &mut out);
     }
+    notices::of_faults(&view, &mut out);
+    notices::of_us(&view, &mut out);
     out.pace = pace(&out, state, rules);
     out
 }
@@ -103,11 +113,24 @@ pub fn judge(
     Ok((verdict, planned.map(|planned| planned.plan)))
 }
 
+/// The same about the disks of a node whose case is to serve them in place, before it begins.
+pub fn judge_in_place(
+    node: &NodeName,
+    state: &State,
+    seen: &Observed,
+    rules: &Rules,
+) -> Option<(Verdict, Option<Plan>)> {
+    let preparing = |case: &&Case| case.in_place.is_some() && matches!(case.phase, Phase::Preparing { .. });
+    let case = state.cases.iter().filter(preparing).find(|case| &case.node == node)?;
+    let (verdict, planned) = preflight::judge_in_place(case, &View::new(state, seen, rules));
+    Some((verdict, planned.ok().map(|(plan, _)| plan)))
+}
+
 /// Faults of nodes without a case open one; faults of nodes with a case join it.
 fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View<'a>) {
     let Ok(faults) = view.faults() else { return };
     for fault in faults {
-        let wanted = view.rules.policy(&fault.policy).is_some_and(|p| p.respond.action == Response::Drain);
+        let wanted = view.rules.policy(&fault.policy).is_some_and(|p| p.respond.action.opens_a_case());
         if !wanted {
             continue;
         }
@@ -121,6 +144,7 @@ fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View
                 let case = requests::new_case(id, &fault.key.node, fault.policy.clone(), origin, phase, view);
                 let mut turn = Turn::new(view, case);
                 turn.case.faults.insert(fault.key.clone());
+                turn.case.in_place = view.rules.policy(&fault.policy).and_then(in_place::wanted);
                 let (node, key): (NodeName, FaultKey) = (fault.key.node.clone(), fault.key.clone());
                 turn.note(Noted::AlarmOpened { node, fault: key });
                 turns.push(turn);
@@ -137,6 +161,9 @@ fn join(turn: &mut Turn, fault: &Fault) {
 
 /// Lets the case go as far as it can in this turn.
 fn advance(turn: &mut Turn) {
+    if let Err(wait) = in_place::turn_into_drain(turn) {
+        return turn.waits(wait);
+    }
     for _ in 0..PHASES_A_TURN_MAX {
         match phases::turn(turn) {
             Err(wait) => {
@@ -172,6 +199,7 @@ fn overrun(turn: &mut Turn) {
 
 /// Puts what changed into the decision; a case that is as it was is no change.
 fn collect(turn: Turn, state: &State, out: &mut Decision) {
+    notices::of_case(&turn, out);
     let Turn { case, notes, steps, .. } = turn;
     let before: Option<&Case> = state.cases.iter().find(|old| old.id == case.id);
     if before != Some(&case) {
@@ -189,12 +217,27 @@ fn show(turns: &[Turn], view: &View, out: &mut Decision) {
         let case = &turn.case;
         if matches!(case.phase, Phase::HandedOver { .. }) {
             safe.insert(case.id, phases::safe_to_power_off(case, view).map_err(|wait| wait.to_string()));
+            if let Some(pull) = phases::safe_to_pull(case, view) {
+                out.show.safe_to_pull.insert(case.id, pull.map_err(|wait| wait.to_string()));
+            }
         }
         if matches!(case.phase, Phase::Preparing { .. })
             && let Ok(policy) = view.policy(case)
         {
-            let (verdict, _) = preflight::judge(&case.node, Some(case), policy, view);
+            let (verdict, planned) = match &case.in_place {
+                Some(_) => {
+                    let (verdict, planned) = preflight::judge_in_place(case, view);
+                    (verdict, planned.map(|(plan, _)| plan))
+                }
+                None => {
+                    let (verdict, planned) = preflight::judge(&case.node, Some(case), policy, view);
+                    (verdict, planned.map(|planned| planned.plan))
+                }
+            };
             out.show.verdicts.insert(case.node.clone(), verdict);
+            if let Ok(plan) = planned {
+                out.show.plans.insert(case.node.clone(), plan);
+            }
         }
     }
     out.show.safe_to_power_off = safe;

@@ -48,6 +48,7 @@ pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) 
         ha: BTreeMap::new(),
         stops: BTreeMap::new(),
         stays: BTreeMap::new(),
+        in_place: BTreeSet::new(),
         warnings: Vec::new(),
     };
     let mut stuck = Vec::new();

@@ -1,12 +1,15 @@
 //! What people asked for. Every request is answered: done, or refused with what to do instead.
 
-use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Origin, Phase};
+use crate::model::case::{Approval, Cancelled, Case, Claim, Ending, Handover, Origin, Phase, Said};
 use crate::model::ids::{CaseId, NodeName, PolicyName};
 use crate::model::note::{Note, Noted};
 use crate::model::owed::Owed;
+use crate::model::parts::Accepted;
 use crate::model::request::{Ask, Reply, Request};
 use crate::model::state::{Decision, Pause};
 
+use super::effects::leave_lit;
+use super::in_place;
 use super::turn::Turn;
 use super::view::View;
 
@@ -39,6 +42,7 @@ pub(super) fn apply<'a>(
         | Ask::Done { case, .. }
         | Ask::Note { case, .. }
         | Ask::Retire { case, .. }
+        | Ask::Accept { case, .. }
         | Ask::Heal { case } => match turns.iter_mut().find(|turn| turn.case.id == *case) {
             Some(turn) => on_case(request, turn).map(|()| Some(*case)),
             None => Err(format!("there is no open case {case}; pitlane cases lists them")),
@@ -54,6 +58,7 @@ pub(super) fn apply<'a>(
                 | Ask::Done { case, .. }
                 | Ask::Note { case, .. }
                 | Ask::Retire { case, .. }
+                | Ask::Accept { case, .. }
                 | Ask::Heal { case } => turn.case.id == *case,
                 Ask::Pause { .. } | Ask::Resume => false,
             });
@@ -97,7 +102,19 @@ fn drain<'a>(
                 if matches!(turn.case.phase, Phase::Confirming { .. }) {
                     turn.case.phase = preparing;
                 }
+                if turn.case.in_place.take().is_some() {
+                    turn.case.policy = PolicyName::from(MANUAL);
+                }
                 turn.note(Noted::PersonJoined { by: request.by.clone(), reason: reason.to_owned() });
+                Ok(Some(id))
+            }
+            // A disk is being served, and a person wants the whole node.
+            _ if in_place::under_way(&turn.case) => {
+                turn.case.origin = origin;
+                turn.case.policy = PolicyName::from(MANUAL);
+                turn.note(Noted::PersonJoined { by: request.by.clone(), reason: reason.to_owned() });
+                turn.note(Noted::ServedByPerson { by: request.by.clone() });
+                in_place::take_the_whole_node(turn, &format!("{} wants the whole node", request.by));
                 Ok(Some(id))
             }
             _ => Err(format!("case {id} has {node} already; pitlane show {id} tells how far it is")),
@@ -123,7 +140,7 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
         Ask::Abort { reason, .. } => abort(turn, Cancelled { by, at, reason: reason.clone() }),
         Ask::Done { note, hands_off, .. } => match &mut turn.case.phase {
             Phase::HandedOver { claim, cancelled, .. } if *hands_off == cancelled.is_some() => {
-                *claim = Some(Claim { by: by.clone(), at, note: note.clone() });
+                *claim = Some(Claim { by: by.clone(), at, note: note.clone(), said: Said::Here });
                 let note = note.clone();
                 turn.note(if *hands_off { Noted::HandsOff { by } } else { Noted::ClaimedDone { by, note } });
                 Ok(())
@@ -136,6 +153,9 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
             }
             phase => Err(format!("case {id} is {}; there is nothing with a technician", phase.name())),
         },
+        Ask::Note { text, .. } if text.trim().is_empty() => {
+            Err(format!("a note without words tells nobody anything; pitlane note {id} TEXT"))
+        }
         Ask::Note { text, .. } => {
             turn.note(Noted::Remark { by, text: text.clone() });
             Ok(())
@@ -161,6 +181,16 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
                 turn.case.phase.name()
             )),
         },
+        Ask::Accept { part, reason, .. } if part.eq_ignore_ascii_case("led") => {
+            let giving_back = matches!(turn.case.phase, Phase::GivingBack { .. });
+            if giving_back && leave_lit(turn, &format!("{by} says: {reason}")) {
+                return Ok(());
+            }
+            Err(format!("case {id} waits for no LED; pitlane show {id} tells what it waits for"))
+        }
+        Ask::Accept { part, reason, .. } => {
+            super::inventory::accept(turn, part, Accepted { by, at, reason: reason.clone() })
+        }
         Ask::Heal { .. } => match (&turn.case.owed.noout, &turn.case.phase) {
             (Some((host, _)), phase) if out_of_reach(phase, turn.view, &turn.case) => {
                 let host = host.clone();
@@ -182,21 +212,22 @@ fn out_of_reach(phase: &Phase, view: &View, case: &Case) -> bool {
     let offline = view.cluster().is_ok_and(|cluster| !cluster.online(&case.node));
     match phase {
         Phase::HandedOver { .. } | Phase::Stranded { .. } => true,
-        Phase::Proving { .. } | Phase::GivingBack { .. } => offline,
+        // A disk that never comes back must not keep noout for ever.
+        Phase::Proving { .. } | Phase::GivingBack { .. } => offline || osds_down(view, case),
         _ => false,
     }
+}
+
+fn osds_down(view: &View, case: &Case) -> bool {
+    let down = |host| view.ceph().is_ok_and(|ceph| ceph.osds_of(host).any(|(_, osd)| !osd.up));
+    case.in_place.is_some() && matches!(view.host(&case.node), Ok(Some(host)) if down(host))
 }
 
 fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
     let id = turn.case.id;
     match &mut turn.case.phase {
         Phase::Preparing { approval, shown: Some(shown), .. } => {
-            if !shown.0.starts_with(&given.hash.0) || given.hash.0.len() < 8 {
-                return Err(format!(
-                    "the plan of case {id} is now {}; read it and approve that one",
-                    shown.short()
-                ));
-            }
+            shown.meant_by(&given.hash.0).map_err(|why| format!("case {id}: {why}"))?;
             let hash = shown.clone();
             *approval = Some(Approval { hash: hash.clone(), ..given.clone() });
             turn.note(Noted::Approved { by: given.by, hash });
@@ -220,9 +251,14 @@ fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
                 Phase::GivingBack { since: turn.view.now, why: ending, clean_since: None, handover: None };
             Ok(())
         }
-        Phase::HandedOver { cancelled, .. } | Phase::Proving { cancelled, .. } => {
+        Phase::HandedOver { handover, cancelled, .. } | Phase::Proving { handover, cancelled, .. } => {
             *cancelled = Some(cancel.clone());
-            turn.note(Noted::Cancelled { by: cancel.by, reason: cancel.reason });
+            let Cancelled { by, reason, .. } = cancel;
+            let in_place = matches!(handover, Handover::InPlace { .. });
+            turn.note(match in_place {
+                true => Noted::CalledOffInPlace { by, reason },
+                false => Noted::Cancelled { by, reason },
+            });
             Ok(())
         }
         Phase::Stranded { .. } => {
@@ -255,6 +291,8 @@ pub(super) fn new_case(
         wait: None,
         overran: false,
         heal: false,
+        in_place: None,
+        parts: Default::default(),
         revision: 0,
     }
 }

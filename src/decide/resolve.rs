@@ -1,73 +1,205 @@
 //! From an alert's labels to a node. `instance` is what was scraped, often a BMC: never by itself a node's name.
 //!
 //! In this order: a configured label that names a member; the operator's map of BMC addresses and serials; an
-//! instance address that is a member's. Two ways that disagree are a conflict, and a conflict is never acted on.
+//! instance address that is a member's; the host of the Ceph daemon that is named. Two ways that disagree are a
+//! conflict, and a conflict is never acted on. Every way that was tried is told, so that a person can ask why.
 
+use serde::Serialize;
+
+use super::disks::daemon;
 use crate::model::fault::Misfit;
 use crate::model::ids::NodeName;
 use crate::model::matcher::Labels;
-use crate::model::observed::Opinion;
-use crate::model::rules::Mapping;
+use crate::model::observed::{CephView, Opinion};
+use crate::model::rules::{CephSetup, Mapping, Rules};
+
+/// Who may be meant.
+#[derive(Clone, Copy)]
+pub struct Cluster<'a> {
+    pub members: &'a Opinion,
+    /// `None`: not seen, or not there.
+    pub ceph: Option<&'a CephView>,
+}
+
+/// One way of naming a node that the labels offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// `label`, `map`, `address`, `daemon`.
+    pub step: &'static str,
+    /// The member that it names; `None`: nobody.
+    pub node: Option<NodeName>,
+    /// For people: `label node is pve1, a member's name`.
+    pub text: String,
+}
 
 /// Which member the labels mean.
 ///
 /// # Errors
 /// Nobody, or two different ones.
-pub fn node(labels: &Labels, mapping: &Mapping, members: &Opinion) -> Result<NodeName, Misfit> {
-    let mut found: Option<(NodeName, String)> = None;
-    for (node, by) in claims(labels, mapping, members) {
-        match &found {
-            None => found = Some((node, by)),
+pub fn node(labels: &Labels, rules: &Rules, cluster: Cluster) -> Result<NodeName, Misfit> {
+    explain(labels, rules, cluster).1
+}
+
+/// Every way that the labels offer, and what comes of them together.
+pub fn explain(labels: &Labels, rules: &Rules, cluster: Cluster) -> (Vec<Tried>, Result<NodeName, Misfit>) {
+    let mut asked = Asked { cluster, tried: Vec::new(), found: None, misfit: None };
+    let stranger = asked.labels(labels, &rules.mapping);
+    asked.map(labels, &rules.mapping);
+    // The label speaks of a machine that is no member: whose exporter saw it says nothing about which it is.
+    if let Some((label, value)) = stranger.filter(|_| asked.found.is_none()) {
+        asked.misfit.get_or_insert(Misfit::Stranger { label, value });
+    }
+    asked.address(labels);
+    asked.daemon(labels, rules.ceph);
+    let node = match (asked.misfit, asked.found) {
+        (Some(misfit), _) => Err(misfit),
+        (None, Some((node, _))) => Ok(node),
+        (None, None) => Err(Misfit::NoNode),
+    };
+    (asked.tried, node)
+}
+
+struct Asked<'a> {
+    cluster: Cluster<'a>,
+    tried: Vec<Tried>,
+    found: Option<(NodeName, String)>,
+    misfit: Option<Misfit>,
+}
+
+impl Asked<'_> {
+    /// The first way that names a member counts; one that names another is a conflict.
+    fn hit(&mut self, step: &'static str, node: NodeName, by: String, text: String) {
+        match &self.found {
+            None => self.found = Some((node.clone(), by)),
             Some((first, first_by)) if *first != node => {
-                return Err(Misfit::Conflict {
+                self.misfit.get_or_insert(Misfit::Conflict {
                     first: first.clone(),
                     first_by: first_by.clone(),
-                    second: node,
+                    second: node.clone(),
                     second_by: by,
                 });
             }
             Some(_) => {}
         }
+        self.tried.push(Tried { step, node: Some(node), text });
     }
-    found.map(|(node, _)| node).ok_or(Misfit::NoNode)
+
+    fn miss(&mut self, step: &'static str, text: String) {
+        self.tried.push(Tried { step, node: None, text });
+    }
+
+    /// Labels whose value is a member. Returns the first one that names somebody who is none.
+    fn labels(&mut self, labels: &Labels, mapping: &Mapping) -> Option<(String, String)> {
+        let mut stranger = None;
+        for label in &mapping.node_labels {
+            let Some(value) = labels.get(label).filter(|value| !value.is_empty()) else { continue };
+            match member(value, self.cluster.members) {
+                Named::One(node, how) => {
+                    let text = format!("label {label} is {value}, {how} of {node}");
+                    self.hit("label", node, format!("label {label}"), text);
+                }
+                Named::Many => {
+                    let (label, value) = (label.clone(), value.clone());
+                    self.miss("label", format!("label {label} is {value}, which fits more than one member"));
+                    self.misfit.get_or_insert(Misfit::Ambiguous { label, value });
+                }
+                Named::Nobody => {
+                    self.miss("label", format!("label {label} is {value}, which names no member"));
+                    stranger.get_or_insert((label.clone(), value.clone()));
+                }
+            }
+        }
+        // Proxmox's own exporter writes `node/pve1`.
+        if let Some(name) = labels.get("id").and_then(|id| id.strip_prefix("node/"))
+            && let Named::One(node, how) = member(name, self.cluster.members)
+        {
+            self.hit(
+                "label",
+                node.clone(),
+                "label id".to_owned(),
+                format!("label id is node/{name}, {how} of {node}"),
+            );
+        }
+        stranger
+    }
+
+    fn map(&mut self, labels: &Labels, mapping: &Mapping) {
+        let instance = labels.get("instance").map(|value| host_part(value));
+        for (key, node) in &mapping.map {
+            let named = instance == Some(key) || labels.values().any(|value| value == key);
+            if !named {
+                continue;
+            }
+            if self.cluster.members.nodes.contains_key(node) {
+                let text = format!("mapping.map says that {key} is {node}");
+                self.hit("map", node.clone(), format!("the map's {key}"), text);
+            } else {
+                self.miss("map", format!("mapping.map says that {key} is {node}, which is no member"));
+            }
+        }
+    }
+
+    fn address(&mut self, labels: &Labels) {
+        let Some(instance) = labels.get("instance") else { return };
+        let address = host_part(instance);
+        let mut rows = self.cluster.members.nodes.iter();
+        match rows.find(|(_, row)| row.address.as_deref() == Some(address)) {
+            Some((name, _)) => {
+                let (name, text) = (name.clone(), format!("instance {instance} is the address of {name}"));
+                self.hit("address", name, "instance".to_owned(), text);
+            }
+            None => self.miss("address", format!("instance {instance} is no member's address")),
+        }
+    }
+
+    fn daemon(&mut self, labels: &Labels, setup: CephSetup) {
+        let Some(name) = labels.get("ceph_daemon") else { return };
+        let Some(osd) = daemon(name) else {
+            return self.miss("daemon", format!("ceph_daemon {name} is no OSD"));
+        };
+        let Some(ceph) = self.cluster.ceph else {
+            if setup == CephSetup::Hyperconverged && self.found.is_none() {
+                self.misfit.get_or_insert(Misfit::CephUnseen { daemon: name.clone() });
+            }
+            return self.miss("daemon", format!("ceph_daemon is {name}, and Ceph cannot be seen"));
+        };
+        let host = ceph.osds.get(&osd).map(|osd| &osd.host);
+        let node = host.and_then(|host| ceph.hosts.iter().find(|(_, h)| *h == host));
+        match (host, node) {
+            (Some(host), Some((node, _))) if self.cluster.members.nodes.contains_key(node) => {
+                let text = format!("ceph_daemon {name} is on host {host}, which is {node}");
+                self.hit("daemon", node.clone(), format!("ceph_daemon {name}"), text);
+            }
+            (Some(host), _) => {
+                self.miss("daemon", format!("ceph_daemon {name} is on host {host}, no member"))
+            }
+            (None, _) => self.miss("daemon", format!("Ceph knows no {name}")),
+        }
+    }
 }
 
-/// Every way in which the labels name a member, with its words.
-fn claims(labels: &Labels, mapping: &Mapping, members: &Opinion) -> Vec<(NodeName, String)> {
-    let mut claims = Vec::new();
-    for label in &mapping.node_labels {
-        if let Some(member) = labels.get(label).and_then(|value| member(value, members)) {
-            claims.push((member, format!("label {label}")));
-        }
-    }
-    let instance = labels.get("instance").map(|value| host_part(value));
-    for (key, node) in &mapping.map {
-        let named = instance == Some(key) || labels.values().any(|value| value == key);
-        if named && members.nodes.contains_key(node) {
-            claims.push((node.clone(), format!("the map's {key}")));
-        }
-    }
-    if let Some(address) = instance {
-        let owner = members.nodes.iter().find(|(_, row)| row.address.as_deref() == Some(address));
-        claims.extend(owner.map(|(name, _)| (name.clone(), "instance".to_owned())));
-    }
-    claims
+enum Named {
+    One(NodeName, &'static str),
+    Many,
+    Nobody,
 }
 
 /// A member by its exact name, else by case-folded name, else by the first label of a domain name.
-fn member(value: &str, members: &Opinion) -> Option<NodeName> {
+fn member(value: &str, members: &Opinion) -> Named {
     let exact = NodeName::from(value);
     if members.nodes.contains_key(&exact) {
-        return Some(exact);
+        return Named::One(exact, "the name");
     }
     let short = value.split('.').next().unwrap_or(value);
-    let mut alike = members.nodes.keys().filter(|name| {
-        name.as_str().eq_ignore_ascii_case(value) || name.as_str().eq_ignore_ascii_case(short)
-    });
-    match (alike.next(), alike.next()) {
-        (Some(one), None) => Some(one.clone()),
-        _ => None,
+    for (spelt, how) in [(value, "the name but for capitals"), (short, "the first part of the name")] {
+        let mut alike = members.nodes.keys().filter(|name| name.as_str().eq_ignore_ascii_case(spelt));
+        match (alike.next(), alike.next()) {
+            (Some(one), None) => return Named::One(one.clone(), how),
+            (Some(_), Some(_)) => return Named::Many,
+            (None, _) => {}
+        }
     }
+    Named::Nobody
 }
 
 /// `10.0.0.1:9100` → `10.0.0.1`; `[::1]:9100` → `::1`.
@@ -103,23 +235,57 @@ mod tests {
         }
     }
 
+    fn ceph() -> CephView {
+        let osd = crate::model::observed::Osd { host: "ceph-2".into(), up: true, r#in: true };
+        CephView {
+            osds: [(crate::model::ids::OsdId(4), osd)].into(),
+            hosts: [("pve2".into(), "ceph-2".into())].into(),
+            ..CephView::default()
+        }
+    }
+
+    fn rules(mapping: Mapping) -> Rules {
+        Rules {
+            mode: Default::default(),
+            policies: Vec::new(),
+            mapping,
+            ceph: CephSetup::Hyperconverged,
+            alarms: Default::default(),
+            hand: Default::default(),
+            budgets: Default::default(),
+            limits: Default::default(),
+            notify: Default::default(),
+            packing: Default::default(),
+        }
+    }
+
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     #[test]
     fn a_node_is_found_in_the_ways_that_operators_name_it() {
-        let mapping = Mapping { map: [("10.9.0.2".to_owned(), "pve2".into())].into(), ..Mapping::default() };
+        let map = [("10.9.0.2".to_owned(), "pve2".into()), ("S-77".to_owned(), "pve1".into())];
+        let rules = rules(Mapping { map: map.into(), ..Mapping::default() });
+        let stranger = |value: &str| Err(Misfit::Stranger { label: "node".into(), value: value.into() });
         for (given, expected) in [
             (vec![("node", "pve2")], Ok("pve2")),
             (vec![("node", "PVE2.example.net")], Ok("pve2")),
             (vec![("instance", "10.9.0.2:9290")], Ok("pve2")),
             (vec![("instance", "10.0.0.1:9100")], Ok("pve1")),
             (vec![("instance", "10.0.0.9:9100")], Err(Misfit::NoNode)),
+            (vec![("id", "node/pve1"), ("instance", "10.9.9.9:9221")], Ok("pve1")),
+            (vec![("chassisSerialNumber", "S-77")], Ok("pve1")),
+            (vec![("ceph_daemon", "osd.4"), ("instance", "10.9.9.9:9283")], Ok("pve2")),
+            (vec![("ceph_daemon", "osd.9")], Err(Misfit::NoNode)),
+            (vec![("ceph_daemon", "mon.a")], Err(Misfit::NoNode)),
+            // Another machine's alert, seen by an exporter that runs on a member.
+            (vec![("node", "storage7"), ("instance", "10.0.0.1:9100")], stranger("storage7")),
+            (vec![("node", "bmc-pve2"), ("instance", "10.9.0.2:9290")], Ok("pve2")),
             (vec![("node", "")], Err(Misfit::NoNode)),
             (vec![("node", "pve2"), ("instance", "10.0.0.2:9100")], Ok("pve2")),
         ] {
-            let got = node(&labels(&given), &mapping, &members());
+            let got = node(&labels(&given), &rules, Cluster { members: &members(), ceph: Some(&ceph()) });
             assert_eq!(got, expected.map(NodeName::from), "{given:?}");
         }
     }
@@ -127,6 +293,37 @@ mod tests {
     #[test]
     fn two_ways_that_disagree_are_a_conflict() {
         let given = labels(&[("node", "pve1"), ("instance", "10.0.0.2:9100")]);
-        assert!(matches!(node(&given, &Mapping::default(), &members()), Err(Misfit::Conflict { .. })));
+        let (members, ceph) = (members(), ceph());
+        let cluster = Cluster { members: &members, ceph: Some(&ceph) };
+        let (tried, node) = explain(&given, &rules(Mapping::default()), cluster);
+        assert!(matches!(node, Err(Misfit::Conflict { .. })));
+        assert_eq!(tried.len(), 2, "both are told: {tried:?}");
+        let given = labels(&[("node", "pve1"), ("ceph_daemon", "osd.4")]);
+        assert!(matches!(
+            super::node(&given, &rules(Mapping::default()), cluster),
+            Err(Misfit::Conflict { .. })
+        ));
+    }
+
+    #[test]
+    fn a_name_that_fits_two_members_is_nobodys() {
+        let mut members = members();
+        let row = members.nodes.values().next().cloned().expect("a member");
+        members.nodes.insert("PVE1".into(), row);
+        let cluster = Cluster { members: &members, ceph: None };
+        let given = labels(&[("node", "Pve1"), ("instance", "10.0.0.2:9100")]);
+        let got = node(&given, &rules(Mapping::default()), cluster);
+        assert_eq!(got, Err(Misfit::Ambiguous { label: "node".into(), value: "Pve1".into() }));
+    }
+
+    #[test]
+    fn while_ceph_cannot_be_seen_a_daemon_is_not_nobody() {
+        let members = members();
+        let cluster = Cluster { members: &members, ceph: None };
+        let daemon = labels(&[("ceph_daemon", "osd.4")]);
+        let got = node(&daemon, &rules(Mapping::default()), cluster);
+        assert_eq!(got, Err(Misfit::CephUnseen { daemon: "osd.4".into() }));
+        let none = Rules { ceph: CephSetup::None, ..rules(Mapping::default()) };
+        assert_eq!(node(&daemon, &none, cluster), Err(Misfit::NoNode));
     }
 }

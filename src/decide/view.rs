@@ -3,20 +3,26 @@
 //! Every accessor refuses what is unknown, stale or told by a member without quorum; whoever asks gets a [`Wait`].
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
-use crate::model::ids::{GuestId, HostName, NodeName};
+use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
 use crate::model::observed::{
-    CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Reading,
+    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
-use crate::model::rules::{CephSetup, Policy, Response, Rules};
+use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
 use crate::model::state::State;
 use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
 
+use super::correlate::{self, Storm};
 use super::faults;
+use super::resolve::Cluster;
+
+/// Twice the pace of the polls: one of them may be lost.
+const ALARMS_FRESH: Duration = Duration::from_secs(60);
 
 /// The world as one decision sees it.
 pub struct View<'a> {
@@ -27,17 +33,31 @@ pub struct View<'a> {
     /// What is broken. Unknown while the members are: an alert names a node only if somebody can say who is a member.
     faults: Result<Vec<Fault>, Wait>,
     pub unplaced: Vec<Unplaced>,
+    /// Faults that are one thing, and no hardware.
+    pub storms: Vec<Storm>,
 }
 
 impl<'a> View<'a> {
     pub fn new(state: &'a State, seen: &'a Observed, rules: &'a Rules) -> Self {
-        let mut view =
-            Self { state, seen, rules, now: seen.at, faults: Ok(Vec::new()), unplaced: Vec::new() };
+        let mut view = Self {
+            state,
+            seen,
+            rules,
+            now: seen.at,
+            faults: Ok(Vec::new()),
+            unplaced: Vec::new(),
+            storms: Vec::new(),
+        };
         match view.cluster() {
-            Ok(opinion) => {
-                let (faults, unplaced) = faults::derive(seen, opinion, rules, &state.past);
-                view.faults = Ok(faults);
-                view.unplaced = unplaced;
+            Ok(members) => {
+                let cluster = Cluster { members, ceph: seen.ceph.any_age() };
+                match faults::derive(seen, cluster, rules, &state.past) {
+                    Ok((faults, unplaced)) => {
+                        view.storms = correlate::storms(&faults, rules, view.now);
+                        (view.faults, view.unplaced) = (Ok(faults), unplaced);
+                    }
+                    Err(wait) => view.faults = Err(wait),
+                }
             }
             Err(wait) => view.faults = Err(wait),
         }
@@ -138,11 +158,23 @@ impl<'a> View<'a> {
         }
     }
 
-    pub fn sensor(&self, fault: &FaultKey) -> Result<&'a Reading, Wait> {
-        match self.seen.sensors.get(fault) {
-            Some(seen) => self.fresh(Source::Sensor, seen),
-            None => Err(not_asked(Source::Sensor)),
+    /// The joint answer about exactly these OSDs of a node that is served in place.
+    pub fn may_stop(&self, node: &NodeName, osds: &BTreeSet<OsdId>) -> Result<&'a OkToStop, Wait> {
+        match self.seen.may_stop.get(node) {
+            Some(seen) => {
+                let answer = self.fresh(Source::OkToStop, seen)?;
+                // It was asked before the last disk was found: the next look asks about all of them.
+                if &answer.asked == osds { Ok(answer) } else { Err(not_asked(Source::OkToStop)) }
+            }
+            None => Err(not_asked(Source::OkToStop)),
         }
+    }
+
+    /// What Alertmanager lists. Old for longer than other facts: it is asked every 30 s at most, and what it lists is
+    /// as old as a scrape and an evaluation anyway.
+    pub fn alarms(&self) -> Result<&'a AlarmsView, Wait> {
+        let fresh = self.seen.alarms.fresh(self.now, ALARMS_FRESH);
+        fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
     }
 
     pub fn faults(&self) -> Result<&[Fault], Wait> {
@@ -156,7 +188,7 @@ impl<'a> View<'a> {
     /// An alarm of the case's node that speaks against its return: of the case itself, or of a kind that drains nodes.
     pub fn failing(&self, case: &Case) -> Result<Option<&Fault>, Wait> {
         let drains = |fault: &Fault| {
-            self.rules.policy(&fault.policy).is_some_and(|policy| policy.respond.action == Response::Drain)
+            self.rules.policy(&fault.policy).is_some_and(|policy| policy.respond.action.opens_a_case())
         };
         let of_case = |fault: &&Fault| {
             fault.key.node == case.node
@@ -168,6 +200,13 @@ impl<'a> View<'a> {
 
     pub fn policy(&self, case: &Case) -> Result<&'a Policy, Wait> {
         self.rules.policy(&case.policy).ok_or_else(|| Wait::PolicyGone { policy: case.policy.clone() })
+    }
+
+    /// The policy that speaks for one fault of a case; see [`Rules::policy_of`].
+    pub fn policy_of(&self, case: &Case, fault: &FaultKey) -> Result<&'a Policy, Wait> {
+        self.rules
+            .policy_of(&case.policy, &fault.class)
+            .ok_or_else(|| Wait::PolicyGone { policy: case.policy.clone() })
     }
 
     /// Nodes that are out or going out because of another case of ours.

@@ -1,5 +1,6 @@
 //! What the next look must bring: cheap readings always, the deep ones only for nodes with a case.
 
+use super::in_place;
 use crate::model::case::Phase;
 use crate::model::observed::Wish;
 use crate::model::owed::Whereabouts;
@@ -15,13 +16,37 @@ pub fn wish(state: &State) -> Wish {
         if !matches!(case.phase, Phase::Confirming { .. } | Phase::Closed { .. }) {
             wish.nodes.insert(case.node.clone());
         }
+        if let Some(parts) = &case.in_place
+            && in_place::under_way(case)
+            && !parts.osds.is_empty()
+        {
+            wish.osds.insert(case.node.clone(), parts.osds.clone());
+        }
         if case.holds_the_node() {
             wish.avoid.insert(case.node.clone());
+        }
+        let untouched_or_out = matches!(
+            case.phase,
+            Phase::Confirming { .. }
+                | Phase::Preparing { .. }
+                | Phase::HandedOver { .. }
+                | Phase::Proving { .. }
+        );
+        // Where a bay's lamp is, only the list of parts tells.
+        if untouched_or_out || !case.owed.locate.is_empty() {
+            wish.inventory.insert(case.node.clone());
+        }
+        if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {
+            wish.bmc.insert(case.node.clone());
         }
         if case.owed.work_order.is_some() {
             wish.work_orders.insert(case.id);
         }
-        for (id, debt) in case.owed.away() {
+        // While the machine is the technician's nobody is moved, and a hundred guests are two hundred questions.
+        let away = case.owed.away().filter(|_| {
+            !matches!(case.phase, Phase::HandedOver { .. } | Phase::Proving { .. } | Phase::Stranded { .. })
+        });
+        for (id, debt) in away {
             wish.guests.insert(id);
             // Going home, a guest's migration runs on the node where it is now.
             if let Phase::GivingBack { .. } = &case.phase

@@ -124,6 +124,9 @@ impl Stage {
             hand: Some(Arc::new(doors.clone())),
             ceph: Some(Arc::new(doors.clone())),
             sensors: Some(Arc::new(doors.clone())),
+            alarms: None,
+            alerts_missed: Arc::default(),
+            bmc: Some(Arc::new(doors.clone())),
             tickets: Arc::new(store.board()),
             store: Arc::new(store.clone()),
             clock: clock.clone(),
@@ -141,12 +144,13 @@ impl Stage {
             bell: bell.clone(),
             registry: metrics.registry(),
             access: Arc::new(Access::new(tokens_known(), false)),
+            configuration: None,
         };
         let alerts = alertmanager::router(Receiver {
             store: Arc::new(store.clone()),
             clock,
             bell: bell.clone(),
-            intake: Arc::new(Intake::new(alertmanager::Limits::default())),
+            intake: Arc::new(Intake::new(alertmanager::Limits::default(), Arc::default())),
             tokens: alertmanager::Tokens::of_hashes([Sha256::digest(ALERTS).into()]),
             heard: Arc::new(|_| {}),
         });

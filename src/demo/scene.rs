@@ -66,9 +66,11 @@ pub fn rules() -> Rules {
         mapping: Mapping::default(),
         ceph: CephSetup::Hyperconverged,
         hand: HandSetup::Installed,
+        alarms: Default::default(),
         budgets: Budgets { drains_per_day_max: 20, ..Budgets::default() },
         limits: Limits::default(),
         packing: Packing::default(),
+        notify: Default::default(),
     }
 }
 

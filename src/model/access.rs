@@ -39,3 +39,8 @@ pub struct KnownToken {
     pub role: Role,
     pub sha256: [u8; 32],
 }
+
+/// A client whose certificate was verified and carries a name that may deliver alerts. Made by the listener, never from
+/// anything that a request says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertClient(pub String);

@@ -18,13 +18,36 @@ pub struct Episode {
     pub starts_at: Time,
     /// When we first stored it. Alertmanager's clock is not ours.
     pub received_at: Time,
-    /// When it resolved; `None` while it fires. Never goes back to `None`.
+    /// When it resolved; `None` while it fires. No telling brings it back to `None`; only the level does.
     pub ends_at: Option<Time>,
+}
+
+/// Which firing of which label set. Starts are kept in whole milliseconds: Alertmanager's webhook tells finer ones than
+/// its API, and one episode must not have two keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EpisodeKey {
+    pub fingerprint: Fingerprint,
+    pub starts_at: Time,
+}
+
+/// An alert that Alertmanager's API lists: it fires at this moment, whatever was delivered. The level beats the edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Always firing.
+    pub episode: Episode,
+    /// When Alertmanager last heard that it fires.
+    pub updated_at: Time,
+    /// Silenced or inhibited: nobody is notified of it, we neither. It fires all the same.
+    pub suppressed: bool,
 }
 
 impl Episode {
     pub fn fires(&self) -> bool {
         self.ends_at.is_none()
+    }
+
+    pub fn key(&self) -> EpisodeKey {
+        EpisodeKey { fingerprint: self.fingerprint.clone(), starts_at: self.starts_at }
     }
 
     /// What another telling of the same episode adds: perhaps its end. The order of tellings does not matter: the
@@ -34,8 +57,62 @@ impl Episode {
         self.ends_at = self.ends_at.max(again.ends_at);
     }
 
+    /// Ended by what we heard, and listed as firing by somebody who heard of it later than that end: it fires. (A
+    /// peer that lost sight of Prometheus resolves what its sibling still lists.) A list that is older than the
+    /// end knows nothing of it and changes nothing.
+    pub fn rises(&self, listed: &Listed) -> bool {
+        self.ends_at.is_some_and(|end| listed.updated_at > end)
+    }
+
+    /// What a list adds to what is known of the same episode.
+    pub fn level(&mut self, listed: &Listed) {
+        self.received_at = self.received_at.min(listed.episode.received_at);
+        if self.rises(listed) {
+            self.ends_at = None;
+        }
+    }
+
     /// The start, but never in our future: a clock ahead of ours must not make a fault older or younger than it is.
     pub fn began(&self, now: Time) -> Time {
         self.starts_at.min(self.received_at).min(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Time {
+        Time::from_second(1_800_000_000 + second).expect("in range")
+    }
+
+    fn ended(end: i64) -> Episode {
+        Episode {
+            fingerprint: "a".into(),
+            labels: Labels::new(),
+            starts_at: at(0),
+            received_at: at(1),
+            ends_at: Some(at(end)),
+        }
+    }
+
+    fn listed(updated: i64) -> Listed {
+        let episode = Episode { ends_at: None, received_at: at(updated + 1), ..ended(0) };
+        Listed { episode, updated_at: at(updated), suppressed: false }
+    }
+
+    #[test]
+    fn a_list_that_is_newer_than_the_end_beats_it() {
+        let mut episode = ended(60);
+        episode.level(&listed(61));
+        assert!(episode.fires());
+        assert_eq!(episode.received_at, at(1), "the first receipt counts");
+    }
+
+    #[test]
+    fn a_list_that_is_older_than_the_end_knows_nothing_of_it() {
+        let mut episode = ended(60);
+        episode.level(&listed(60));
+        assert_eq!(episode, ended(60));
     }
 }

@@ -6,8 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fault::FaultKey;
-use super::ids::{CaseId, NodeName, Person, PlanHash, PolicyName};
+use super::ids::{CaseId, NodeName, OsdId, Person, PlanHash, PolicyName};
 use super::owed::Owed;
+use super::parts::Parts;
 use super::proof::{Clearance, Drained, EmptyRead, Settled};
 use super::time::Time;
 use super::wait::Wait;
@@ -23,6 +24,9 @@ pub struct Case {
     /// What is broken, as far as alarms told. A second alarm of the node joins here.
     pub faults: BTreeSet<FaultKey>,
     pub phase: Phase,
+    /// The node works on while some of its disks are served. `None`: the whole node leaves.
+    #[serde(default)]
+    pub in_place: Option<InPlace>,
     pub owed: Owed,
     /// What stands in the way now.
     pub wait: Option<Wait>,
@@ -30,8 +34,20 @@ pub struct Case {
     pub overran: bool,
     /// A person chose to let Ceph heal: noout goes back although OSDs are down.
     pub heal: bool,
+    /// The machine's parts before it was touched.
+    #[serde(default)]
+    pub parts: Parts,
     /// Grows with each commit; a commit on an older revision is refused.
     pub revision: u64,
+}
+
+/// What is served while its node works on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InPlace {
+    /// The OSDs on the broken disks. Only grows: a disk that was pulled out can no longer be asked. Empty: not known yet.
+    pub osds: BTreeSet<OsdId>,
+    /// The disks for people: `sdb (bay 2, serial S1)`.
+    pub disks: BTreeSet<String>,
 }
 
 /// Why a case was opened.
@@ -113,6 +129,12 @@ pub enum Handover {
     Died {
         at: Time,
     },
+    /// Only these OSDs' disks are. The node works on with its guests aboard, and nobody may switch it off.
+    InPlace {
+        osds: BTreeSet<OsdId>,
+        /// All OSDs of the host at that time: as many have to be there afterwards, whatever they are called.
+        beside: BTreeSet<OsdId>,
+    },
 }
 
 /// A person's yes to one plan.
@@ -129,6 +151,19 @@ pub struct Claim {
     pub by: Person,
     pub at: Time,
     pub note: String,
+    #[serde(default)]
+    pub said: Said,
+}
+
+/// Where the technician said it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// To pitlane.
+    #[default]
+    Here,
+    /// In the ticket: then the ticket can take it back, too.
+    InTheTicket,
 }
 
 /// A person called it off after the node was handed over.
@@ -144,6 +179,8 @@ pub struct Cancelled {
 #[serde(rename_all = "kebab-case", tag = "ending")]
 pub enum Ending {
     Returned,
+    /// Its disks were served in place; it was never away.
+    Served,
     FalseAlarm,
     Aborted {
         by: Person,
@@ -242,6 +279,7 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Returned => f.write_str("the node is back in service"),
+            Self::Served => f.write_str("the disks are served"),
             Self::FalseAlarm => f.write_str("a false alarm"),
             Self::Aborted { by, reason } if reason.is_empty() => write!(f, "called off by {by}"),
             Self::Aborted { by, reason } => write!(f, "called off by {by}: {reason}"),

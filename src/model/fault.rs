@@ -89,6 +89,12 @@ pub enum Misfit {
     NoPolicy,
     /// Nothing in the labels names a member of the cluster.
     NoNode,
+    /// A label that should name a member names somebody else, and nothing that counts more names one.
+    Stranger { label: String, value: String },
+    /// A label's value fits more than one member.
+    Ambiguous { label: String, value: String },
+    /// Only a Ceph daemon is named, and Ceph cannot be seen.
+    CephUnseen { daemon: String },
     /// Two ways of naming give two nodes.
     Conflict { first: NodeName, first_by: String, second: NodeName, second_by: String },
 }
@@ -99,6 +105,18 @@ impl fmt::Display for Misfit {
             Self::NoPolicy => f.write_str("no policy matches it"),
             Self::NoNode => {
                 f.write_str("no label names a member of the cluster; add a node label to the target")
+            }
+            Self::Stranger { label, value } => {
+                write!(
+                    f,
+                    "label {label} says {value}, which is no member; correct it, or add it to mapping.map"
+                )
+            }
+            Self::Ambiguous { label, value } => {
+                write!(f, "label {label} says {value}, which fits more than one member")
+            }
+            Self::CephUnseen { daemon } => {
+                write!(f, "only {daemon} is named, and Ceph cannot be seen; nobody can tell whose it is")
             }
             Self::Conflict { first, first_by, second, second_by } => {
                 write!(f, "{first_by} says {first}, {second_by} says {second}")

@@ -36,6 +36,9 @@ pub fn shell(node: &NodeName, owed: &Owed) -> Vec<String> {
             ),
         });
     }
+    for target in owed.locate.keys() {
+        lines.push(format!("# put out the locate LED of {node} ({target}) at its BMC"));
+    }
     if let Some(order) = &owed.work_order {
         let ticket = order.ticket.as_ref().map_or("the work order".to_owned(), |t| format!("work order {t}"));
         lines.push(format!("# close {ticket} in its ticket system"));
@@ -108,7 +111,7 @@ mod tests {
                 (GuestId(105), guest(GuestKind::Qemu, Power::Running, false, Whereabouts::Home)),
             ]
             .into(),
-            work_order: None,
+            ..Owed::default()
         };
         let lines = shell(&"pve2".into(), &owed);
         assert!(lines[0].starts_with("ceph osd unset-group noout ceph-2 "), "{lines:?}");

@@ -127,8 +127,50 @@ number! {
 }
 
 impl PlanHash {
+    /// Fewer characters of a hash do not say which plan is meant. The same everywhere: command line, API, decision.
+    pub const BEGINNING_MIN: usize = 12;
+
+    /// # Errors
+    /// What to write instead.
+    pub fn long_enough(written: &str) -> Result<(), String> {
+        if written.len() >= Self::BEGINNING_MIN {
+            return Ok(());
+        }
+        let min = Self::BEGINNING_MIN;
+        Err(format!(
+            "{written:?} is too short to say which plan is meant; write the first {min} characters of its hash"
+        ))
+    }
+
+    /// Was this plan meant, by its hash or the hash's beginning?
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn meant_by(&self, written: &str) -> Result<(), String> {
+        Self::long_enough(written)?;
+        if !self.0.starts_with(written) {
+            return Err(format!("the plan is now {}; read it and approve that one", self.short()));
+        }
+        Ok(())
+    }
+
     /// The first twelve characters: enough to tell plans apart by eye and on the command line.
     pub fn short(&self) -> &str {
         self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_meant_by_enough_of_its_hash_and_the_refusal_says_what_is_wrong() {
+        let hash = PlanHash("0123456789abcdef".repeat(4));
+        assert_eq!(hash.meant_by("0123456789ab"), Ok(()));
+        assert_eq!(hash.meant_by(&hash.0), Ok(()));
+        let said = |written: &str| hash.meant_by(written).expect_err("must be refused");
+        assert!(said("0123456789a").contains("first 12 characters"), "{}", said("0123456789a"));
+        assert!(said("ffffffffffff").contains("now 0123456789ab"), "{}", said("ffffffffffff"));
     }
 }

@@ -1,10 +1,14 @@
 //! The journal: for people, written by the decisions themselves, so it reads like a story.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::case::{Ending, PhaseName};
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, Person, PlanHash, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, TicketRef};
+use super::notice::{ChannelName, Urgency};
+use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
 use super::rules::ProofCheck;
 use super::time::{Period, Time};
@@ -34,7 +38,8 @@ pub enum Noted {
     FalseAlarm { reading: String },
 
     // Judging and agreeing
-    Planned { moves: usize, ha: usize, stays: usize, hash: PlanHash },
+    // `stops` is missing in journals from before it was counted.
+    Planned { moves: usize, ha: usize, stays: usize, stops: Option<usize>, hash: PlanHash },
     WouldDrain { moves: usize, ha: usize },
     Warned { wait: Wait },
     Approved { by: Person, hash: PlanHash },
@@ -42,7 +47,19 @@ pub enum Noted {
     Waits { wait: Wait },
     Phase { to: PhaseName },
 
+    // In place
+    PlannedInPlace { node: NodeName, osds: Vec<OsdId>, hash: PlanHash },
+    WouldServe { osds: Vec<OsdId> },
+    ServiceBegins { node: NodeName, osds: Vec<OsdId> },
+    HandedOverInPlace { node: NodeName, osds: Vec<OsdId> },
+    AlsoInPlace { disks: Vec<String> },
+    CalledOffInPlace { by: Person, reason: String },
+    WantsWholeNode { fault: FaultKey },
+    ServedByPerson { by: Person },
+    OsdReplaced { gone: Vec<OsdId>, new: Vec<OsdId> },
+
     // Leaving
+    PartsListed { sources: Vec<(PartSource, usize)>, blind: Vec<(PartSource, String)> },
     DrainBegins { node: NodeName },
     MgrFails { mgr: String },
     MaintenanceAsked { node: NodeName },
@@ -64,13 +81,19 @@ pub enum Noted {
     WorkOrderWritten { ticket: TicketRef },
     WorkOrderReopened { round: u32, why: String },
     WorkOrderAlso { fault: FaultKey },
+    LocateAsked { node: NodeName, target: LocateTarget },
     ClaimedDone { by: Person, note: String },
     HandsOff { by: Person },
+    // Done in the ticket, and then taken up again there.
+    TakenUpAgain,
     Cancelled { by: Person, reason: String },
     Overrun { time_box: Period },
 
     // Proving
     NodeBack { node: NodeName },
+    PartReplaced { part: PartKey, old: String, new: String },
+    PartAccepted { part: PartKey, by: Person, reason: String },
+    SourceGivenUp { source: PartSource, by: Person, reason: String },
     ProofBegins { soak: Period },
     ProofBroken { check: ProofCheck, why: String },
     Proved { soak: Period },
@@ -83,6 +106,9 @@ pub enum Noted {
     NooutGone { host: HostName },
     MaintenanceReturned { node: NodeName },
     MaintenanceGone { node: NodeName },
+    LocateReturned { node: NodeName, target: LocateTarget },
+    LocateGone { node: NodeName, target: LocateTarget },
+    LocateLeft { node: NodeName, target: LocateTarget, why: String },
     GoesHome { guest: GuestId, name: String, how: How },
     HaBringsHome { guest: GuestId, name: String },
     Home { guest: GuestId, name: String, took: Option<Period> },
@@ -91,6 +117,14 @@ pub enum Noted {
     WorkOrderClosed,
     Died { node: NodeName, aboard: usize },
     Closed { ending: Ending, took: Period, stay: usize },
+
+    // Told
+    Paged { fault: FaultKey, nobody: bool },
+    Recorded { fault: FaultKey },
+    Storm { class: String, nodes: BTreeSet<NodeName>, nobody: bool },
+    Blind { span: Period, nobody: bool },
+    ChannelSilent { channel: ChannelName, error: String },
+    WouldNotify { urgency: Urgency, title: String },
 
     // People and pitlane itself
     Remark { by: Person, text: String },

@@ -2,11 +2,26 @@
 
 use std::fmt;
 
+use super::ids::OsdId;
 use super::note::Noted;
-use super::wait_text::count;
+use super::notice::Urgency;
+use super::wait_text::{count, list};
+
+fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
 
 fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+fn osds(ids: &[OsdId]) -> String {
+    list(ids.iter().map(|id| format!("OSD {id}")))
+}
+
+fn called(nobody: bool) -> &'static str {
+    if nobody { "Nobody is called, for notify.page is empty" } else { "A person is called" }
 }
 
 impl fmt::Display for Noted {
@@ -27,14 +42,15 @@ impl fmt::Display for Noted {
                 write!(f, "A false alarm: quiet, and the sensor reads good ({reading}).")
             }
 
-            Planned { moves, ha, stays, hash } => write!(
-                f,
-                "Plan {}: {} to move, {} that HA moves, {} left aboard stopped.",
-                hash.short(),
-                count(*moves, "guest"),
-                count(*ha, "guest"),
-                count(*stays, "guest")
-            ),
+            Planned { moves, ha, stays, stops, hash } => {
+                let (moves, ha, stays) =
+                    (count(*moves, "guest"), count(*ha, "guest"), count(*stays, "guest"));
+                write!(f, "Plan {}: {moves} to move, {ha} that HA moves, ", hash.short())?;
+                if let Some(stops @ 1..) = stops {
+                    write!(f, "{} to shut down, ", count(*stops, "guest"))?;
+                }
+                write!(f, "{stays} left aboard stopped.")
+            }
             WouldDrain { moves, ha } => write!(
                 f,
                 "Would drain the node now ({} to move, {} that HA moves); mode observe touches nothing.",
@@ -49,6 +65,50 @@ impl fmt::Display for Noted {
             Waits { wait } => write!(f, "Waits: {wait}."),
             Phase { to } => write!(f, "Now {to}."),
 
+            PlannedInPlace { node, osds: ids, hash } => write!(
+                f,
+                "Plan {}: {} to be served in place, noout held on {node}; no guest moves.",
+                hash.short(),
+                osds(ids)
+            ),
+            WouldServe { osds: ids } => {
+                write!(f, "Would have {} served in place now; mode observe touches nothing.", osds(ids))
+            }
+            ServiceBegins { node, osds: ids } => {
+                write!(f, "{node} works on while {} is served; the service begins.", osds(ids))
+            }
+            HandedOverInPlace { node, osds: ids } => write!(
+                f,
+                "{} of {node}: the disk is the technician's now. The node works on and must not be switched off.",
+                osds(ids)
+            ),
+            AlsoInPlace { disks } => write!(f, "To be served as well: {}.", list(disks)),
+            CalledOffInPlace { by, reason } => write!(
+                f,
+                "{by} calls it off{}; noout stays until nobody works on the machine.",
+                because(reason)
+            ),
+            WantsWholeNode { fault } => {
+                write!(f, "{fault} wants the whole node: the service in place becomes a drain, judged anew.")
+            }
+            ServedByPerson { by } => {
+                write!(f, "{by} wants the whole node: the service in place becomes a drain, judged anew.")
+            }
+            OsdReplaced { gone, new } => {
+                write!(f, "{} came in place of {}.", osds(new), osds(gone))
+            }
+
+            PartsListed { sources, blind } => {
+                let listed = |(source, n): &(_, usize)| format!("{} from {source}", count(*n, "part"));
+                write!(f, "On record before the work: {}", list(sources.iter().map(listed)))?;
+                match blind.as_slice() {
+                    [] => f.write_str("."),
+                    all => {
+                        let not = all.iter().map(|(source, why)| format!("{source} ({why})"));
+                        write!(f, "; nothing from {}.", list(not))
+                    }
+                }
+            }
             DrainBegins { node } => write!(f, "{node} may leave; the drain begins."),
             MgrFails { mgr } => write!(f, "Ceph's manager {mgr} hands over to another node."),
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
@@ -82,7 +142,11 @@ impl fmt::Display for Noted {
                 write!(f, "The work order is reopened (round {round}): {why}.")
             }
             WorkOrderAlso { fault } => write!(f, "The work order also names {fault} now."),
+            TakenUpAgain => f.write_str(
+                "The work order was opened again in the ticket system: the technician has the node.",
+            ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
+            LocateAsked { node, target } => write!(f, "The locate LED of {node} is lit ({target})."),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),
             Cancelled { by, reason } => {
                 write!(
@@ -91,9 +155,23 @@ impl fmt::Display for Noted {
                     because(reason)
                 )
             }
-            Overrun { time_box } => write!(f, "The time box of {time_box} is over and the node is not back."),
+            Overrun { time_box } => {
+                write!(f, "The time box of {time_box} is over and the case is still open.")
+            }
 
             NodeBack { node } => write!(f, "{node} is online again."),
+            PartReplaced { part, old, new } if old.is_empty() => {
+                write!(f, "{} is a new one: {new}.", upper(&part.to_string()))
+            }
+            PartReplaced { part, old, new } => {
+                write!(f, "{} was replaced: {new} instead of {old}.", upper(&part.to_string()))
+            }
+            PartAccepted { part, by, reason } => {
+                write!(f, "{by} explains {part}{}; the proof goes on without it.", because(reason))
+            }
+            SourceGivenUp { source, by, reason } => {
+                write!(f, "{by} goes on without {source}'s list of parts{}.", because(reason))
+            }
             ProofBegins { soak } => write!(f, "All checks are good; they have to stay so for {soak}."),
             ProofBroken { why, .. } => write!(f, "Not proved: {why}."),
             Proved { soak } => write!(f, "Proved: all checks stayed good for {soak}."),
@@ -107,6 +185,11 @@ impl fmt::Display for Noted {
             NooutGone { host } => write!(f, "noout on {host} is gone."),
             MaintenanceReturned { node } => write!(f, "HA may use {node} again."),
             MaintenanceGone { node } => write!(f, "HA maintenance of {node} is over."),
+            LocateReturned { node, target } => write!(f, "The locate LED of {node} is put out ({target})."),
+            LocateGone { node, target } => write!(f, "The locate LED of {node} is dark ({target})."),
+            LocateLeft { node, target, why } => {
+                write!(f, "The locate LED of {node} stays as it is ({target}): {why}.")
+            }
             GoesHome { guest, name, how } => write!(f, "Guest {guest} ({name}) goes home, {how}."),
             HaBringsHome { guest, name } => write!(f, "HA brings guest {guest} ({name}) home."),
             Home { guest, name, took: Some(took) } => {
@@ -127,6 +210,27 @@ impl fmt::Display for Noted {
                 "Closed after {took}: {ending}. {} away from home; nothing else is owed.",
                 count(*stay, "guest")
             ),
+
+            Paged { fault, nobody } => write!(f, "{}: {fault}.", called(*nobody)),
+            Recorded { fault } => write!(f, "Recorded: {fault}. Nothing is done about it."),
+            Storm { class, nodes, nobody } => write!(
+                f,
+                "{}: {class} on {} at once looks like a room or a feed; none is drained for it.",
+                called(*nobody),
+                list(nodes)
+            ),
+            Blind { span, nobody } => {
+                write!(f, "{}: the cluster has not been seen for {span}.", called(*nobody))
+            }
+            ChannelSilent { channel, error } => {
+                write!(f, "Notices do not reach {channel}: {error}. It is tried on and on.")
+            }
+            WouldNotify { urgency: Urgency::Page, title } => {
+                write!(f, "Would call a person: {title}; mode observe sends nothing.")
+            }
+            WouldNotify { urgency: Urgency::Tell, title } => {
+                write!(f, "Would tell people: {title}; mode observe sends nothing.")
+            }
 
             Remark { by, text } => write!(f, "{by} notes: {text}"),
             Refused { by, why } => write!(f, "A request by {by} is refused: {why}."),

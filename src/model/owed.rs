@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, TicketRef};
-use super::observed::{GuestKind, Power};
+use super::observed::{GuestKind, LocateTarget, Power, pairs};
 use super::time::Time;
 
 /// Everything one case owes.
@@ -19,6 +19,9 @@ pub struct Owed {
     pub noout: Option<(HostName, Debt)>,
     pub guests: BTreeMap<GuestId, GuestDebt>,
     pub work_order: Option<WorkOrderDebt>,
+    /// Locate LEDs that we lit.
+    #[serde(default, with = "pairs")]
+    pub locate: BTreeMap<LocateTarget, Debt>,
 }
 
 /// Something held.
@@ -104,6 +107,7 @@ impl Owed {
         self.maintenance.is_none()
             && self.noout.is_none()
             && self.work_order.is_none()
+            && self.locate.is_empty()
             && self.guests.values().all(GuestDebt::paid)
     }
 

@@ -6,11 +6,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::ids::{GuestId, HostName, NodeName, PlanHash};
+use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash};
 use super::observed::GuestKind;
 use super::wait::Wait;
 
-/// The drain of one node.
+/// The drain of one node, or the service of some of its disks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub node: NodeName,
@@ -26,6 +26,9 @@ pub struct Plan {
     pub stops: BTreeMap<GuestId, String>,
     /// Left behind on purpose: stopped, and bound to the node.
     pub stays: BTreeMap<GuestId, String>,
+    /// OSDs to be served while the node works on. Not empty: nothing moves, nothing but noout is held.
+    #[serde(default)]
+    pub in_place: BTreeSet<OsdId>,
     /// What the verdict warns of. Who approves has read this.
     pub warnings: Vec<Wait>,
 }
@@ -39,7 +42,12 @@ impl Plan {
         let stays: BTreeSet<GuestId> = self.stays.keys().copied().collect();
         let stops: BTreeSet<GuestId> = self.stops.keys().copied().collect();
         let what = (&self.node, self.maintenance, &self.noout, moves, &self.ha, stops, stays, warnings);
-        let bytes = serde_json::to_vec(&what).expect("names, numbers and flags always serialise");
+        // A drain hashes as it did before there was any other service: approvals given then still hold.
+        let bytes = match self.in_place.is_empty() {
+            true => serde_json::to_vec(&what),
+            false => serde_json::to_vec(&(what, &self.in_place)),
+        };
+        let bytes = bytes.expect("names, numbers and flags always serialise");
         PlanHash(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 

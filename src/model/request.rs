@@ -45,6 +45,12 @@ pub enum Ask {
         case: CaseId,
         reason: String,
     },
+    /// A difference in the machine's parts is meant: a part by its name, a source (`bmc`), or the `led`.
+    Accept {
+        case: CaseId,
+        part: String,
+        reason: String,
+    },
     /// Give noout back although OSDs are down, so that Ceph heals.
     Heal {
         case: CaseId,

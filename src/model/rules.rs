@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{NodeName, PolicyName};
 use super::matcher::{Labels, Matcher};
+use super::notice::{NotifyRules, Recipients};
 use super::time::Period;
 
 /// The rules of one cluster.
@@ -19,14 +20,27 @@ pub struct Rules {
     pub mapping: Mapping,
     pub ceph: CephSetup,
     pub hand: HandSetup,
+    #[serde(default)]
+    pub alarms: AlarmsSetup,
     pub budgets: Budgets,
     pub limits: Limits,
     pub packing: Packing,
+    #[serde(default)]
+    pub notify: NotifyRules,
 }
 
 impl Rules {
     pub fn policy(&self, name: &PolicyName) -> Option<&Policy> {
         self.policies.iter().find(|p| &p.name == name)
+    }
+
+    /// The policy that speaks for a fault of a case: the case's own where the class is its own, else the first of
+    /// that class.
+    pub fn policy_of(&self, case: &PolicyName, class: &str) -> Option<&Policy> {
+        let own = self.policy(case);
+        own.filter(|policy| policy.class == class)
+            .or_else(|| self.policies.iter().find(|policy| policy.class == class))
+            .or(own)
     }
 
     /// The policy's mode under the cluster's ceiling.
@@ -66,6 +80,9 @@ pub struct Policy {
     pub name: PolicyName,
     /// All must fit. Empty: no alert ever fits (the `manual` policy).
     pub matchers: Vec<Matcher>,
+    /// Or all of one of these.
+    #[serde(default)]
+    pub or_matchers: Vec<Vec<Matcher>>,
     /// The alarm class of the faults it makes.
     pub class: String,
     /// Labels that may name the broken part; the first that is there wins.
@@ -76,11 +93,39 @@ pub struct Policy {
     pub prove: Prove,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorQuery>,
+    /// Who is told, where that differs from the cluster's rule.
+    #[serde(default)]
+    pub notify: Recipients,
+    /// When many faults of this class are one thing that is not hardware.
+    #[serde(default)]
+    pub correlate: Option<Correlate>,
+}
+
+/// So many nodes with this class within so short a time are a room or a feed, not so many broken parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correlate {
+    pub nodes: u32,
+    pub within: Period,
+    pub scope: Scope,
+}
+
+/// Whose nodes are counted together.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All of the cluster: one room.
+    #[default]
+    Cluster,
+    /// Those of one failure domain of `budgets.domains`: one rack, one feed.
+    Domain,
 }
 
 impl Policy {
     pub fn wants(&self, labels: &Labels) -> bool {
-        !self.matchers.is_empty() && self.matchers.iter().all(|m| m.matches(labels))
+        let fits = |all: &Vec<Matcher>| !all.is_empty() && all.iter().all(|m| m.matches(labels));
+        fits(&self.matchers) || self.or_matchers.iter().any(fits)
     }
 }
 
@@ -103,6 +148,9 @@ pub struct Respond {
     pub mode: Mode,
     /// How long the node may be out before people are told that it overran.
     pub time_box: Period,
+    /// Light the machine's locate LED while the technician has it.
+    #[serde(default)]
+    pub locate: bool,
     /// What to do with running containers, which cannot move live.
     pub containers: ContainerPolicy,
     /// What to do with running guests that cannot move at all.
@@ -111,12 +159,34 @@ pub struct Respond {
 
 /// What a confirmed fault leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Response {
     /// Take the node off the track.
     Drain,
+    /// Serve the part while the node works on: its guests stay, Ceph is told to wait.
+    InPlace,
+    /// Call a person. Nothing is touched.
+    Page,
     /// Write it down.
     Record,
+}
+
+impl Response {
+    /// A confirmed fault opens a case of the node, or joins the open one.
+    pub fn opens_a_case(self) -> bool {
+        matches!(self, Self::Drain | Self::InPlace)
+    }
+}
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Drain => "drain",
+            Self::InPlace => "in_place",
+            Self::Page => "page",
+            Self::Record => "record",
+        })
+    }
 }
 
 /// Containers restart to move: who may decide that?
@@ -162,6 +232,8 @@ pub struct Prove {
 pub enum ProofCheck {
     /// No alert of the case's faults fires. Necessary, never sufficient.
     AlertsClear,
+    /// Every part of the machine that was there before the drain is there again, or a person said why not.
+    Inventory,
     /// The policy's sensor reads good for every fault of the case.
     SensorsOk,
     /// Proxmox's services run on the node.
@@ -178,6 +250,7 @@ impl fmt::Display for ProofCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::AlertsClear => "alerts_clear",
+            Self::Inventory => "inventory",
             Self::SensorsOk => "sensors_ok",
             Self::NodeServices => "node_services",
             Self::TimeSync => "time_sync",
@@ -187,11 +260,30 @@ impl fmt::Display for ProofCheck {
     }
 }
 
-/// A Prometheus expression that is true of a healthy part: each sample of its answer is 1 (good) or 0 (bad);
-/// no sample means that nobody can see, which is not good. `{{ node }}` and `{{ component }}` are filled in, escaped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The witnesses of a part. Its reading is good if at least one of them sees it and none says bad.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SensorQuery {
-    pub promql: String,
+    /// Prometheus expressions that are true of a healthy part: each sample of an answer is 1 (good) or 0 (bad); no
+    /// sample means that this witness does not see it. `{{ node }}` and `{{ component }}` are filled in, escaped.
+    #[serde(deserialize_with = "one_or_many")]
+    pub promql: Vec<String>,
+    /// The machine's own controller, where one is configured for the node.
+    #[serde(default)]
+    pub bmc: bool,
+}
+
+/// Reports of older versions have one expression.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Either::deserialize(d)? {
+        Either::One(one) => vec![one],
+        Either::Many(many) => many,
+    })
 }
 
 /// How an alert names a node; see the resolver in `decide`.
@@ -228,6 +320,15 @@ pub enum HandSetup {
     #[default]
     Absent,
     Installed,
+}
+
+/// Whether Alertmanager is asked what fires. Where it is, a delivered alarm alone takes no node out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmsSetup {
+    #[default]
+    Delivered,
+    Polled,
 }
 
 /// Limits on what is seen, whoever caused it. They stop starting; they never stop giving back.

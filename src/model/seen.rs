@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::time::{Period, Time, age};
 
 /// What a look at one source brought home.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen<T> {
     /// It was so at `at`: when the fact was true at its source, not when we fetched it.
@@ -16,6 +16,7 @@ pub enum Seen<T> {
     /// We looked and could not see.
     Unknown { why: Trouble },
     /// Nobody needed it this turn, so nobody looked.
+    #[default]
     NotAsked,
 }
 
@@ -31,6 +32,8 @@ pub enum Trouble {
     Nonsense(String),
     /// It did not answer in time. An effect asked for may have happened all the same.
     TooSlow(String),
+    /// It answered, and there is nothing of the kind: no sample, no such part. Nobody sees it.
+    NoTrace(String),
     /// We are not told how to reach it: a matter of configuration.
     NotConfigured(String),
 }
@@ -43,6 +46,7 @@ impl Trouble {
             | Self::Refused(t)
             | Self::Nonsense(t)
             | Self::TooSlow(t)
+            | Self::NoTrace(t)
             | Self::NotConfigured(t) => t,
         }
     }
@@ -54,6 +58,7 @@ impl Trouble {
             Self::Refused(_) => "refused",
             Self::Nonsense(_) => "nonsense",
             Self::TooSlow(_) => "too_slow",
+            Self::NoTrace(_) => "no_trace",
             Self::NotConfigured(_) => "not_configured",
         }
     }
@@ -66,6 +71,7 @@ impl fmt::Display for Trouble {
             Self::Refused(_) => "refused",
             Self::Nonsense(_) => "answered nonsense",
             Self::TooSlow(_) => "did not answer in time",
+            Self::NoTrace(_) => "nothing to be seen",
             Self::NotConfigured(_) => "not configured",
         };
         write!(f, "{what}: {}", self.text())

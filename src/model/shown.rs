@@ -2,6 +2,7 @@
 //!
 //! Never an input to a decision. Everything here is a copy, and says when it was true.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use super::owed::Owed;
 use super::plan::Plan;
 use super::request::Reply;
 use super::rules::{Mode, Rules};
+use super::seen::{Seen, Trouble};
 use super::state::{Pause, Show, State};
 use super::time::{Period, Time, age};
 use super::verdict::Verdict;
@@ -36,6 +38,10 @@ pub struct Shown {
     pub turn_at: Time,
     /// When the next one is due at the latest.
     pub pace: Period,
+    /// Why the last try at a turn ended without a decision, if it did: our own store, as a rule.
+    pub failing: Option<String>,
+    /// Members that are known and not asked, with the reason.
+    pub not_asked: BTreeMap<NodeName, String>,
 }
 
 impl Shown {
@@ -47,6 +53,16 @@ impl Shown {
             show: Show::default(),
             turn_at: Time::MIN,
             pace: Period::secs(0),
+            failing: None,
+            not_asked: BTreeMap::new(),
+        }
+    }
+
+    /// Why the cluster could not be seen by the last turn; `None` while it can be.
+    pub fn blind(&self) -> Option<&Trouble> {
+        match &self.observed.pve.first {
+            Seen::Unknown { why } => Some(why),
+            _ => None,
         }
     }
 
@@ -69,20 +85,49 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// May the disks of this case be taken out, by a judgement that is fresh now? `None`: no disk is served.
+    pub fn safe_to_pull(&self, case: CaseId, now: Time) -> Option<Result<Time, String>> {
+        Some(match self.show.safe_to_pull.get(&case)? {
+            Ok(at) if age(now, *at) <= SAFE_FOR && *at <= now => Ok(*at),
+            Ok(at) => Err(format!("the last judgement is {} old", Period(age(now, *at)))),
+            Err(why) => Err(why.clone()),
+        })
+    }
+}
+
 /// A node judged on request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     pub verdict: Verdict,
     /// What pitlane would do; `None` where no plan can be made.
     pub plan: Option<Plan>,
+    /// The node's case serves disks in place and is not yet begun: the same about these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<Box<Judged>>,
 }
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub version: String,
+    /// The service's clock: every age is counted by it, never by the asker's.
+    pub now: Time,
     pub mode: Mode,
+    /// The loop turns, and the last turn saw the cluster.
     pub ready: bool,
+    /// The loop turns; what it saw is another matter.
+    pub turns: bool,
+    /// Why the last turn could not see the cluster. A blind service looks like a quiet one, so it says so.
+    pub blind: Option<String>,
+    /// Why the last try at a turn ended without a decision.
+    pub failing: Option<String>,
+    /// Members that are known and not asked, with the reason.
+    pub not_asked: BTreeMap<NodeName, String>,
+    /// Deliveries that nobody could read, kept for people; `None`: the store did not say.
+    pub unreadable: Option<u64>,
+    /// The configuration in force; `None` for an instance without a configuration file.
+    pub config: Option<InForce>,
     /// `None` before the first turn.
     pub turn_at: Option<Time>,
     pub pace: Period,
@@ -93,6 +138,43 @@ pub struct Status {
     pub unplaced: Vec<Unplaced>,
 }
 
+/// The configuration in force, and what became of the last try to replace it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Since when it counts.
+    pub since: Time,
+    /// Read and right, and still without effect: these keys count from the next start on.
+    pub needs_restart: Vec<String>,
+    /// The last try to read it again found mistakes, so the one from before stays.
+    pub refused: Option<RefusedConfig>,
+}
+
+/// A configuration that does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedConfig {
+    pub at: Time,
+    /// All of them, each `file:line:column: what to write instead`.
+    pub mistakes: Vec<String>,
+}
+
+/// `GET /api/v1/alerts/unreadable`: deliveries that were kept for people because nobody could read them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// All that are kept.
+    pub count: u64,
+    pub newest: Vec<Unread>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    pub at: Time,
+    pub why: String,
+    /// Bytes of the whole body.
+    pub size: u64,
+    /// How the body begins; what is no text is shown as replacement characters.
+    pub beginning: String,
+}
+
 /// A case in one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseLine {
@@ -100,13 +182,15 @@ pub struct CaseLine {
     pub node: NodeName,
     pub phase: PhaseName,
     pub since: Time,
+    /// How long it has been in its phase, by the service's clock.
+    pub age: Period,
     pub opened_at: Time,
     /// What it waits for, or how it ended.
     pub text: String,
 }
 
-impl From<&Case> for CaseLine {
-    fn from(case: &Case) -> Self {
+impl CaseLine {
+    pub fn of(case: &Case, now: Time) -> Self {
         let text = match (&case.phase, &case.wait) {
             (super::case::Phase::Closed { ending, .. }, _) => ending.to_string(),
             (_, Some(wait)) => wait.to_string(),
@@ -117,6 +201,7 @@ impl From<&Case> for CaseLine {
             node: case.node.clone(),
             phase: case.phase.name(),
             since: case.phase.since(),
+            age: Period::secs(age(now, case.phase.since()).as_secs()),
             opened_at: case.opened_at,
             text,
         }
@@ -126,10 +211,15 @@ impl From<&Case> for CaseLine {
 /// `GET /api/v1/cases/ID`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseView {
+    /// The service's clock: how old the judgement below is may not depend on the asker's.
+    pub now: Time,
     pub case: Case,
     pub story: Vec<StoryLine>,
     /// Judged within the last 15 s; `Err`: no, and why.
     pub safe_to_power_off: Result<Time, String>,
+    /// The same about the disks that are served in place; `None`: no disk is served.
+    #[serde(default)]
+    pub safe_to_pull: Option<Result<Time, String>>,
     /// Guests of the plan that were seen to have left, and how many there are; while it drains.
     pub progress: Option<Progress>,
 }

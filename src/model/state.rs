@@ -8,6 +8,8 @@ use super::case::Case;
 use super::fault::{Fault, FaultKey, Unplaced};
 use super::ids::{CaseId, NodeName, Person, RequestId};
 use super::note::Note;
+use super::notice::{ChannelName, Notice, NoticeId, Silent};
+use super::plan::Plan;
 use super::request::{Reply, Request};
 use super::step::{Ledger, Step};
 use super::time::{Period, Time};
@@ -27,6 +29,12 @@ pub struct State {
     pub ledger: Ledger,
     /// The number that the next case gets.
     pub next_case: u64,
+    /// Notices of open cases, and those of the memory of faults: what was told already.
+    #[serde(default)]
+    pub told: BTreeSet<NoticeId>,
+    /// Channels that notices do not reach.
+    #[serde(default)]
+    pub silent: BTreeMap<ChannelName, Silent>,
 }
 
 /// What is remembered of a closed case.
@@ -54,6 +62,9 @@ pub struct Decision {
     /// New and changed cases, with the revision they were read at (0: new).
     pub cases: Vec<Case>,
     pub notes: Vec<Note>,
+    /// Written with the notes, each id once; delivered afterwards.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
     /// In the order in which they are to be taken.
     pub steps: Vec<Step>,
     pub replies: BTreeMap<RequestId, Reply>,
@@ -71,6 +82,12 @@ pub struct Show {
     pub faults: Vec<Fault>,
     pub unplaced: Vec<Unplaced>,
     pub verdicts: BTreeMap<NodeName, Verdict>,
+    /// What would be done to the nodes of cases that wait for it: what an approval is asked for.
+    #[serde(default)]
+    pub plans: BTreeMap<NodeName, Plan>,
     /// Cases whose node is empty and may be switched off, judged at this instant. Not older than 15 s when shown.
     pub safe_to_power_off: BTreeMap<CaseId, Result<Time, String>>,
+    /// Cases served in place: may the disk be taken out at this instant? Not older than 15 s when shown.
+    #[serde(default)]
+    pub safe_to_pull: BTreeMap<CaseId, Result<Time, String>>,
 }

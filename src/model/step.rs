@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{CaseId, GuestId, HostName, NodeName, TicketRef, Upid};
-use super::observed::GuestKind;
+use super::observed::{GuestKind, LocateTarget};
 use super::plan::How;
 use super::seen::Trouble;
 use super::time::Time;
@@ -43,7 +43,7 @@ pub struct Step {
     pub not_after: Time,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Switch {
     On,
@@ -92,6 +92,12 @@ pub enum Action {
         kind: GuestKind,
         on: NodeName,
     },
+    /// The machine's own lamp, for whoever looks for it in the rack.
+    Locate {
+        node: NodeName,
+        target: LocateTarget,
+        to: Switch,
+    },
     OpenWorkOrder {
         order: WorkOrder,
     },
@@ -131,6 +137,8 @@ impl Action {
             Self::CancelTask { .. } => "cancel_task",
             Self::Start { .. } => "start",
             Self::Shutdown { .. } => "shutdown",
+            Self::Locate { to: Switch::On, .. } => "locate_on",
+            Self::Locate { to: Switch::Off, .. } => "locate_off",
             Self::OpenWorkOrder { .. } => "open_work_order",
             Self::ReopenWorkOrder { .. } => "reopen_work_order",
             Self::Comment { .. } => "comment",

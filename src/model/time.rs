@@ -20,6 +20,11 @@ pub fn after(then: Time, span: Duration) -> Time {
         .unwrap_or(Time::MAX)
 }
 
+/// An instant as people read it: `2026-01-01T12:00:00Z`. Nobody acts on the nanoseconds of a story.
+pub fn to_the_second(at: Time) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// A span as people and Prometheus write it: `10m`, `1h30m`, `500ms`.
 ///
 /// Units are Prometheus': `y` = 365 d, `w`, `d`, `h`, `m`, `s`, `ms`, largest first, whole numbers only.
@@ -139,6 +144,12 @@ mod tests {
         for text in ["10m", "1h30m", "4h", "45s", "500ms", "1d12h", "0s"] {
             assert_eq!(text.parse::<Period>().expect(text).to_string(), text);
         }
+    }
+
+    #[test]
+    fn people_read_no_nanoseconds() {
+        let at: Time = "2026-01-01T12:00:00.123456789Z".parse().expect("a valid instant");
+        assert_eq!(to_the_second(at), "2026-01-01T12:00:00Z");
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl fmt::Display for Answer {
 pub enum CheckName {
     Quorum,
     Privileges,
+    Alarms,
     Ha,
     HaCandidates,
     Guests,
@@ -103,6 +104,9 @@ pub enum CheckName {
     OkToStop,
     Redundancy,
     Budgets,
+    Channels,
+    /// Which OSDs the broken disks carry.
+    Disks,
 }
 
 impl fmt::Display for CheckName {
@@ -110,6 +114,7 @@ impl fmt::Display for CheckName {
         f.pad(match self {
             Self::Quorum => "quorum",
             Self::Privileges => "privileges",
+            Self::Alarms => "alarms",
             Self::Ha => "ha",
             Self::HaCandidates => "ha-candidates",
             Self::Guests => "guests",
@@ -121,6 +126,8 @@ impl fmt::Display for CheckName {
             Self::OkToStop => "ok-to-stop",
             Self::Redundancy => "redundancy",
             Self::Budgets => "budgets",
+            Self::Channels => "channels",
+            Self::Disks => "disks",
         })
     }
 }

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName};
+use super::fault::FaultKey;
+use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName, TicketRef};
+use super::notice::ChannelName;
 use super::rules::ProofCheck;
 use super::seen::Blind;
 use super::time::{Period, Time};
@@ -27,6 +29,9 @@ pub enum Source {
     Hand,
     Sensor,
     WorkOrder,
+    Alarms,
+    Inventory,
+    Bmc,
 }
 
 impl fmt::Display for Source {
@@ -45,6 +50,9 @@ impl fmt::Display for Source {
             Self::Hand => "the root helper",
             Self::Sensor => "the sensor",
             Self::WorkOrder => "the work order",
+            Self::Alarms => "Alertmanager",
+            Self::Inventory => "the list of parts",
+            Self::Bmc => "the BMC",
         })
     }
 }
@@ -97,12 +105,25 @@ pub enum Wait {
     ForeignNoout { host: HostName },
     ForeignFlag { flag: String },
 
+    // In place
+    DiskUnknown { node: NodeName, disk: String },
+    NoOsdOn { node: NodeName, disk: String },
+    DiskElsewhere { osd: OsdId, host: HostName },
+    DisksNeeded { osds: Vec<OsdId>, bad_pgs: u64 },
+    OsdMissing { osds: Vec<OsdId> },
+    ServedInPlace { node: NodeName },
+    NotInPlaceNow { reasons: Vec<Wait> },
+    DisksWithTechnician { osds: Vec<OsdId> },
+
     // Budgets, rights, people
     ForeignMaintenance { node: NodeName },
     NodesOut { out: Vec<NodeName>, max: u32 },
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
+    // One class on many nodes at once: a room or a feed.
+    Correlated { class: String, nodes: BTreeSet<NodeName> },
+    ChannelOnNode { channel: ChannelName, node: NodeName },
     MissingPrivilege { privilege: String, path: String },
     ObserveOnly,
     Approval { hash: PlanHash },
@@ -112,6 +133,7 @@ pub enum Wait {
     Verdict { reasons: Vec<Wait> },
 
     // On the way
+    AlarmNotListed { fault: FaultKey },
     Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
     QuietButUnproved { why: String },
     MgrOnNode { mgr: String },
@@ -130,8 +152,11 @@ pub enum Wait {
     Soaking { until: Time },
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
+    LocateStillOn { node: NodeName },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
+    // Refused or called off in the ticket system by somebody there.
+    WorkOrderCancelled { ticket: TicketRef },
     SecondFailure { what: String },
     StrandedGuests { guests: Vec<GuestId> },
     EffectFails { effect: String, error: String },
@@ -165,6 +190,7 @@ impl Wait {
                 format!("{name}/{node}")
             }
             CephHealth { code, .. } => format!("{name}/{code}"),
+            AlarmNotListed { fault } => format!("{name}/{fault}"),
             TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
             CameAboard { guests }
             | StrandedGuests { guests }
@@ -172,13 +198,19 @@ impl Wait {
             | GuestsNotHome { guests } => {
                 format!("{name}/{guests:?}")
             }
-            OsdsDown { osds } => format!("{name}/{osds:?}"),
+            OsdsDown { osds }
+            | OsdMissing { osds }
+            | DisksNeeded { osds, .. }
+            | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
+            DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
+            Correlated { class, .. } => format!("{name}/{class}"),
+            ChannelOnNode { channel, .. } => format!("{name}/{channel}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
             Approval { hash } => format!("{name}/{hash}"),
             Unproved { check, .. } => format!("{name}/{check}"),
             Soaking { until } => format!("{name}/{until}"),
-            Verdict { reasons } => {
+            Verdict { reasons } | NotInPlaceNow { reasons } => {
                 let all: BTreeSet<String> = reasons.iter().map(Self::subject).collect();
                 format!("{name}/{}", all.into_iter().collect::<Vec<_>>().join(","))
             }
@@ -190,7 +222,9 @@ impl Wait {
     /// What it is about first of all: a wait is told again only when this changes.
     pub fn headline(&self) -> String {
         match self {
-            Self::Verdict { reasons } => reasons.first().map(Self::headline).unwrap_or_default(),
+            Self::Verdict { reasons } | Self::NotInPlaceNow { reasons } => {
+                reasons.first().map(Self::headline).unwrap_or_default()
+            }
             Self::OsdsDown { .. } => self.name(),
             other => other.subject(),
         }
@@ -207,10 +241,12 @@ impl Wait {
                 | NooutPending { .. }
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
+                | LocateStillOn { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }
                 | Technician
+                | DisksWithTechnician { .. }
                 | MgrOnNode { .. }
                 | Unconfirmed { .. }
                 | ObserveOnly
@@ -222,7 +258,9 @@ impl Wait {
     pub fn wants_a_deeper_look(&self) -> bool {
         match self {
             Self::CannotSee { why, .. } => *why == Blind::NotAsked,
-            Self::Verdict { reasons } => reasons.iter().any(Self::wants_a_deeper_look),
+            Self::Verdict { reasons } | Self::NotInPlaceNow { reasons } => {
+                reasons.iter().any(Self::wants_a_deeper_look)
+            }
             _ => false,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::ids::{GuestId, NodeName};
+use super::ids::{CaseId, GuestId, NodeName};
+use super::rules::ProofCheck;
+use super::time::to_the_second;
 use super::wait::{Source, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
@@ -43,6 +45,14 @@ fn blockers(all: &[(NodeName, String)]) -> String {
 
 /// More reasons than these are counted: most follow from the first.
 const REASONS_TOLD: usize = 3;
+
+fn first_of(reasons: &[Wait]) -> String {
+    let told: Vec<String> = reasons.iter().take(REASONS_TOLD).map(Wait::to_string).collect();
+    match reasons.len().saturating_sub(REASONS_TOLD) {
+        0 => told.join("; "),
+        more => format!("{}; and {more} more", told.join("; ")),
+    }
+}
 
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,19 +128,53 @@ impl fmt::Display for Wait {
                     list(nodes)
                 )
             }
+            Correlated { class, nodes } => {
+                write!(
+                    f,
+                    "{class} on {} at once: looks like a room or a feed, so none is drained",
+                    list(nodes)
+                )
+            }
+            ChannelOnNode { channel, node } => {
+                write!(f, "the channel {channel} depends on {node} and falls silent with it")
+            }
             MissingPrivilege { privilege, path } => write!(f, "our token lacks {privilege} on {path}"),
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
             Approval { hash } => write!(f, "a person has to approve plan {}", hash.short()),
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
             PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
-            Verdict { reasons } => {
-                let told: Vec<String> = reasons.iter().take(REASONS_TOLD).map(Self::to_string).collect();
-                write!(f, "may not leave now: {}", told.join("; "))?;
-                match reasons.len().saturating_sub(REASONS_TOLD) {
-                    0 => Ok(()),
-                    more => write!(f, "; and {more} more"),
-                }
+            Verdict { reasons } => write!(f, "may not leave now: {}", first_of(reasons)),
+            NotInPlaceNow { reasons } => write!(f, "no disk may be taken out now: {}", first_of(reasons)),
+            DiskUnknown { node, disk } => write!(
+                f,
+                "no disk of {node} is known as {disk}, so nobody can tell which OSDs it carries; a person has to decide"
+            ),
+            NoOsdOn { node, disk } => write!(
+                f,
+                "disk {disk} of {node} carries no OSD (a boot mirror, or local storage); a person has to decide"
+            ),
+            DiskElsewhere { osd, host } => write!(f, "OSD {osd} is on {host}, another host"),
+            DisksNeeded { osds, bad_pgs } => {
+                let all: Vec<String> = osds.iter().map(|osd| format!("OSD {osd}")).collect();
+                write!(f, "taking out {} would stop {bad_pgs} placement groups", list(all))
+            }
+            OsdMissing { osds } => {
+                write!(f, "{} not up and in, and no new one has come in its place", osds_are(osds))
+            }
+            ServedInPlace { node } => write!(
+                f,
+                "only disks are being served; {node} works on with its guests aboard and must not be switched off"
+            ),
+            DisksWithTechnician { osds } => {
+                let all: Vec<String> = osds.iter().map(|osd| format!("OSD {osd}")).collect();
+                write!(f, "the technician has {}; the node works on", list(all))
+            }
+            AlarmNotListed { fault } => {
+                write!(
+                    f,
+                    "Alertmanager does not list {fault}, so the alarm that was delivered may be an old one"
+                )
             }
             Unconfirmed { episodes, needed, steady_for } => {
                 write!(f, "{episodes} of {needed} episodes seen, not yet steady for {steady_for}")
@@ -144,7 +188,9 @@ impl fmt::Display for Wait {
                 write!(f, "guest {guest} did not move in {tries} tries: {error}")
             }
             HaStuck { guest } => write!(f, "HA does not move guest {guest}"),
-            SecondLook { since } => write!(f, "seen empty at {since}; a second look follows"),
+            SecondLook { since } => {
+                write!(f, "seen empty at {}; a second look follows", to_the_second(*since))
+            }
             Technician => f.write_str("the technician has the node"),
             CameAboard { guests: aboard } => write!(
                 f,
@@ -154,11 +200,16 @@ impl fmt::Display for Wait {
             HandsOff => f.write_str("called off; the technician has to leave the machine first"),
             NodeNotBack => f.write_str("the node has to come back online"),
             Unproved { why, .. } => write!(f, "not proved yet: {why}"),
-            Soaking { until } => write!(f, "all checks good; watched until {until}"),
+            Soaking { until } => write!(f, "all checks good; watched until {}", to_the_second(*until)),
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
+            LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
+            WorkOrderCancelled { ticket } => write!(
+                f,
+                "work order {ticket} was cancelled in the ticket system; nobody said that the machine is left alone"
+            ),
             SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
@@ -167,6 +218,11 @@ impl fmt::Display for Wait {
 }
 
 impl Wait {
+    /// What a person can do about a case: its commands can be copied as they stand.
+    pub fn remedy_for(&self, case: CaseId) -> String {
+        self.remedy().replace("CASE", &case.to_string())
+    }
+
     /// What a person can do. Plain instructions, with the command where there is one.
     pub fn remedy(&self) -> String {
         use Wait::*;
@@ -177,8 +233,17 @@ impl Wait {
             CannotSee { source: Source::Hand, .. } => {
                 "check the SSH key and that pitlane-hand is installed on the members".into()
             }
+            CannotSee { source: Source::Alarms, .. } => {
+                "check that every Alertmanager answers; pitlane drain NODE goes without it".into()
+            }
             CannotSee { source: Source::Sensor, .. } => {
                 "check the sensor's source and the policy's sensor query".into()
+            }
+            CannotSee { source: Source::Bmc, .. } => {
+                "check the BMC and its account; pitlane accept CASE bmc (or led) --reason … goes on without it".into()
+            }
+            CannotSee { source: Source::WorkOrder, .. } => {
+                "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
             }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
@@ -229,6 +294,10 @@ impl Wait {
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
             DrainsToday { .. } => "wait, or raise budgets.drains_per_day_max".into(),
+            Correlated { .. } => {
+                "look at the room, the feed and the alert rule; a person may still drain".into()
+            }
+            ChannelOnNode { .. } => "add a page channel that does not live on this cluster".into(),
             ManyAlarm { .. } => "look at the room, the feed and the alert rule".into(),
             MissingPrivilege { privilege, path } => {
                 format!("give the token a role with {privilege} on {path}")
@@ -238,13 +307,37 @@ impl Wait {
             OutsideApproval { .. } => "look at the new plan and approve it".into(),
             PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
             Paused { .. } => "pitlane resume".into(),
-            Verdict { reasons } => reasons.first().map(Self::remedy).unwrap_or_default(),
+            Verdict { reasons } | NotInPlaceNow { reasons } => {
+                reasons.first().map(Self::remedy).unwrap_or_default()
+            }
+            DiskUnknown { node, .. } | NoOsdOn { node, .. } => format!(
+                "serve it by hand and pitlane abort the case, or pitlane drain {node} to empty the node first"
+            ),
+            DiskElsewhere { .. } => "correct the alert's node label, or the OSD's host in CRUSH".into(),
+            DisksNeeded { .. } => "wait for recovery, or give the pool more copies".into(),
+            OsdMissing { .. } => "bring it up, or make a new OSD on the new disk; ceph osd tree".into(),
+            ServedInPlace { node } => format!("to switch it off, pitlane drain {node} first"),
+            DisksWithTechnician { .. } => "pitlane done CASE when the disk is served".into(),
+            AlarmNotListed { .. } => {
+                "see whether it still fires, and alertmanager.receiver; pitlane drain NODE goes without it"
+                    .into()
+            }
             QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
             MoveFails { guest, .. } | HaStuck { guest } => {
                 format!("read the task log of guest {guest} and mend the cause")
             }
+            Unproved { check: ProofCheck::SensorsOk, .. } => {
+                "see to the part, and to whoever reads it; pitlane accept CASE bmc --reason … goes on without a BMC".into()
+            }
+            Unproved { check: ProofCheck::Inventory, .. } => {
+                "put the part back, or mend what lists it; if it is meant: pitlane accept CASE PART (or bmc) --reason …".into()
+            }
             Technician => "pitlane done CASE when the work is done".into(),
             HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),
+            WorkOrderCancelled { .. } => {
+                "ask who cancelled it; open it again there, or pitlane abort CASE, or pitlane done CASE"
+                    .into()
+            }
             NodeNotBack => "switch the node on".into(),
             SecondFailure { .. } => {
                 "look at the other node first; pitlane abort CASE gives everything back".into()
@@ -252,8 +345,24 @@ impl Wait {
             StrandedGuests { .. } => {
                 "let HA recover its guests; start the others by hand or bring the node back".into()
             }
+            EffectFails { effect, .. } if effect.starts_with("work-order") => {
+                "look at the ticket system; the board has the work order, and pitlane tries again".into()
+            }
+            EffectFails { effect, .. } if effect.starts_with("locate-off") => {
+                "see the log; pitlane accept CASE led --reason … leaves the lamp as it is".into()
+            }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_about_a_case_name_it() {
+        assert_eq!(Wait::Technician.remedy_for(CaseId(7)), "pitlane done 7 when the work is done");
     }
 }

@@ -77,6 +77,10 @@ async fn effect(world: &World, step: &Step) -> Result<Option<crate::model::ids::
         Action::CancelTask { upid, on, .. } => world.pve.cancel(on, upid, avoid).await?,
         Action::Start { guest, kind, on } => world.pve.start(*guest, *kind, on, avoid).await?,
         Action::Shutdown { guest, kind, on } => world.pve.shutdown(*guest, *kind, on, avoid).await?,
+        Action::Locate { node, target, to } => match &world.bmc {
+            Some(bmc) => bmc.locate(node, target, *to).await?,
+            None => return Err(Trouble::NotConfigured("no BMC is configured".to_owned())),
+        },
         Action::OpenWorkOrder { order } => {
             return world.tickets.open(&step.id, step.case, order).await.map(Some);
         }

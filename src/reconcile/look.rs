@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::model::case::Case;
+use crate::model::fault::FaultKey;
 use crate::model::ids::{HostName, NodeName};
-use crate::model::observed::{Observed, OkToStop, PveView, Wish};
+use crate::model::observed::{CephView, Observed, OkToStop, PveView, Wish};
 use crate::model::rules::{CephSetup, HandSetup, Rules};
 use crate::model::seen::{Seen, Trouble};
 use crate::model::state::State;
 use crate::model::time::{Time, age};
 use crate::model::wait::Source;
 
-use super::World;
+use super::{World, alarms, machines};
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
-const SOURCE_MAX: Duration = Duration::from_secs(11);
+pub(super) const SOURCE_MAX: Duration = Duration::from_secs(11);
 /// A longer gap between two looks is no watching.
 const UNWATCHED_MAX: Duration = Duration::from_secs(120);
 /// Episodes are read back at least so far, and as far as the longest window of any policy.
@@ -35,31 +37,47 @@ pub async fn look(
 ) -> Result<Observed, Trouble> {
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
-    let (episodes, pve, ceph, hand, sensors, work_orders, kill_file) = tokio::join!(
-        world.store.episodes(since),
+    let (told, pve, ceph, hand, sensors, work_orders, inventory, bmc, kill_file) = tokio::join!(
+        alarms::told(world, rules, before, since),
         pve(world, wish),
         ceph(world, rules, wish),
         hand(world, rules, wish),
         sensors(world, rules, wish, state),
         work_orders(world, wish),
+        machines::inventories(world, wish, state, before, SOURCE_MAX),
+        machines::views(world, wish, state, |case| locates(rules, case), SOURCE_MAX),
         kill_file(world),
     );
-    let (ceph, ok_to_stop) = ceph;
+    let (alarms, episodes) = told?;
+    let Stops { ceph, ok_to_stop, may_stop } = ceph;
     let at = world.clock.now();
-    let observed = Observed {
+    let mut observed = Observed {
         at,
-        episodes: episodes?,
+        episodes,
+        alarms,
         pve,
         ceph,
         ok_to_stop,
+        may_stop,
         hand,
         sensors,
         work_orders,
+        inventory,
+        bmc,
         kill_file,
         watching_since: watching_since(before, at),
+        blind_since: None,
     };
+    if let Seen::Unknown { .. } = &observed.pve.first {
+        observed.blind_since = before.blind_since.or(Some(at));
+    }
     count(world, &observed);
     Ok(observed)
+}
+
+/// Its LED is lit, or is to be.
+fn locates(rules: &Rules, case: &Case) -> bool {
+    !case.owed.locate.is_empty() || rules.policy(&case.policy).is_some_and(|policy| policy.respond.locate)
 }
 
 /// A process that was dead saw nothing, nor did one that hung.
@@ -74,22 +92,27 @@ async fn pve(world: &World, wish: &Wish) -> PveView {
     }
 }
 
-async fn ceph(
-    world: &World,
-    rules: &Rules,
-    wish: &Wish,
-) -> (Seen<crate::model::observed::CephView>, BTreeMap<HostName, Seen<OkToStop>>) {
+/// Ceph, and what may stop.
+struct Stops {
+    ceph: Seen<CephView>,
+    ok_to_stop: BTreeMap<HostName, Seen<OkToStop>>,
+    may_stop: BTreeMap<NodeName, Seen<OkToStop>>,
+}
+
+async fn ceph(world: &World, rules: &Rules, wish: &Wish) -> Stops {
     let (Some(ceph), CephSetup::Hyperconverged) = (&world.ceph, rules.ceph) else {
         let why =
             "no Ceph client is configured; write ceph: with its client, or ceph: {setup: none}".to_owned();
-        return (Trouble::NotConfigured(why).into(), BTreeMap::new());
+        let ceph = Trouble::NotConfigured(why).into();
+        return Stops { ceph, ok_to_stop: BTreeMap::new(), may_stop: BTreeMap::new() };
     };
     let deadline = tokio::time::Instant::now() + SOURCE_MAX;
     let view = match tokio::time::timeout_at(deadline, ceph.look()).await {
         Ok(view) => view,
         Err(_) => too_slow("Ceph"),
     };
-    let mut stop = BTreeMap::new();
+    let mut ok_to_stop = BTreeMap::new();
+    let mut may_stop = BTreeMap::new();
     if let Some(seen) = view.any_age() {
         let hosts: BTreeSet<&HostName> = wish.nodes.iter().filter_map(|node| seen.hosts.get(node)).collect();
         for host in hosts {
@@ -98,10 +121,17 @@ async fn ceph(
                 Ok(answer) => answer,
                 Err(_) => too_slow("Ceph's manager"),
             };
-            stop.insert(host.clone(), answer);
+            ok_to_stop.insert(host.clone(), answer);
+        }
+        for (node, osds) in &wish.osds {
+            let answer = match tokio::time::timeout_at(deadline, ceph.may_stop(osds, seen)).await {
+                Ok(answer) => answer,
+                Err(_) => too_slow("Ceph's manager"),
+            };
+            may_stop.insert(node.clone(), answer);
         }
     }
-    (view, stop)
+    Stops { ceph: view, ok_to_stop, may_stop }
 }
 
 async fn hand(world: &World, rules: &Rules, wish: &Wish) -> Seen<crate::model::observed::HandView> {
@@ -122,13 +152,18 @@ async fn sensors(
     rules: &Rules,
     wish: &Wish,
     state: &State,
-) -> BTreeMap<crate::model::fault::FaultKey, Seen<crate::model::observed::Reading>> {
-    let Some(sensors) = &world.sensors else { return BTreeMap::new() };
-    let query = |node: &NodeName| {
-        let case = state.cases.iter().find(|case| &case.node == node)?;
-        rules.policy(&case.policy)?.sensor.as_ref()
+) -> BTreeMap<FaultKey, Seen<crate::model::observed::Reading>> {
+    let Some(sensors) = &world.sensors else {
+        // Not a blind spot: there is nobody there to see.
+        let none = || Trouble::NoTrace("no Prometheus is configured".to_owned()).into();
+        return wish.faults.iter().map(|fault| (fault.clone(), none())).collect();
     };
-    let reads = wish.faults.iter().filter_map(|fault| query(&fault.node).map(|query| (fault, query)));
+    // Each fault is asked about by the policy of its own class, whatever else its case is about.
+    let query = |fault: &FaultKey| {
+        let case = state.cases.iter().find(|case| case.node == fault.node)?;
+        rules.policy_of(&case.policy, &fault.class)?.sensor.as_ref()
+    };
+    let reads = wish.faults.iter().filter_map(|fault| query(fault).map(|query| (fault, query)));
     let answers = reads.map(|(fault, query)| async move {
         let seen = match tokio::time::timeout(SOURCE_MAX, sensors.read(fault, query)).await {
             Ok(seen) => seen,
@@ -161,7 +196,7 @@ pub(super) async fn kill_file(world: &World) -> bool {
     }
 }
 
-fn too_slow<T>(who: &str) -> Seen<T> {
+pub(super) fn too_slow<T>(who: &str) -> Seen<T> {
     Trouble::TooSlow(format!("{who} did not answer within {} s", SOURCE_MAX.as_secs())).into()
 }
 
@@ -173,11 +208,12 @@ fn ago(now: Time, span: Duration) -> Time {
 }
 
 fn count(world: &World, observed: &Observed) {
-    let looks: [(Source, Option<Result<(), &Trouble>>); 4] = [
+    let looks: [(Source, Option<Result<(), &Trouble>>); 5] = [
         (Source::Cluster, outcome(&observed.pve.first)),
         (Source::Ha, outcome(&observed.pve.ha)),
         (Source::Ceph, outcome(&observed.ceph)),
         (Source::Hand, outcome(&observed.hand)),
+        (Source::Alarms, outcome(&observed.alarms)),
     ];
     for (source, seen) in looks {
         if let Some(seen) = seen {

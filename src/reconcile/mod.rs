@@ -4,11 +4,15 @@
 //! but what faces show and when to try again after our own store failed.
 
 mod act;
+mod alarms;
+pub mod courier;
 mod look;
+mod machines;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -25,12 +29,17 @@ use crate::model::seen::{Seen, Trouble};
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
-use crate::ports::{Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted};
+use crate::ports::{
+    Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
+};
 
 /// Two turns are at least so far apart, however the bell rings.
 const TURNS_APART: Duration = Duration::from_millis(200);
 /// A turn that wants to be followed at once comes after this: whoever was asked to change needs a moment.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A loop that waits says so at least so often.
+const NAP: Duration = Duration::from_secs(10);
 
 /// Everything outside.
 #[derive(Clone)]
@@ -39,6 +48,10 @@ pub struct World {
     pub hand: Option<Arc<dyn Hand>>,
     pub ceph: Option<Arc<dyn Ceph>>,
     pub sensors: Option<Arc<dyn Sensors>>,
+    pub alarms: Option<Arc<dyn Alarms>>,
+    /// Set by whoever knows that alerts were not delivered: the next turn polls, however young the last poll is.
+    pub alerts_missed: Arc<AtomicBool>,
+    pub bmc: Option<Arc<dyn Bmc>>,
     pub tickets: Arc<dyn Tickets>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
@@ -47,12 +60,20 @@ pub struct World {
     pub kill_file: Option<PathBuf>,
 }
 
-/// The loop of one cluster.
-pub struct Reconciler {
+/// What a turn is made with: one snapshot, from its first look to its last step.
+struct Given {
     world: World,
     rules: Rules,
+}
+
+/// The loop of one cluster.
+pub struct Reconciler {
+    /// Replaced between two turns when the configuration is read again.
+    given: watch::Sender<Arc<Given>>,
     bell: Arc<Notify>,
     shown: watch::Sender<Arc<Shown>>,
+    /// Rung when there is something to deliver.
+    courier: Arc<Notify>,
 }
 
 /// Why a turn ended without a decision.
@@ -68,7 +89,25 @@ pub enum TurnFailed {
 
 impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
-        Self { world, rules, bell, shown: watch::Sender::new(Arc::new(Shown::nothing())) }
+        let given = watch::Sender::new(Arc::new(Given { world, rules }));
+        let shown = watch::Sender::new(Arc::new(Shown::nothing()));
+        Self { given, bell, shown, courier: Arc::default() }
+    }
+
+    /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
+    /// The store must be the same: it remembers what is owed.
+    pub fn replace(&self, world: World, rules: Rules) {
+        self.given.send_replace(Arc::new(Given { world, rules }));
+        self.bell.notify_one();
+    }
+
+    fn given(&self) -> Arc<Given> {
+        Arc::clone(&self.given.borrow())
+    }
+
+    /// The courier's bell.
+    pub fn courier(&self) -> Arc<Notify> {
+        Arc::clone(&self.courier)
     }
 
     /// What the last turn saw, for faces.
@@ -82,28 +121,34 @@ impl Reconciler {
     /// Our own store could not be read or written: nothing was done.
     pub async fn turn(&self) -> Result<Period, TurnFailed> {
         let began = Instant::now();
-        let state = self.world.store.load().await.map_err(TurnFailed::Load)?;
+        let given = self.given();
+        let Given { world, rules } = &*given;
+        world.meter.begins();
+        let state = world.store.load().await.map_err(TurnFailed::Load)?;
         let wish = decide::wish(&state);
         let before = Arc::clone(&self.shown.borrow());
-        let observed = look::look(&self.world, &self.rules, &wish, &state, &before.observed)
-            .await
-            .map_err(TurnFailed::Load)?;
-        let decision = decide::decide(&state, &observed, &self.rules);
+        let observed =
+            look::look(world, rules, &wish, &state, &before.observed).await.map_err(TurnFailed::Load)?;
+        let decision = decide::decide(&state, &observed, rules);
         if !nothing_to_write(&decision) {
-            match self.world.store.commit(&decision, observed.at).await {
+            match world.store.commit(&decision, observed.at).await {
                 Ok(()) => {}
                 Err(Uncommitted::Conflict) => return Err(TurnFailed::Conflict),
                 Err(Uncommitted::Trouble(trouble)) => return Err(TurnFailed::Commit(trouble)),
             }
         }
         tell(&decision);
+        if !decision.notices.is_empty() {
+            self.courier.notify_one();
+        }
         self.blind(&observed);
-        act::act(&self.world, &decision.steps).await;
+        act::act(world, &decision.steps).await;
 
         let Decision { show, pace, .. } = decision;
-        let state = self.world.store.load().await.unwrap_or(state);
-        let shown = Shown { state, observed, show, turn_at: self.world.clock.now(), pace };
-        self.world.meter.turn(began.elapsed(), &shown);
+        let state = world.store.load().await.unwrap_or(state);
+        let (turn_at, not_asked) = (world.clock.now(), world.pve.not_asked());
+        let shown = Shown { state, observed, show, turn_at, pace, failing: None, not_asked };
+        world.meter.turn(began.elapsed(), &shown);
         self.shown.send_replace(Arc::new(shown));
         Ok(pace)
     }
@@ -139,14 +184,31 @@ impl Reconciler {
                 }
                 Err(failed) => {
                     error!(error = %failed, "the turn failed: {failed}");
+                    let failing = Some(failed.to_string());
+                    self.shown.send_modify(|shown| Arc::make_mut(shown).failing = failing);
                     patience.next_backoff().unwrap_or(AT_ONCE)
                 }
             };
             tokio::time::sleep(TURNS_APART).await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = self.rest(pause) => {}
                 () = self.bell.notified() => {}
                 () = stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+impl Reconciler {
+    /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
+    async fn rest(&self, mut left: Duration) {
+        loop {
+            self.given().world.meter.waits();
+            let nap = left.min(NAP);
+            tokio::time::sleep(nap).await;
+            left -= nap;
+            if left.is_zero() {
+                return;
             }
         }
     }
@@ -155,16 +217,20 @@ impl Reconciler {
 #[async_trait]
 impl Looker for Reconciler {
     async fn judge(&self, node: &NodeName) -> Result<Judged, Trouble> {
-        let state = self.world.store.load().await?;
+        let given = self.given();
+        let Given { world, rules } = &*given;
+        let state = world.store.load().await?;
         let only: BTreeSet<NodeName> = [node.clone()].into();
         let mut wish = decide::wish(&state);
         wish.nodes.insert(node.clone());
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
-        let observed = look::look(&self.world, &self.rules, &wish, &state, &before.observed).await?;
-        let (verdict, plan) = decide::judge(node, &state, &observed, &self.rules)
+        let observed = look::look(world, rules, &wish, &state, &before.observed).await?;
+        let (verdict, plan) = decide::judge(node, &state, &observed, rules)
             .map_err(|wait| Trouble::NotConfigured(wait.to_string()))?;
-        Ok(Judged { verdict, plan: plan.ok() })
+        let in_place = decide::judge_in_place(node, &state, &observed, rules)
+            .map(|(verdict, plan)| Box::new(Judged { verdict, plan, in_place: None }));
+        Ok(Judged { verdict, plan: plan.ok(), in_place })
     }
 }
 
@@ -172,6 +238,7 @@ impl Looker for Reconciler {
 fn nothing_to_write(decision: &Decision) -> bool {
     decision.cases.is_empty()
         && decision.notes.is_empty()
+        && decision.notices.is_empty()
         && decision.steps.is_empty()
         && decision.replies.is_empty()
         && decision.pause.is_none()

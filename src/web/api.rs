@@ -12,9 +12,11 @@ use crate::model::case::Case;
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::seen::Trouble;
 use crate::model::shown::{
-    CaseLine, CaseView, Judged, OwedView, Progress, Recorded, Shown, Status, StoryLine,
+    CaseLine, CaseView, Judged, OwedView, Progress, Recorded, Shown, Status, StoryLine, Unreadable,
 };
 use crate::model::time::Time;
+use crate::model::wait::Wait;
+use crate::model::wait_text::list;
 
 /// A look has its own deadlines below this one.
 const JUDGE_WITHIN: Duration = Duration::from_secs(15);
@@ -35,23 +37,36 @@ impl Page {
     }
 }
 
+/// Each of them is shown with up to 4 KiB of its body.
+const UNREADABLE_MAX: usize = 100;
+
 type Answer<T> = Result<Json<T>, Refusal>;
 
 pub async fn status(State(shared): State<Shared>) -> Json<Status> {
-    Json(status_of(&shared))
+    Json(status_of(&shared).await)
 }
 
-pub fn status_of(shared: &Shared) -> Status {
+pub async fn status_of(shared: &Shared) -> Status {
     let shown = shared.shown.borrow().clone();
+    let now = shared.clock.now();
+    let turns = shown.ready(now);
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        now,
         mode: shared.rules.mode,
-        ready: shown.ready(shared.clock.now()),
+        ready: turns && shown.blind().is_none(),
+        turns,
+        blind: shown.blind().map(ToString::to_string),
+        failing: shown.failing.clone(),
+        not_asked: shown.not_asked.clone(),
+        // A store that does not answer must not hide what the last turn knew.
+        unreadable: shared.archive.unreadable(0).await.ok().map(|all| all.count),
+        config: shared.configuration.as_ref().map(|configuration| configuration.in_force()),
         turn_at: (shown.turn_at != Time::MIN).then_some(shown.turn_at),
         pace: shown.pace,
         paused: shown.state.paused.clone(),
         kill_file: shown.observed.kill_file,
-        cases: shown.state.cases.iter().map(CaseLine::from).collect(),
+        cases: shown.state.cases.iter().map(|case| CaseLine::of(case, now)).collect(),
         faults: shown.show.faults.clone(),
         unplaced: shown.show.unplaced.clone(),
     }
@@ -66,9 +81,26 @@ pub async fn judge(shared: &Shared, node: &str) -> Result<Judged, Refusal> {
     let node = node_name(node)?;
     let _turn = shared.looks.try_acquire().map_err(|_| Refusal::Busy)?;
     match tokio::time::timeout(JUDGE_WITHIN, shared.looker.judge(&node)).await {
-        Ok(judged) => Ok(judged?),
+        Ok(judged) => member(judged?, shared),
         Err(_) => Err(Trouble::TooSlow("the look did not end within 15 s; unknown means no".into()).into()),
     }
+}
+
+/// A table of checks about a node that does not exist would only mislead.
+fn member(judged: Judged, shared: &Shared) -> Result<Judged, Refusal> {
+    let node = &judged.verdict.node;
+    if !judged.verdict.reasons().iter().any(|why| matches!(why, Wait::NotAMember { .. })) {
+        return Ok(judged);
+    }
+    let members = match shared.shown.borrow().observed.pve.first.any_age() {
+        Some(opinion) => format!("; members are {}", list(opinion.nodes.keys())),
+        None => String::new(),
+    };
+    Err(Refusal::Malformed(format!("{node} is not a member of this cluster{members}")))
+}
+
+pub async fn unreadable(State(shared): State<Shared>, Query(page): Query<Page>) -> Answer<Unreadable> {
+    Ok(Json(shared.archive.unreadable(page.limit().min(UNREADABLE_MAX)).await?))
 }
 
 pub fn node_name(text: &str) -> Result<NodeName, Refusal> {
@@ -81,7 +113,8 @@ pub fn node_name(text: &str) -> Result<NodeName, Refusal> {
 
 pub async fn cases(State(shared): State<Shared>, Query(page): Query<Page>) -> Answer<Vec<CaseLine>> {
     let cases = shared.archive.cases(page.limit()).await?;
-    Ok(Json(cases.iter().map(CaseLine::from).collect()))
+    let now = shared.clock.now();
+    Ok(Json(cases.iter().map(|case| CaseLine::of(case, now)).collect()))
 }
 
 pub async fn case(
@@ -98,8 +131,10 @@ pub async fn view(shared: &Shared, id: CaseId, page: &Page) -> Result<CaseView, 
     let story = shared.archive.journal(Some(id), page.after, page.limit()).await?;
     let now = shared.clock.now();
     Ok(CaseView {
+        now,
         progress: Progress::of(&case),
         safe_to_power_off: safe(&shared.shown.borrow(), &case, now),
+        safe_to_pull: shared.shown.borrow().safe_to_pull(id, now).filter(|_| case.open()),
         story: story.into_iter().map(StoryLine::from).collect(),
         case,
     })

@@ -1,4 +1,4 @@
-//! Alive: the process answers. Ready: the loop turns.
+//! Alive: the process answers. Ready: the loop turns and sees the cluster.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -10,11 +10,18 @@ pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-pub async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    if shared.shown.borrow().ready(shared.clock.now()) {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no turn has ended within three times its pace; see the log\n")
+/// Anybody may ask, so the reason is a kind and never an address or a name.
+pub async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
+    let shown = shared.shown.borrow().clone();
+    let no = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+    if !shown.ready(shared.clock.now()) {
+        let why = "no turn has ended within three times its pace";
+        let failing = if shown.failing.is_some() { "; the last one failed" } else { "" };
+        return no(format!("{why}{failing}; see `pitlane status` and the log"));
+    }
+    match shown.blind() {
+        Some(why) => no(format!("the cluster cannot be seen ({}); see `pitlane status`", why.kind())),
+        None => (StatusCode::OK, "ok\n".to_owned()),
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod api;
 mod auth;
+mod clients;
 mod console;
 mod error;
 mod health;
 mod requests;
 mod serve;
+mod swap;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +28,12 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::model::rules::Rules;
 use crate::model::shown::Shown;
-use crate::ports::{Archive, Clock, Looker, Store};
+use crate::ports::{Archive, Clock, Configuration, Looker, Store};
 
 pub use auth::{Access, Who};
-pub use serve::{Listening, serve, tls_config};
+pub use clients::AlertClients;
+pub use serve::{Listening, Renewal, serve, tls_config};
+pub use swap::{Replace, replaceable};
 
 /// Bodies of our own API are a few lines of JSON.
 const BODY_MAX: usize = 64 << 10;
@@ -53,6 +57,8 @@ pub struct App {
     pub bell: Arc<Notify>,
     pub registry: prometheus::Registry,
     pub access: Arc<Access>,
+    /// `None` where there is no configuration file to be read again.
+    pub configuration: Option<Arc<dyn Configuration>>,
 }
 
 /// What handlers share: the parts, and the limit on fresh looks.
@@ -83,6 +89,8 @@ pub fn router(app: App, alerts: Router) -> Router {
         .route("/api/v1/journal", get(api::journal))
         .route("/api/v1/owed", get(api::owed))
         .route("/api/v1/observed", get(api::observed))
+        .route("/api/v1/alerts/unreadable", get(api::unreadable))
+        .route("/api/v1/reload", post(requests::reload))
         .route("/api/v1/requests", post(requests::ask))
         .route("/api/v1/requests/{request}", get(requests::answered))
         .route("/metrics", get(health::metrics))

@@ -11,9 +11,9 @@ use super::Shared;
 use super::auth::Who;
 use super::error::Refusal;
 use crate::model::access::Role;
-use crate::model::ids::RequestId;
+use crate::model::ids::{PlanHash, RequestId};
 use crate::model::request::{Ask, Request};
-use crate::model::shown::{Answered, Receipt};
+use crate::model::shown::{Answered, InForce, Receipt};
 
 /// Reasons, notes and the like.
 const TEXT_MAX: usize = 4_000;
@@ -41,6 +41,16 @@ pub async fn ask(
     };
     let receipt = submit(&shared, &who, ask, key).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt)))
+}
+
+/// Reads the configuration again. What is wrong in it is in the answer, and changes nothing.
+pub async fn reload(State(shared): State<Shared>, who: Who) -> Result<Json<InForce>, Refusal> {
+    who.needs(who.role == Role::Operate, Role::Operate)?;
+    let configuration = shared.configuration.as_ref();
+    let configuration =
+        configuration.ok_or_else(|| Refusal::Missing("configuration file to be read again".into()))?;
+    tracing::info!(person = %who.name, "{} asks for the configuration to be read again", who.name);
+    Ok(Json(configuration.reload().await))
 }
 
 /// Stores a request and rings. The same person asking the same thing with the same key asks once.
@@ -88,9 +98,18 @@ fn sane(ask: &Ask) -> Result<(), Refusal> {
             super::api::node_name(node.as_str())?;
             reason
         }
+        Ask::Accept { part, reason, .. } => {
+            if part.len() > TEXT_MAX {
+                return Err(Refusal::Malformed("the part's name is too long".to_owned()));
+            }
+            reason
+        }
         Ask::Abort { reason, .. } | Ask::Retire { reason, .. } | Ask::Pause { reason } => reason,
         Ask::Done { note: text, .. } | Ask::Note { text, .. } => text,
-        Ask::Approve { hash, .. } => &hash.0,
+        Ask::Approve { hash, .. } => {
+            PlanHash::long_enough(&hash.0).map_err(Refusal::Malformed)?;
+            &hash.0
+        }
         Ask::Heal { .. } | Ask::Resume => return Ok(()),
     };
     if text.len() > TEXT_MAX {

@@ -15,10 +15,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::clients::AlertClients;
 
 /// Connections at once; the rest waits in the kernel's queue.
 const CONNECTIONS_MAX: usize = 512;
@@ -35,17 +37,51 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A bound listener, so that the address is known before the first client comes.
 pub struct Listening {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    speaks: watch::Sender<Option<Speaks>>,
     pub address: SocketAddr,
 }
 
+/// How a listener with TLS speaks, and whom it knows by certificate.
+#[derive(Clone)]
+struct Speaks {
+    tls: TlsAcceptor,
+    clients: AlertClients,
+}
+
+/// Renews the certificates of a listener that speaks TLS; connections that are open keep those from before.
+#[derive(Clone)]
+pub struct Renewal(watch::Sender<Option<Speaks>>);
+
+impl Renewal {
+    /// A listener without TLS stays without: what it speaks is fixed when it is bound.
+    pub fn with(&self, tls: Arc<rustls::ServerConfig>, clients: AlertClients) {
+        self.0.send_if_modified(|now| match now {
+            Some(speaks) => {
+                *speaks = Speaks { tls: TlsAcceptor::from(tls), clients };
+                true
+            }
+            None => false,
+        });
+    }
+}
+
 impl Listening {
+    pub fn renewal(&self) -> Renewal {
+        Renewal(self.speaks.clone())
+    }
+
+    /// `tls`: what it speaks, and who may deliver alerts by certificate alone.
+    ///
     /// # Errors
     /// The address is taken, or not ours.
-    pub async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> std::io::Result<Self> {
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<(Arc<rustls::ServerConfig>, AlertClients)>,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), address })
+        let speaks = tls.map(|(tls, clients)| Speaks { tls: TlsAcceptor::from(tls), clients });
+        Ok(Self { listener, speaks: watch::Sender::new(speaks), address })
     }
 }
 
@@ -58,29 +94,46 @@ pub enum BadTls {
     Open(String, #[source] std::io::Error),
     #[error("{0} holds no certificate; it must be PEM")]
     NoCertificate(String),
+    #[error("{0} does not serve as the authority of clients: {1}")]
+    ClientCa(String, String),
+    #[error("{0:?} is no name of a machine")]
+    ClientName(String),
     #[error("certificate and key do not fit together")]
     Unfit(#[source] rustls::Error),
 }
 
-/// Certificate chain and key from PEM files.
+fn open(path: &Path) -> Result<BufReader<File>, BadTls> {
+    File::open(path).map(BufReader::new).map_err(|e| BadTls::Open(path.display().to_string(), e))
+}
+
+/// All certificates of a PEM file; at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BadTls> {
+    let all: Vec<CertificateDer<'static>> = CertificateDer::pem_reader_iter(open(path)?)
+        .collect::<Result<_, _>>()
+        .map_err(|e| BadTls::Read(path.display().to_string(), e))?;
+    if all.is_empty() { Err(BadTls::NoCertificate(path.display().to_string())) } else { Ok(all) }
+}
+
+/// Certificate chain and key from PEM files. `client_ca`: the authority of clients that show a certificate.
 ///
 /// # Errors
 /// Says which file, and why.
-pub fn tls_config(cert: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, BadTls> {
-    let open = |path: &Path| {
-        File::open(path).map(BufReader::new).map_err(|e| BadTls::Open(path.display().to_string(), e))
+pub fn tls_config(
+    cert: &Path,
+    key: &Path,
+    client_ca: Option<&Path>,
+) -> Result<Arc<rustls::ServerConfig>, BadTls> {
+    let chain = certificates(cert)?;
+    let key =
+        PrivateKeyDer::from_pem_reader(open(key)?).map_err(|e| BadTls::Read(key.display().to_string(), e))?;
+    let clients = match client_ca {
+        Some(ca) => super::clients::verifier(ca)?,
+        None => rustls::server::WebPkiClientVerifier::no_client_auth(),
     };
-    let read = |path: &Path, e| BadTls::Read(path.display().to_string(), e);
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_reader_iter(open(cert)?).collect::<Result<_, _>>().map_err(|e| read(cert, e))?;
-    if chain.is_empty() {
-        return Err(BadTls::NoCertificate(cert.display().to_string()));
-    }
-    let key = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|e| read(key, e))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .and_then(|builder| builder.with_client_cert_verifier(clients).with_single_cert(chain, key))
         .map_err(BadTls::Unfit)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -99,13 +152,17 @@ pub async fn serve(listening: Listening, router: Router, stop: CancellationToken
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (tls, router, stop) = (listening.tls.clone(), router.clone(), stop.clone());
+        let (speaks, router, stop) = (listening.speaks.borrow().clone(), router.clone(), stop.clone());
         open.spawn(async move {
             let _slot = slot;
-            match tls {
+            match speaks {
                 None => connection(stream, router, stop).await,
-                Some(tls) => {
+                Some(Speaks { tls, clients }) => {
                     if let Ok(Ok(stream)) = tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream)).await {
+                        let router = match clients.known(stream.get_ref().1.peer_certificates()) {
+                            Some(client) => router.layer(axum::Extension(client)),
+                            None => router,
+                        };
                         connection(stream, router, stop).await;
                     }
                 }

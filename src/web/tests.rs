@@ -179,6 +179,93 @@ async fn ready_while_the_loop_turns_alive_always() {
 }
 
 #[tokio::test]
+async fn a_blind_service_says_so_and_is_not_ready() {
+    let parts = parts();
+    parts.blind("no member answers");
+    let ask = |path: &str| Request::get(path).body(Body::empty()).expect("a valid request");
+    let response = send(&parts, ask("/readyz")).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let said = text(response).await;
+    assert!(said.contains("cannot be seen (unreachable)") && !said.contains("no member"), "{said}");
+    assert_eq!(send(&parts, ask("/livez")).await.status(), StatusCode::OK);
+    let status = json(send(&parts, get("/api/v1/status", "read")).await).await;
+    assert_eq!((&status["ready"], &status["turns"]), (&json!(false), &json!(true)), "{status}");
+    assert!(status["blind"].as_str().is_some_and(|why| why.contains("no member answers")), "{status}");
+    let page = text(send(&parts, visit("/cases", "read")).await).await;
+    assert!(page.contains("The cluster cannot be seen"), "{page}");
+}
+
+#[tokio::test]
+async fn ages_are_counted_by_the_services_clock() {
+    let parts = parts();
+    parts.clock.set(at(7));
+    let case = json(send(&parts, get("/api/v1/cases/7", "read")).await).await;
+    let status = json(send(&parts, get("/api/v1/status", "read")).await).await;
+    for now in [&case["now"], &status["now"]] {
+        assert_eq!(now, &json!("2026-01-01T12:00:07Z"));
+    }
+    assert_eq!(status["cases"][0]["age"], "7s");
+}
+
+#[tokio::test]
+async fn deliveries_that_nobody_could_read_are_counted_and_shown() {
+    let parts = parts();
+    let status = json(send(&parts, get("/api/v1/status", "read")).await).await;
+    assert_eq!(status["unreadable"], 1);
+    let all = json(send(&parts, get("/api/v1/alerts/unreadable", "read")).await).await;
+    assert_eq!((&all["count"], &all["newest"][0]["beginning"]), (&json!(1), &json!("hello")));
+    let page = text(send(&parts, visit("/cases", "read")).await).await;
+    assert!(page.contains("could not be read: 1; see"), "{page}");
+}
+
+#[tokio::test]
+async fn a_refused_configuration_is_told_to_those_who_asked_and_to_those_who_look() {
+    let parts = parts();
+    let reload = |token: &str| {
+        let request =
+            Request::post("/api/v1/reload").header(header::AUTHORIZATION, format!("Bearer {token}"));
+        request.body(Body::from("{}")).expect("a valid request")
+    };
+    assert_eq!(send(&parts, reload("technician")).await.status(), StatusCode::FORBIDDEN);
+    let told = json(send(&parts, reload("operate")).await).await;
+    assert_eq!(told["refused"]["mistakes"][0], "pitlane.yaml:1:1: mdoe");
+    let status = json(send(&parts, get("/api/v1/status", "read")).await).await;
+    assert_eq!(status["config"], told);
+    let page = text(send(&parts, visit("/cases", "read")).await).await;
+    assert!(page.contains("The configuration on disk is wrong"), "{page}");
+}
+
+#[tokio::test]
+async fn who_approves_sees_every_move_of_that_very_plan() {
+    let mut parts = parts();
+    parts.wait_for_approval();
+    let page = text(send(&parts, visit("/cases/7", "operate")).await).await;
+    for words in ["web1", "pve3", "live", "is shut down", "a passed-through device", "Approve plan"] {
+        assert!(page.contains(words), "{words} is not in\n{page}");
+    }
+    parts.forget_plans();
+    let page = text(send(&parts, visit("/cases/7", "operate")).await).await;
+    assert!(
+        page.contains("made anew") && !page.contains("web1"),
+        "another plan must not stand there: {page}"
+    );
+}
+
+#[tokio::test]
+async fn a_hash_that_is_too_short_is_told_to_be_so_and_a_stranger_is_no_member() {
+    let parts = parts();
+    let approve = json!({"ask": "approve", "case": 7, "hash": "01234567"});
+    let response = send(&parts, ask("operate", &approve)).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let said = json(response).await["error"].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(said.contains("first 12 characters"), "{said}");
+    let response = send(&parts, get("/api/v1/nodes/stranger/verdict", "read")).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let said = json(response).await["error"].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(said.contains("stranger is not a member of this cluster"), "{said}");
+}
+
+#[tokio::test]
 async fn every_answer_is_hardened() {
     let parts = parts();
     for path in ["/livez", "/login", "/nowhere", "/api/v1/status"] {
@@ -231,6 +318,8 @@ async fn the_console_asks_for_who_may_and_never_for_another_site() {
     assert!(page.contains("/cases/7/done") && !page.contains("/cases/7/abort"), "{page}");
     assert!(page.contains("Safe to power off, judged 0s ago"), "{page}");
     assert!(page.contains("pve2: maintenance") && page.contains("clean FAN3"), "{page}");
+    assert!(page.contains("Asked for by alice: fan"), "the technician reads why: {page}");
+    assert!(page.contains("pitlane done 7 when") && !page.contains("CASE"), "{page}");
     let page = text(send(&parts, visit("/cases/7", "read")).await).await;
     assert!(!page.contains("/cases/7/done"), "{page}");
 
@@ -247,4 +336,19 @@ async fn the_console_asks_for_who_may_and_never_for_another_site() {
     assert_eq!(parts.world.requests().len(), 1, "a form sent twice asks once");
     let page = text(send(&parts, visit("/verdict?node=pve1", "operate")).await).await;
     assert!(page.contains("No, at") && page.contains("/drain"), "{page}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_may_deliver_alerts_does_nothing_else() {
+    let parts = parts();
+    let with = |request: Request<Body>| {
+        let (mut head, body) = request.into_parts();
+        head.extensions.insert(crate::model::access::AlertClient("am1.example.org".to_owned()));
+        Request::from_parts(head, body)
+    };
+    let deliver = || Request::post("/alerts/alertmanager").body(Body::empty()).expect("a valid request");
+    assert_eq!(send(&parts, deliver()).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&parts, with(deliver())).await.status(), StatusCode::OK);
+    let status = Request::get("/api/v1/status").body(Body::empty()).expect("a valid request");
+    assert_eq!(send(&parts, with(status)).await.status(), StatusCode::UNAUTHORIZED);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pitlane::adapters::ceph::Answer;
-use pitlane::model::ids::HostName;
+use pitlane::model::ids::{HostName, OsdId};
 use pitlane::model::observed::{CephView, OkToStop};
 use pitlane::model::seen::{Seen, Trouble};
 use pitlane::model::step::Switch;
@@ -163,6 +163,25 @@ async fn an_answer_to_another_question_is_none() {
         let seen = asked(&replay, [strange.clone()]).await;
         assert!(matches!(&seen, Seen::Unknown { why } if why.kind() == "nonsense"), "{strange:?}: {seen:?}");
     }
+}
+
+#[tokio::test]
+async fn single_osds_are_asked_about_as_one_set_and_only_those_that_are_there() {
+    const ONE: &str = "osd ok-to-stop 3";
+    let replay = Arc::new(Replay::healthy());
+    let known = view(&replay).await;
+    replay.set(ONE, [answer(0, true, &json!([3]), 17, 0)]);
+    let seen = replay.client().may_stop(&[OsdId(3)].into(), &known).await;
+    let got = seen.any_age().expect("an answer");
+    assert_eq!((got.ok, got.ok_pgs, &got.asked), (true, 17, &[OsdId(3)].into()));
+    let asked = replay.asked();
+    assert_eq!(asked[asked.len() - 2..], ["quorum_status", ONE]);
+    // Ceph says yes to what does not exist, and to nothing at all.
+    for odd in [[OsdId(3), OsdId(99)].into(), BTreeSet::new()] {
+        let seen = replay.client().may_stop(&odd, &known).await;
+        assert!(matches!(&seen, Seen::Unknown { why } if why.kind() == "refused"), "{odd:?}: {seen:?}");
+    }
+    assert_eq!(replay.asked().len(), asked.len(), "nothing more was asked");
 }
 
 #[tokio::test]

@@ -18,8 +18,12 @@ const ARGUED: &[(&str, &str)] = &[
         "/nodes/{node}/ceph/status missing data.pgmap.unknown_pgs_ratio",
         "recorded a minute after Ceph was made",
     ),
+    ("/nodes/{node}/disks/list data[].osdid-list: array, seen as {\"null\"}", DISKS),
+    ("/nodes/{node}/disks/list data[].wearout: number, seen as {\"string\"}", DISKS),
     ("/storage missing data[].path", "directories have a path; the world's storages are RBD and LVM"),
 ];
+const DISKS: &str =
+    "recorded of a virtual disk without an OSD, which wears not; the world's disks are SSDs with OSDs";
 const TAGS: &str = "the world's guests have no tags";
 
 /// Paths with names in them, as one call.

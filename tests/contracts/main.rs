@@ -1,6 +1,10 @@
 //! Contract tests: each adapter against the real thing, or against what the real thing was recorded to say.
 
+mod alarm_table;
 mod alarms;
+mod alert_clients;
+mod alertmanager_poll;
+mod bmc_redfish;
 mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;
@@ -14,6 +18,9 @@ mod door_shell;
 mod door_views;
 mod door_world;
 mod hand_ssh;
+mod notify_webhook;
+mod promtool;
+mod pve_discovery;
 mod pve_loopback;
 mod pve_port;
 mod pve_recordings;
@@ -23,6 +30,10 @@ mod pve_scripted;
 mod pve_server;
 mod pve_timelines;
 mod pve_told;
+mod rt_recordings;
 mod served;
 mod stores;
+mod tickets_server;
+mod tickets_shapes;
+mod tickets_systems;
 mod webhook;

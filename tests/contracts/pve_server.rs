@@ -77,7 +77,16 @@ impl Drop for Server {
 
 impl Server {
     pub async fn start(script: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Server {
-        let (authority, leaf, key) = certificates();
+        Server::named("127.0.0.1:0", "127.0.0.1", script).await.expect("a free port")
+    }
+
+    /// At this address, with a certificate for this name. The port may be taken.
+    pub async fn named(
+        address: &str,
+        name: &str,
+        script: impl Fn(&Seen) -> Act + Send + Sync + 'static,
+    ) -> std::io::Result<Server> {
+        let (authority, leaf, key) = certificates(name);
         let fingerprint = Fingerprint::of(&leaf);
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -85,7 +94,7 @@ impl Server {
             .with_no_client_auth()
             .with_single_cert(vec![leaf], key)
             .expect("the key fits its certificate");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind(address).await?;
         let url = format!("https://{}", listener.local_addr().expect("bound"));
         let gate = Arc::new(Semaphore::new(0));
         let state = Arc::new(State {
@@ -97,7 +106,7 @@ impl Server {
             gate: gate.clone(),
         });
         let accepting = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), state.clone()));
-        Server { url, fingerprint, authority, gate, state, accepting }
+        Ok(Server { url, fingerprint, authority, gate, state, accepting })
     }
 
     /// Answers every request with these bytes.
@@ -135,13 +144,13 @@ pub fn answer(status: u16, reason: &str, body: &str) -> String {
     )
 }
 
-fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
+fn certificates(name: &str) -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::new(Vec::new()).expect("no names");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let pem = authority.self_signed(&authority_key).expect("signed").pem();
     let key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
+    let leaf = CertificateParams::new(vec![name.to_owned()]).expect("a name or an address");
     let leaf = leaf.signed_by(&key, &Issuer::new(authority, authority_key)).expect("signed");
     (pem, leaf.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).expect("a key in PKCS 8"))
 }

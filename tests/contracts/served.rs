@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,13 +42,16 @@ pub struct Served {
     pub store: SqliteStore,
     pub bell: Arc<Notify>,
     pub intake: Arc<Intake>,
+    /// Set when a delivery left alerts out.
+    pub missed: Arc<AtomicBool>,
     /// What was answered, in order.
     pub answers: Arc<Mutex<Vec<Answer>>>,
 }
 
 pub async fn here(dir: &Path, limits: Limits) -> Served {
     let store = store::open(dir, Arc::new(Wall)).expect("opens");
-    let (bell, intake) = (Arc::new(Notify::new()), Arc::new(Intake::new(limits)));
+    let missed = Arc::new(AtomicBool::new(false));
+    let (bell, intake) = (Arc::new(Notify::new()), Arc::new(Intake::new(limits, Arc::clone(&missed))));
     let answers = Arc::new(Mutex::new(Vec::new()));
     let told = answers.clone();
     let receiver = Receiver {
@@ -65,7 +69,7 @@ pub async fn here(dir: &Path, limits: Limits) -> Served {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move { axum::serve(listener, router(receiver)).await });
-    Served { address, store, bell, intake, answers }
+    Served { address, store, bell, intake, missed, answers }
 }
 
 fn known(token: &str, role: Role) -> KnownToken {

@@ -6,27 +6,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pitlane::adapters::store;
-use pitlane::model::alert::Episode;
+use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
 use pitlane::model::ids::{CaseId, Fingerprint, Person, RequestId};
 use pitlane::model::note::{Note, Noted};
+use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::owed::Owed;
 use pitlane::model::proof::Settled;
 use pitlane::model::request::{Ask, Reply, Request};
+use pitlane::model::seen::Trouble;
 use pitlane::model::state::{Decision, Pause};
 use pitlane::model::step::{Action, Outcome, Step, StepId};
 use pitlane::model::time::{Time, after};
-use pitlane::ports::{Archive, Clock, Store, Uncommitted};
+use pitlane::ports::{Archive, Clock, Outbox, Store, Uncommitted};
 use pitlane::sim::memory_store::MemoryStore;
 use proptest::prelude::*;
 
 /// What may be done to a store. Numbers are small, so that things meet.
 #[derive(Clone, Debug)]
 enum Act {
-    Commit { cases: Vec<(u64, u64, u8)>, notes: u8, steps: Vec<u8>, replies: Vec<u8>, pause: Option<bool> },
-    Record { case: u64, step: u8, done: bool },
+    Commit {
+        cases: Vec<(u64, u64, u8)>,
+        notes: u8,
+        steps: Vec<u8>,
+        replies: Vec<u8>,
+        pause: Option<bool>,
+    },
+    Record {
+        case: u64,
+        step: u8,
+        done: bool,
+    },
+    Deliver {
+        notice: u8,
+        channel: u8,
+        arrived: bool,
+    },
     Ingest(Vec<(u8, u8, Option<u8>)>),
-    Request { id: u8, ask: u8 },
+    /// Alert, start and when it was last updated; and alert and start of what is gone.
+    Level(Vec<(u8, u8, u8)>, Vec<(u8, u8)>),
+    Request {
+        id: u8,
+        ask: u8,
+    },
 }
 
 /// A minute after the last commit, whatever it was: both stores remember the same past.
@@ -54,8 +76,12 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let told = (0..3u8, 0..3u8, prop::option::of(3..6u8));
     let act = prop_oneof![
         4 => commit.prop_map(|(cases, notes, steps, replies, pause)| Act::Commit { cases, notes, steps, replies, pause }),
+        2 => (0..3u8, 0..2u8, any::<bool>())
+            .prop_map(|(notice, channel, arrived)| Act::Deliver { notice, channel, arrived }),
         1 => (1..4u64, 0..3u8, any::<bool>()).prop_map(|(case, step, done)| Act::Record { case, step, done }),
         1 => prop::collection::vec(told, 0..5).prop_map(Act::Ingest),
+        1 => (prop::collection::vec((0..3u8, 0..3u8, 2..7u8), 0..3), prop::collection::vec((0..3u8, 0..3u8), 0..3))
+            .prop_map(|(listed, gone)| Act::Level(listed, gone)),
         2 => (0..3u8, 0..2u8).prop_map(|(id, ask)| Act::Request { id, ask }),
     ];
     prop::collection::vec(act, 1..24)
@@ -84,12 +110,13 @@ proptest! {
 }
 
 /// What was answered, without the words.
-async fn perform(store: &impl Store, act: &Act) -> String {
+async fn perform<S: Store + Outbox>(store: &S, act: &Act) -> String {
     match act {
         Act::Commit { cases, notes, steps, replies, pause } => {
             let decision = Decision {
                 cases: cases.iter().map(|(id, revision, phase)| case(*id, *revision, *phase)).collect(),
                 notes: (0..*notes).map(|n| note(cases.first().map(|case| case.0), n)).collect(),
+                notices: (0..*notes).map(|n| notice(cases.first().map(|case| case.0), n)).collect(),
                 // Steps belong to a case of the same decision.
                 steps: cases.iter().zip(steps).map(|(case, subject)| step(case.0, *subject)).collect(),
                 replies: replies.iter().map(|id| (request_id(*id), Reply::Accepted { case: None })).collect(),
@@ -103,6 +130,12 @@ async fn perform(store: &impl Store, act: &Act) -> String {
                 Err(Uncommitted::Trouble(trouble)) => trouble.kind().into(),
             }
         }
+        Act::Deliver { notice, channel, arrived } => {
+            let sent = if *arrived { Ok(()) } else { Err(Trouble::Unreachable("away".into())) };
+            let id = NoticeId(format!("notice-{notice}"));
+            let said = store.delivered(&id, &ChannelName(format!("channel-{channel}")), at(3), &sent).await;
+            said.map_or_else(|trouble| trouble.kind().into(), |()| "delivered".into())
+        }
         Act::Record { case, step, done } => {
             let outcome = if *done { Outcome::Done { ticket: None } } else { Outcome::Expired };
             let said = store.record(&step_id(*case, *step), at(3), &outcome).await;
@@ -111,6 +144,15 @@ async fn perform(store: &impl Store, act: &Act) -> String {
         Act::Ingest(told) => {
             let told = told.iter().map(|(alert, start, end)| episode(*alert, *start, *end)).collect();
             format!("{:?}", store.ingest(told).await.expect("stores"))
+        }
+        Act::Level(listed, gone) => {
+            let listed = listed.iter().map(|(alert, start, updated)| Listed {
+                episode: episode(*alert, *start, None),
+                updated_at: at(u64::from(*updated)),
+                suppressed: false,
+            });
+            let gone = gone.iter().map(|(alert, start)| episode(*alert, *start, None).key());
+            format!("{:?}", store.level(listed.collect(), gone.collect(), at(5)).await.expect("stores"))
         }
         Act::Request { id, ask } => {
             let ask = if *ask == 0 { Ask::Resume } else { Ask::Pause { reason: "x".into() } };
@@ -123,18 +165,19 @@ async fn perform(store: &impl Store, act: &Act) -> String {
 }
 
 /// Everything that a store can be asked for.
-async fn remembered<S: Store + Archive>(store: &S) -> String {
+async fn remembered<S: Store + Archive + Outbox>(store: &S) -> String {
     let state = store.load().await.expect("loads");
     let episodes = store.episodes(at(4)).await.expect("reads");
     let cases = store.cases(2).await.expect("reads");
     let journal = store.journal(None, 1, 5).await.expect("reads");
     let story = store.journal(Some(CaseId(1)), 0, 9).await.expect("reads");
     let ledger = store.ledger(CaseId(2)).await.expect("reads");
+    let untold = store.undelivered().await.expect("reads");
     let mut replies = Vec::new();
     for id in 0..3 {
         replies.push(store.reply(&request_id(id)).await.expect("reads"));
     }
-    format!("{state:#?}{episodes:#?}{cases:#?}{journal:#?}{story:#?}{ledger:#?}{replies:#?}")
+    format!("{state:#?}{episodes:#?}{cases:#?}{journal:#?}{story:#?}{ledger:#?}{replies:#?}{untold:#?}")
 }
 
 fn case(id: u64, revision: u64, phase: u8) -> Case {
@@ -158,7 +201,23 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         wait: None,
         overran: false,
         heal: false,
+        in_place: None,
+        parts: Default::default(),
         revision,
+    }
+}
+
+/// To one channel or two; the same id may come again with other words.
+fn notice(case: Option<u64>, n: u8) -> Notice {
+    Notice {
+        id: NoticeId(format!("notice-{n}")),
+        at: at(u64::from(n)),
+        urgency: Urgency::Page,
+        title: format!("for case {case:?}"),
+        body: String::new(),
+        node: None,
+        case: case.map(CaseId),
+        to: (0..=n.min(1)).map(|n| ChannelName(format!("channel-{n}"))).collect(),
     }
 }
 
@@ -195,5 +254,34 @@ fn episode(alert: u8, start: u8, end: Option<u8>) -> Episode {
         starts_at: at(start.into()),
         received_at: at(start.into()),
         ends_at: end.map(|end| at(end.into())),
+    }
+}
+
+/// What a list and its absence do to one episode, on both stores.
+#[tokio::test]
+async fn the_level_beats_the_edge() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
+    let memory = MemoryStore::new();
+    for store in [&disk as &dyn Store, &memory] {
+        let listed = |updated: u64| {
+            vec![Listed { episode: episode(1, 0, None), updated_at: at(updated), suppressed: true }]
+        };
+        let key = episode(1, 0, None).key();
+        let ends = async || store.episodes(at(0)).await.expect("reads").first().map(|e| e.ends_at);
+        let said = store.level(listed(1), Vec::new(), at(1)).await.expect("stores");
+        assert_eq!((said.new, said.resolved, said.known), (1, 0, 0), "listed, and never delivered");
+        assert_eq!(ends().await, Some(None));
+        store.ingest(vec![episode(1, 0, Some(4))]).await.expect("stores");
+        store.level(listed(3), Vec::new(), at(5)).await.expect("stores");
+        assert_eq!(ends().await, Some(Some(at(4))), "a list older than the end");
+        let said = store.level(listed(5), Vec::new(), at(6)).await.expect("stores");
+        assert_eq!((said.new, ends().await), (1, Some(None)), "a list newer than the end");
+        store.ingest(vec![episode(1, 0, None)]).await.expect("stores");
+        let said = store.level(Vec::new(), vec![key.clone()], at(9)).await.expect("stores");
+        assert_eq!((said.resolved, ends().await), (1, Some(Some(at(9)))), "listed nowhere any more");
+        store.ingest(vec![episode(1, 0, None)]).await.expect("stores");
+        let said = store.level(Vec::new(), vec![key], at(12)).await.expect("stores");
+        assert_eq!((said.resolved, ends().await), (0, Some(Some(at(9)))), "over is over, and told once");
     }
 }

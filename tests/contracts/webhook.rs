@@ -1,6 +1,7 @@
 //! The webhook as Alertmanager, a stranger and an attacker meet it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -232,4 +233,23 @@ fn what_was_acknowledged_survives_kill_9() {
     let lost: Vec<&String> = acknowledged.difference(&found).collect();
     assert!(acknowledged.len() >= 206, "{} acknowledged", acknowledged.len());
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_leaves_alerts_out_asks_for_a_poll() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let served = here(dir.path(), Limits::default()).await;
+    let whole = body(&[alert("a")]);
+    assert_eq!(deliver(served.address, whole.clone()).await, 200);
+    assert!(futures::future::poll_immediate(served.bell.notified()).await.is_some(), "news ring");
+    assert!(!served.missed.load(Ordering::SeqCst));
+    // Nothing new in it but that something is missing.
+    assert_eq!(
+        deliver(served.address, whole.replace(r#""truncatedAlerts":0"#, r#""truncatedAlerts":35"#)).await,
+        200
+    );
+    assert!(served.missed.load(Ordering::SeqCst));
+    assert!(futures::future::poll_immediate(served.bell.notified()).await.is_some(), "a poll at once");
+    let told = Ingested { known: 1, ..Ingested::default() };
+    assert_eq!(served.answers.lock().expect("whole").last(), Some(&Answer::Cut { told, left_out: 35 }));
 }

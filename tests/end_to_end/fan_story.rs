@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::ceph_real::admin;
+use crate::chain::{alarms, must};
 use crate::hands::Hands;
 use crate::lab::Lab;
 use crate::site::{QUICK, SOON, Site};
@@ -59,20 +60,6 @@ async fn up(kind: &'static str, args: Vec<String>) -> Lab {
     lab.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// The real chain of alarms, told to a site.
-pub async fn alarms(site: &Site) -> Lab {
-    let token = site.path("alertmanager").display().to_string();
-    let webhook = format!("{}/alerts/alertmanager", site.url);
-    let args = ["--webhook", &webhook, "--token-file", &token].map(str::to_owned);
-    up("alarm-lab", args.into()).await
-}
-
-/// A command of a lab that must work.
-pub fn must(lab: &Lab, command: &str, args: &[&str]) {
-    let out = lab.run(command, args);
-    assert!(out.status.success(), "{command} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
-}
-
 fn marks(ceph: &Lab) -> Value {
     admin(ceph, &["osd", "dump"])["crush_node_flags"].clone()
 }
@@ -81,7 +68,7 @@ fn marks(ceph: &Lab) -> Value {
 async fn from_a_fan_to_a_node_that_is_home_again() {
     let mut site = Site::open(world(), 3.0).await;
     let prefix = ["--host-prefix", "pve"].map(str::to_owned);
-    let (ceph, alarms) = tokio::join!(up("ceph-lab", prefix.into()), alarms(&site));
+    let (ceph, alarms) = tokio::join!(up("ceph-lab", prefix.into()), alarms(&site, &[]));
     let real_ceph = Path::new(&ceph.fact("bin")).join("ceph");
     let hands = Hands::up(&site, &["pve2", "pve3"], Some(&real_ceph));
     site.put("policies/fan.yaml", FAN);

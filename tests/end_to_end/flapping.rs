@@ -8,7 +8,7 @@ use pitlane::sim::World;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use crate::fan_story::{alarms, must};
+use crate::chain::{alarms, must};
 use crate::site::{QUICK, SOON, Site};
 
 /// Three failures within a minute, or most of a minute without a break: one short failure is neither.
@@ -39,7 +39,7 @@ fn world() -> World {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_flaps_is_one_case_and_what_is_silent_is_not_good() {
     let mut site = Site::open(world(), 5.0).await;
-    let alarms = Arc::new(alarms(&site).await);
+    let alarms = Arc::new(alarms(&site, &[]).await);
     site.put("policies/fan.yaml", FAN);
     let prometheus = alarms.fact("prometheus");
     site.configure(&format!(

@@ -2,12 +2,17 @@
 //! from `tests/lab`; where one is not installed, its script says what to install and the test fails with those
 //! words. Nothing here is skipped.
 
+mod alertmanager_real;
+mod bmc_real;
 mod ceph_real;
+mod chain;
 mod fan_story;
 mod flapping;
 mod hand_real;
 mod hands;
 mod kills;
 mod lab;
+mod rt_real;
 mod shell;
 mod site;
+mod smtp_real;

@@ -1,6 +1,7 @@
 //! The files that the documents show, given to the real program: what an operator copies must work.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::said;
@@ -21,9 +22,14 @@ fn the_configuration_of_the_manual_is_good_and_leaves_nothing_out() {
     let put = |name: &str, text: &str| {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().expect("below the directory")).expect("writable");
-        fs::write(path, text).expect("writable");
+        fs::write(&path, text).expect("writable");
+        fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("ours");
     };
-    put("pitlane.yaml", &block("INSTALL.md", "pitlane configuration"));
+    // Where the unit would make a directory for it, this machine has none.
+    let switch = ("# kill_file: /run/pitlane/stop", "kill_file: stop              ");
+    let config = block("INSTALL.md", "pitlane configuration");
+    assert!(config.contains(switch.0), "the manual names the kill file");
+    put("pitlane.yaml", &config.replace(switch.0, switch.1));
     put("tokens.yaml", &block("INSTALL.md", "pitlane tokens"));
     put("secrets/proxmox", "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n");
     for name in ["secrets/hand", "secrets/ceph.client.pitlane.keyring", "known_hosts", "pve-root-ca.pem"] {
@@ -41,7 +47,7 @@ fn the_configuration_of_the_manual_is_good_and_leaves_nothing_out() {
 #[test]
 fn the_policy_of_the_manual_passes_its_own_tests() {
     let dir = tempfile::tempdir().expect("a directory");
-    for name in ["psu.yaml", "psu.test.yaml"] {
+    for name in ["gpu.yaml", "gpu.test.yaml"] {
         fs::write(dir.path().join(name), block("POLICIES.md", name)).expect("writable");
     }
     let (code, out, err) = said(dir.path(), &["policy", "test", "."]);

@@ -1,6 +1,7 @@
 //! Commands that need no service.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::{pitlane, said};
 
@@ -12,6 +13,10 @@ fn a_wrong_command_line_is_usage_and_says_what_to_write() {
         (&["check"], "<NODE>"),
         (&["drain", "pve1", "--timeout", "90"], "such as 10m"),
         (&["approve", "1"], "--plan <HASH>"),
+        (
+            &["approve", "1", "--plan", "abc", "--url", "http://127.0.0.1:1", "--token-file", "t"],
+            "first 12 characters",
+        ),
         (&["--url", "http://127.0.0.1:1", "check", "pve1"], "--token-file FILE"),
         (&["check", "pve1"], "--url URL"),
         (&["check", "pve 1", "--url", "http://127.0.0.1:1", "--token-file", "t"], "is no node's name"),
@@ -118,9 +123,11 @@ fn a_recorded_turn_is_decided_again() {
         mapping: Default::default(),
         ceph: Default::default(),
         hand: Default::default(),
+        alarms: Default::default(),
         budgets: Default::default(),
         limits: Default::default(),
         packing: Default::default(),
+        notify: Default::default(),
     };
     let at = "2026-01-01T12:00:00Z".parse().expect("a valid instant");
     let observed = pitlane::model::observed::Observed::nothing(at);
@@ -143,4 +150,52 @@ fn pages_and_completions_are_written() {
         let (code, out, _) = said(dir.path(), &["completions", shell]);
         assert!(code == 0 && out.contains("drain"), "{shell}");
     }
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_accident() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("pitlane"))
+        .args(["completions", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .current_dir(dir.path())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn names_that_do_not_meet_and_secrets_that_others_can_read_are_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let put = |name: &str, text: &str, mode: u32| {
+        fs::write(dir.path().join(name), text).expect("writable");
+        fs::set_permissions(dir.path().join(name), PermissionsExt::from_mode(mode)).expect("ours");
+    };
+    put("pve", "pitlane@pve!main=00000000-0000-0000-0000-000000000000\n", 0o644);
+    put("key", "", 0o600);
+    put("hosts", "", 0o644);
+    put(
+        "c.yaml",
+        "kill_file: nowhere/stop\nproxmox:\n  endpoints:\n    - {node: pve1, url: \"https://192.0.2.11:8006\"}\n    - \
+         {node: pve2, url: \"https://192.0.2.12:8006\"}\n    - {node: pve3, url: \"https://192.0.2.13:8006\"}\n  token_file: pve\nhand:\n  key: key\n  known_hosts: hosts\n  \
+         members:\n    - {node: pve1, address: 192.0.2.11}\nmapping: {map: {\"198.51.100.11\": pve-1}}\nbudgets: \
+         {domains: {pve9: feed-a}}\n",
+        0o644,
+    );
+    let (code, out, err) = said(dir.path(), &["config", "check", "--config", "c.yaml"]);
+    assert_eq!(code, 0, "{out}{err}");
+    for words in [
+        "mapping.map names pve-1",
+        "did you mean pve1?",
+        "budgets.domains names pve9",
+        "hand.members lacks pve2",
+        "proxmox.token_file: everybody on this machine may use",
+        "kill_file: there is no directory",
+    ] {
+        assert!(out.contains(words), "{words} is not in\n{out}");
+    }
+    assert!(!out.contains("hand.key:"), "{out}");
 }

@@ -2,7 +2,10 @@
 
 mod documents;
 mod files;
+mod habits;
 mod planner;
+mod reload;
+mod running;
 mod service;
 
 use std::path::Path;
@@ -12,7 +15,14 @@ use assert_cmd::Command;
 /// The program, with nothing of this machine's environment.
 pub fn pitlane(dir: &Path) -> Command {
     let mut command = Command::cargo_bin("pitlane").expect("the program is built");
-    for name in ["PITLANE_URL", "PITLANE_TOKEN_FILE", "PITLANE_CONFIG", "PITLANE_CA_FILE", "PITLANE_LOG"] {
+    for name in [
+        "PITLANE_URL",
+        "PITLANE_TOKEN_FILE",
+        "PITLANE_CONFIG",
+        "PITLANE_CA_FILE",
+        "PITLANE_LOG",
+        "PITLANE_LOG_FORMAT",
+    ] {
         command.env_remove(name);
     }
     command.current_dir(dir).timeout(std::time::Duration::from_secs(60));

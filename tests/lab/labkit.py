@@ -60,11 +60,11 @@ def free_ports(count, kind=socket.SOCK_STREAM, ip="127.0.0.1"):
             s.close()
 
 
-def put(path, text, mode=None):
-    """Write a file so that a reader sees the old text or the new one."""
+def put(path, content, mode=None):
+    """Write a file, text or bytes, so that a reader sees the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
-    new.write_text(text)
+    new.write_bytes(content if isinstance(content, bytes) else content.encode())
     if mode is not None:
         new.chmod(mode)
     os.replace(new, path)
@@ -104,9 +104,18 @@ class Lab:
             child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                      cwd=cwd or self.dir, start_new_session=True)
         pids = self.pids()
-        pids[name] = {"pid": child.pid, "start": start_time(child.pid)}
+        pids[name] = {"pid": child.pid, "start": start_time(child.pid), "argv": [str(a) for a in argv], "cwd": str(cwd or self.dir)}
         put(self.dir / "pids.json", json.dumps(pids, indent=1))
         return child
+
+    def again(self, name):
+        """Start a process that ended as it was started before."""
+        before = self.pids().get(name)
+        if before is None:
+            raise Trouble("there never was a %s in this lab" % name)
+        if self.alive(name):
+            raise Trouble("%s is running already" % name)
+        return self.spawn(name, before["argv"], before["cwd"])
 
     def send(self, names, number):
         pids = self.pids()

@@ -12,7 +12,9 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 25 } else { 5_000 };
 const PAIRS_APART: usize = if cfg!(debug_assertions) { 29 } else { 1 };
 
 /// The whole way of a case, short: HA and not, a container, a stopped guest, noout, work order, proof, home.
-const WHOLE_WAY: &str = include_str!("crash.script");
+pub const WHOLE_WAY: &str = include_str!("crash.script");
+/// A disk changed while its node works on.
+pub const IN_PLACE: &str = include_str!("crash-in-place.script");
 
 /// How the world must be left, whoever died on the way. What was done and how often may differ; what is left may not.
 fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(String, usize), String> {
@@ -26,20 +28,33 @@ fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(Str
     }
     runtime.block_on(async {
         teller.run(&script.until).await?;
+        let untold = teller.everybody_is_told().await?;
         let left = teller.left_behind().await?;
         let kept: Vec<&str> = left.lines().filter(|line| !line.starts_with("pitlane did")).collect();
         let orders = teller.doors.world().board.orders.len();
-        Ok((format!("{}\nwork orders in all: {orders}", kept.join("\n")), teller.scythe.passed()))
+        Ok((
+            format!("{}\nwork orders in all: {orders}\nuntold: {untold}", kept.join("\n")),
+            teller.scythe.passed(),
+        ))
     })
 }
 
-fn whole_way() -> Script {
-    script::parse(WHOLE_WAY).expect("the story's own test reads this script")
+fn way(text: &str) -> Script {
+    script::parse(text).expect("the story's own test reads this script")
 }
 
 #[test]
 fn death_at_every_boundary_and_every_pair_leaves_the_same_world() {
-    let script = whole_way();
+    deaths_at_every_boundary(WHOLE_WAY);
+}
+
+#[test]
+fn death_at_every_boundary_of_a_service_in_place_leaves_the_same_world() {
+    deaths_at_every_boundary(IN_PLACE);
+}
+
+fn deaths_at_every_boundary(text: &str) {
+    let script = way(text);
     let (expected, boundaries) =
         end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
     assert!(boundaries > 20, "only {boundaries} boundaries: the story is too short to say anything");
@@ -70,8 +85,17 @@ fn death_at_every_boundary_and_every_pair_leaves_the_same_world() {
 
 #[test]
 fn death_by_seed_with_blind_sources_leaves_the_same_world() {
+    deaths_by_seed(WHOLE_WAY);
+}
+
+#[test]
+fn death_by_seed_in_a_service_in_place_leaves_the_same_world() {
+    deaths_by_seed(IN_PLACE);
+}
+
+fn deaths_by_seed(text: &str) {
     let seeds: u64 = std::env::var("PITLANE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
-    let script = whole_way();
+    let script = way(text);
     let (expected, boundaries) =
         end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
     let live = |seed: u64| {

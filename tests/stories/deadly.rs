@@ -8,17 +8,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use pitlane::model::alert::Episode;
+use pitlane::model::alert::{Episode, EpisodeKey, Listed};
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
-use pitlane::model::observed::{CephView, GuestKind, HandView, OkToStop, PveView, Reading, WorkOrderView};
+use pitlane::model::notice::Notice;
+use pitlane::model::observed::{
+    AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
+    WorkOrderView,
+};
 use pitlane::model::request::{Reply, Request};
 use pitlane::model::rules::SensorQuery;
 use pitlane::model::seen::{Seen, Trouble};
 use pitlane::model::state::{Decision, State};
 use pitlane::model::step::{Outcome, StepId, Switch, WorkOrder};
 use pitlane::model::time::Time;
-use pitlane::ports::{Ceph, Hand, Ingested, Migration, Pve, Sensors, Store, Tickets, Uncommitted};
+use pitlane::ports::{
+    Alarms, Bmc, Ceph, Hand, Ingested, Migration, Notifier, Pve, Sensors, Store, Tickets, Uncommitted,
+};
 use pitlane::sim::{Doors, MemoryStore};
 use tokio::sync::Notify;
 
@@ -92,6 +98,10 @@ impl Pve for Deadly {
         Pve::look(&self.doors, nodes, guests, avoid).await
     }
 
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
+        Pve::inventory(&self.doors, node, avoid).await
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         self.around(self.doors.migrate(order)).await
     }
@@ -142,6 +152,10 @@ impl Hand for Deadly {
 
 #[async_trait]
 impl Ceph for Deadly {
+    async fn may_stop(&self, osds: &BTreeSet<pitlane::model::ids::OsdId>, view: &CephView) -> Seen<OkToStop> {
+        Ceph::may_stop(&self.doors, osds, view).await
+    }
+
     async fn look(&self) -> Seen<CephView> {
         Ceph::look(&self.doors).await
     }
@@ -163,6 +177,28 @@ impl Ceph for Deadly {
 impl Sensors for Deadly {
     async fn read(&self, fault: &FaultKey, query: &SensorQuery) -> Seen<Reading> {
         self.doors.read(fault, query).await
+    }
+}
+
+#[async_trait]
+impl Alarms for Deadly {
+    async fn poll(&self) -> Seen<AlarmsView> {
+        self.doors.poll().await
+    }
+}
+
+#[async_trait]
+impl Bmc for Deadly {
+    async fn look(&self, node: &NodeName) -> Seen<BmcView> {
+        Bmc::look(&self.doors, node).await
+    }
+
+    async fn inventory(&self, node: &NodeName) -> Seen<Inventory> {
+        Bmc::inventory(&self.doors, node).await
+    }
+
+    async fn locate(&self, node: &NodeName, target: &LocateTarget, to: Switch) -> Result<(), Trouble> {
+        self.around(self.doors.locate(node, target, to)).await
     }
 }
 
@@ -190,6 +226,13 @@ impl Tickets for Deadly {
 }
 
 #[async_trait]
+impl Notifier for Deadly {
+    async fn send(&self, notice: &Notice) -> Result<(), Trouble> {
+        self.around(self.doors.send(notice)).await
+    }
+}
+
+#[async_trait]
 impl Store for Deadly {
     async fn load(&self) -> Result<State, Trouble> {
         self.store.load().await
@@ -211,6 +254,10 @@ impl Store for Deadly {
 
     async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble> {
         self.store.ingest(told).await
+    }
+
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
+        self.around(self.store.level(listed, gone, at)).await
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {

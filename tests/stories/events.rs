@@ -1,5 +1,6 @@
 //! What a script lets happen to pitlane: alarms, requests, its own death, and a look at its page.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pitlane::model::case::{Case, Phase};
@@ -37,14 +38,44 @@ impl Teller {
     async fn event(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
             ["alarm", node, part] => self.alarm(node, part, Sensor::Bad).await,
+            // Fires, and nobody is notified: silenced by a colleague, or cut off by max_alerts.
+            ["alarm", node, part, how @ ("silenced" | "left-out")] => {
+                let told = self.fires(node, part, Sensor::Bad);
+                self.doors.world().list_alert(&told, *how == "silenced");
+                self.missed.store(*how == "left-out", Ordering::SeqCst);
+                Ok(())
+            }
             ["clears", node, part] => self.clear(node, part, Some(Sensor::Good)).await,
+            // It is over, and Alertmanager never says so: restarted, it knows of nothing that it could resolve.
+            ["clears", node, part, "swallowed"] => {
+                let key = self.part(node, part);
+                let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
+                let mut world = self.doors.world();
+                world.set_sensor(&key, Sensor::Good);
+                world.unlist_alert(&episode(&key, began, None).key());
+                Ok(())
+            }
+            // Prometheus repeats what fires, also to an Alertmanager that has forgotten everything.
+            ["repeated", node, part] => {
+                let key = self.part(node, part);
+                let began = *self.firing.get(&key).ok_or("that alarm does not fire")?;
+                self.doors.world().list_alert(&episode(&key, began, None), false);
+                Ok(())
+            }
+            // A delivery from before it resolved comes late.
+            ["stale", node, part] => {
+                let key = self.part(node, part);
+                let began = *self.fired.get(&key).ok_or("that alarm never fired")?;
+                let told = episode(&key, began, None);
+                self.ingest(pitlane::model::alert::Episode { received_at: self.now(), ..told }).await
+            }
             // The alarm resolves although the part is as broken as before.
             ["resolves", node, part, "unseen"] => self.clear(node, part, Some(Sensor::Blind)).await,
             ["flaps", node, part, "times", times, "every", every] => {
                 let every = number(every)?;
                 for n in 0..number(times)? {
                     let at = after(self.now(), Duration::from_secs(n * every));
-                    let key = fan(node, part);
+                    let key = self.part(node, part);
                     let told = episode(&key, at, Some(after(at, Duration::from_secs(every / 2))));
                     let told = pitlane::model::alert::Episode { received_at: self.now(), ..told };
                     self.ingest(told).await?;
@@ -59,7 +90,8 @@ impl Teller {
                     "blind" => Sensor::Blind,
                     _ => return Err("good, bad or blind".to_owned()),
                 };
-                self.doors.world().set_sensor(&fan(node, part), to);
+                let key = self.part(node, part);
+                self.doors.world().set_sensor(&key, to);
                 Ok(())
             }
             ["ask", rest @ ..] => self.ask(rest).await,
@@ -95,6 +127,9 @@ impl Teller {
                 Ok(())
             }
             ["technician", "opens", node] => self.technician_opens(node),
+            ["technician", "pulls", osd, "of", node] => self.technician_pulls(osd, node),
+            ["pull-page", node] => self.look_at_pull_page(node),
+            ["work-order"] => self.look_at_work_order(),
             _ => {
                 let mut world = self.doors.world();
                 happens(&mut world, words)
@@ -102,25 +137,41 @@ impl Teller {
         }
     }
 
+    /// A part by its name, `FAN3` or `disk:sdb`. In a story about another class the fan is of that class.
+    fn part(&self, node: &str, word: &str) -> FaultKey {
+        let key = pitlane::sim::world::sensor::part(node, word);
+        let class = self.rules.policy(&"fan".into()).map_or("fan", |policy| policy.class.as_str());
+        if key.class == "fan" { FaultKey { class: class.to_owned(), ..key } } else { key }
+    }
+
     async fn ingest(&self, told: pitlane::model::alert::Episode) -> Result<(), String> {
         self.store.ingest(vec![told]).await.map(|_| ()).map_err(|t| t.to_string())
     }
 
     async fn alarm(&mut self, node: &str, part: &str, sensor: Sensor) -> Result<(), String> {
-        let key = fan(node, part);
+        let told = self.fires(node, part, sensor);
+        self.doors.world().list_alert(&told, false);
+        self.ingest(told).await
+    }
+
+    fn fires(&mut self, node: &str, part: &str, sensor: Sensor) -> pitlane::model::alert::Episode {
+        let key = self.part(node, part);
         let now = self.now();
         self.firing.insert(key.clone(), now);
+        self.fired.insert(key.clone(), now);
         self.doors.world().set_sensor(&key, sensor);
-        self.ingest(episode(&key, now, None)).await
+        episode(&key, now, None)
     }
 
     async fn clear(&mut self, node: &str, part: &str, sensor: Option<Sensor>) -> Result<(), String> {
-        let key = fan(node, part);
+        let key = self.part(node, part);
         let began = self.firing.remove(&key).ok_or("that alarm does not fire")?;
         if let Some(sensor) = sensor {
             self.doors.world().set_sensor(&key, sensor);
         }
-        self.ingest(episode(&key, began, Some(self.now()))).await
+        let told = episode(&key, began, Some(self.now()));
+        self.doors.world().unlist_alert(&told.key());
+        self.ingest(told).await
     }
 
     /// What the page says of a node at this moment.
@@ -182,6 +233,56 @@ impl Teller {
         Ok(())
     }
 
+    /// The same for one disk of a node that works on.
+    fn technician_pulls(&mut self, osd: &str, node: &str) -> Result<(), String> {
+        match self.pull_page(node)? {
+            Ok(()) => {
+                let id = pitlane::model::ids::OsdId(number(osd)? as u32);
+                self.doors.world().technician_pulls(id);
+            }
+            Err(why) if self.looks_left == 0 => return Err(format!("not to be taken out: {why}")),
+            Err(_) => {
+                self.looks_left -= 1;
+                let when = When::At(age(self.now(), self.began) + Duration::from_secs(10));
+                let words = ["technician", "pulls", osd, "of", node].map(str::to_owned).to_vec();
+                self.events.push(Event { when, words });
+            }
+        }
+        Ok(())
+    }
+
+    fn pull_page(&self, node: &str) -> Result<Result<(), String>, String> {
+        let shown = self.reconciler.shown().borrow().clone();
+        let node = NodeName::from(node);
+        let case = shown.state.cases.iter().find(|case| case.node == node).ok_or("no case for that node")?;
+        Ok(shown.safe_to_pull(case.id, self.now()).unwrap_or(Err("no disk is served".to_owned())).map(|_| ()))
+    }
+
+    fn look_at_pull_page(&mut self, node: &str) -> Result<(), String> {
+        let says = match self.pull_page(node)? {
+            Ok(()) => "the disk may be taken out".to_owned(),
+            Err(why) => format!("do not take the disk out: {why}"),
+        };
+        self.remarks.push((self.now(), format!("(the page of {node}: {says})")));
+        Ok(())
+    }
+
+    /// What the technician reads.
+    fn look_at_work_order(&mut self) -> Result<(), String> {
+        let now = self.now();
+        let world = self.doors.world();
+        let order = world.board.orders.values().next_back().ok_or("no work order was written")?;
+        let text: Vec<&str> = std::iter::once(order.asked.title.as_str())
+            .chain(order.asked.body.lines())
+            .chain(order.said.iter().map(String::as_str))
+            .filter(|line| !line.is_empty())
+            .collect();
+        let text = format!("(the work order says: {})", text.join(" | "));
+        drop(world);
+        self.remarks.push((now, text));
+        Ok(())
+    }
+
     async fn ask(&mut self, words: &[&str]) -> Result<(), String> {
         let (open, words) = match words {
             ["case", id, rest @ ..] => (self.case(CaseId(number(id)?)).await?, rest),
@@ -201,6 +302,9 @@ impl Teller {
             ["hands-off"] => Ask::Done { case: case(), note: String::new(), hands_off: true },
             ["note", text] => Ask::Note { case: case(), text: (*text).to_owned() },
             ["retire", reason] => Ask::Retire { case: case(), reason: (*reason).to_owned() },
+            ["accept", part, reason] => {
+                Ask::Accept { case: case(), part: (*part).to_owned(), reason: (*reason).to_owned() }
+            }
             ["heal"] => Ask::Heal { case: case() },
             ["pause", reason] => Ask::Pause { reason: (*reason).to_owned() },
             ["resume"] => Ask::Resume,
@@ -235,8 +339,4 @@ fn shown_plan(case: Option<&Case>) -> Result<PlanHash, String> {
         Some(Phase::Preparing { shown: Some(hash), .. }) => Ok(hash.clone()),
         _ => Err("no plan is shown".to_owned()),
     }
-}
-
-fn fan(node: &str, part: &str) -> FaultKey {
-    pitlane::sim::world::sensor::fan(node, part)
 }

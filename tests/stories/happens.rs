@@ -1,10 +1,10 @@
 //! What happens in the world without pitlane: people, machines, weather.
 
 use pitlane::model::ids::{GuestId, HostName, NodeName, OsdId, Upid};
-use pitlane::model::observed::HealthCheck;
+use pitlane::model::observed::{HealthCheck, LocateTarget, Part, PartKey, PartKind};
 use pitlane::model::step::Switch;
 use pitlane::sim::World;
-use pitlane::sim::world::{Actor, Call, Cut, IllMove, Mishap};
+use pitlane::sim::world::{Actor, Bmc, Call, Cut, IllMove, Mishap};
 
 use crate::setting::number;
 
@@ -19,9 +19,39 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             }
         }
         ["technician", "closes", node] => world.technician_closes(&(*node).into()),
+        ["technician", "inserts", osd, "on", host] => {
+            let osd = OsdId(number(osd)? as u32);
+            world.technician_inserts(&HostName::from(*host), osd, osd);
+        }
+        ["technician", "inserts", osd, "as", new, "on", host] => {
+            let (osd, new) = (OsdId(number(osd)? as u32), OsdId(number(new)? as u32));
+            world.technician_inserts(&HostName::from(*host), osd, new);
+        }
+        ["human", "purges", osd] => world.human_purges(OsdId(number(osd)? as u32)),
         // The chassis is closed, and the machine stays off.
         ["technician", "leaves", node] => {
             world.nodes.get_mut(&NodeName::from(*node)).ok_or("no such node")?.technician = false;
+        }
+        ["alertmanager", member, what] => {
+            let member = number(member)? as usize;
+            let member = member.checked_sub(1).and_then(|n| world.alertmanagers.get_mut(n));
+            let member = member.ok_or("there is no such Alertmanager")?;
+            match *what {
+                "dies" => member.dead = true,
+                // Its list is gone; whoever still alerts has to tell it again.
+                "restarts" => (member.dead, member.listed) = (false, Default::default()),
+                _ => return Err("dies or restarts".to_owned()),
+            }
+        }
+        // In the ticket system, by somebody there.
+        ["ticket", to, case] => {
+            let case = pitlane::model::ids::CaseId(number(case)?);
+            match *to {
+                "done" => world.technician_claims_done(case),
+                "cancelled" => world.human_cancels_order(case),
+                "opened" => world.human_opens_order(case),
+                _ => return Err("done, cancelled or opened".to_owned()),
+            }
         }
         ["dies", node] => world.node_dies(&(*node).into()),
         ["boots", node] => world.node_boots(&(*node).into()),
@@ -87,6 +117,25 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             world.spoil(call, mishap_of(mishap)?, number(times)? as u32);
         }
         ["service", node, service, to] => world.set_service(&(*node).into(), service, *to == "runs"),
+        ["bmc", node, to @ ("hangs" | "answers")] => bmc(world, node)?.hangs = *to == "hangs",
+        // Out of the machine: its slot is empty, and whatever watches it lists nothing there.
+        ["pulled", node, kind, slot] => {
+            let key = part_key(kind, slot)?;
+            let machine = world.machines.get_mut(&NodeName::from(*node)).ok_or("no such machine")?;
+            let outside = machine.bmc.as_mut().and_then(|bmc| bmc.parts.parts.remove(&key));
+            machine.inside.parts.remove(&key).or(outside).ok_or("no such part")?;
+        }
+        ["put-in", node, kind, slot, serial] => {
+            let part = Part { serial: Some((*serial).to_owned()), good: Some(true), ..Part::default() };
+            bmc(world, node)?
+                .parts
+                .parts
+                .insert(part_key(kind, slot)?, Part { text: "OK".to_owned(), ..part });
+        }
+        ["human", "locate", to, node] => {
+            let (node, chassis) = ((*node).into(), LocateTarget::Chassis);
+            world.locate(Actor::Human, &node, &chassis, switch(to)).map_err(|t| t.to_string())?;
+        }
         ["restarts-pvedaemon", node] => world.restart_pvedaemon(&(*node).into()),
         ["clock", node, secs] => {
             let ahead = secs.parse().map_err(|_| "seconds?")?;
@@ -95,6 +144,18 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
         _ => return Err("nothing of that kind can happen".to_owned()),
     }
     Ok(())
+}
+
+fn bmc<'a>(world: &'a mut World, node: &str) -> Result<&'a mut Bmc, String> {
+    let machine = world.machines.get_mut(&NodeName::from(node));
+    machine
+        .and_then(|machine| machine.bmc.as_mut())
+        .ok_or_else(|| "that machine has no BMC; write: bmc".to_owned())
+}
+
+fn part_key(kind: &str, slot: &str) -> Result<PartKey, String> {
+    let kind = PartKind::ALL.into_iter().find(|known| known.to_string() == kind);
+    kind.map(|kind| PartKey::new(kind, slot)).ok_or_else(|| "no such kind of part".to_owned())
 }
 
 fn mishap_of(word: &str) -> Result<Mishap, String> {

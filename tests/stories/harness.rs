@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::CaseId;
-use pitlane::model::rules::{CephSetup, HandSetup, Rules};
+use pitlane::model::notice::NoticeId;
+use pitlane::model::rules::{AlarmsSetup, CephSetup, HandSetup, Rules};
 use pitlane::model::seen::Trouble;
 use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome};
 use pitlane::model::time::{Time, after, age};
 use pitlane::model::wait::Source;
-use pitlane::ports::{Archive, Meter};
-use pitlane::reconcile::{Reconciler, World as Outside};
+use pitlane::ports::{Archive, Meter, Outbox};
+use pitlane::reconcile::courier::Courier;
+use pitlane::reconcile::{Reconciler, TurnFailed, World as Outside};
 use pitlane::sim::world::Actor;
 use pitlane::sim::{Doors, MemoryStore};
 
@@ -41,6 +44,8 @@ pub struct Teller {
     pub scythe: Arc<Scythe>,
     pub rules: Rules,
     pub reconciler: Reconciler,
+    pub courier: Courier,
+    heard: BTreeSet<NoticeId>,
     pub began: Time,
     pub events: Vec<Event>,
     /// `handed-over`, `handed-over-2` (the second time), each also as `case-1:handed-over` → when it was entered.
@@ -49,6 +54,10 @@ pub struct Teller {
     stood: BTreeMap<CaseId, String>,
     /// When each fault's alarm began to fire.
     pub firing: BTreeMap<FaultKey, Time>,
+    /// When it last began, whether or not it still fires.
+    pub fired: BTreeMap<FaultKey, Time>,
+    /// Alertmanager left alerts out of a delivery.
+    pub missed: Arc<AtomicBool>,
     pub asked: u64,
     pub kill: Option<std::path::PathBuf>,
     /// So often may a technician still look at a page that does not say "safe".
@@ -76,13 +85,17 @@ impl Teller {
         let began = world.now;
         let doors = Doors::new(world);
         let store = Arc::new(MemoryStore::default());
-        let reconciler = reconciler(&doors, &store, &scythe, &rules, None);
+        let missed = Arc::default();
+        let reconciler = reconciler(&doors, &store, &scythe, &rules, None, &missed);
+        let courier = courier(&doors, &store, &scythe, &rules);
         Ok(Self {
             doors,
             store,
             scythe,
             rules,
             reconciler,
+            courier,
+            heard: BTreeSet::new(),
             began,
             events: script.events.clone(),
             entered: BTreeMap::new(),
@@ -90,6 +103,8 @@ impl Teller {
             looks_left: 60,
             dead_until: began,
             firing: BTreeMap::new(),
+            fired: BTreeMap::new(),
+            missed,
             asked: 0,
             kill: None,
             remarks: Vec::new(),
@@ -134,7 +149,11 @@ impl Teller {
         let scythe = Arc::clone(&self.scythe);
         let turned = tokio::select! {
             biased;
-            turned = self.reconciler.turn() => Some(turned),
+            turned = async {
+                let turned = self.reconciler.turn().await;
+                // Beside the turns in service; after each of them here, so that a history is one history.
+                self.courier.round().await.map_err(|_| TurnFailed::Conflict).and(turned)
+            } => Some(turned),
             () = scythe.fell() => None,
         };
         let pace = match turned {
@@ -148,6 +167,7 @@ impl Teller {
                 Duration::from_secs(1)
             }
         };
+        self.hear();
         let now = self.now();
         for case in self.store.cases(100).await.map_err(|t| t.to_string())? {
             let phase = case.phase.name().to_string();
@@ -164,9 +184,25 @@ impl Teller {
         Ok(pace)
     }
 
+    /// What reached people since the last look.
+    fn hear(&mut self) {
+        let heard: Vec<NoticeId> = self.doors.world().heard.keys().cloned().collect();
+        for notice in self.store.snapshot().notices() {
+            if heard.contains(&notice.id) && self.heard.insert(notice.id.clone()) {
+                let to: Vec<&str> = notice.to.iter().map(|channel| channel.0.as_str()).collect();
+                let text = format!("({} to {}: {})", notice.urgency.name(), to.join(", "), notice.title);
+                self.remarks.push((self.now(), text));
+            }
+        }
+    }
+
     /// A new process: whatever was not stored is gone.
     pub fn restart(&mut self) {
-        self.reconciler = reconciler(&self.doors, &self.store, &self.scythe, &self.rules, self.kill.clone());
+        // What this process was told and did not write down.
+        self.missed = Arc::default();
+        let kill = self.kill.clone();
+        self.reconciler = reconciler(&self.doors, &self.store, &self.scythe, &self.rules, kill, &self.missed);
+        self.courier = courier(&self.doors, &self.store, &self.scythe, &self.rules);
     }
 
     async fn all_closed(&self) -> Result<bool, String> {
@@ -179,6 +215,27 @@ impl Teller {
             When::At(span) => Some(after(self.began, *span)),
             When::After(phase, span) => self.entered.get(phase).map(|at| after(*at, *span)),
         }
+    }
+
+    /// Lets the courier end its work with channels that are well; how many notices stay undelivered.
+    pub async fn everybody_is_told(&mut self) -> Result<usize, String> {
+        self.doors.world().spoil_nothing();
+        for _ in 0..10 {
+            // A blade that falls here finds nothing to kill: the courier is made anew each time.
+            let scythe = Arc::clone(&self.scythe);
+            self.courier = courier(&self.doors, &self.store, &scythe, &self.rules);
+            tokio::select! {
+                biased;
+                round = self.courier.round() => round.map_err(|t| t.to_string())?,
+                () = scythe.fell() => {}
+            }
+            let left = self.store.undelivered().await.map_err(|t| t.to_string())?.len();
+            if left == 0 {
+                return Ok(0);
+            }
+            self.doors.advance_secs(300);
+        }
+        Ok(self.store.undelivered().await.map_err(|t| t.to_string())?.len())
     }
 
     /// What pitlane wrote, and how the world was left.
@@ -224,6 +281,10 @@ impl Teller {
             .chain(world.ceph.iter().flat_map(|ceph| {
                 ceph.host_noout.iter().map(|(host, (who, _))| format!("noout {host} ({who:?})"))
             }))
+            .chain(world.machines.iter().flat_map(|(node, machine)| {
+                let lit = machine.bmc.iter().flat_map(|bmc| &bmc.lit);
+                lit.map(move |(target, who)| format!("locate {node} {target} ({who:?})"))
+            }))
             .collect();
         let _ = writeln!(text, "held: {}", or_none(&held));
         let _ = writeln!(text, "work orders open: {}", world.board.open_orders().len());
@@ -237,6 +298,14 @@ impl Teller {
     }
 }
 
+fn courier(doors: &Doors, store: &Arc<MemoryStore>, scythe: &Arc<Scythe>, rules: &Rules) -> Courier {
+    let deadly = Arc::new(Deadly::new(doors.clone(), Arc::clone(store), Arc::clone(scythe)));
+    let channels = rules.notify.page.iter().chain(&rules.notify.tell);
+    let channels =
+        channels.map(|name| (name.clone(), deadly.clone() as Arc<dyn pitlane::ports::Notifier>)).collect();
+    Courier::new(store.clone(), channels, Arc::new(doors.clone()), Arc::new(|_, _| ()))
+}
+
 fn or_none(all: &BTreeSet<String>) -> String {
     if all.is_empty() { "none".to_owned() } else { all.iter().cloned().collect::<Vec<_>>().join(", ") }
 }
@@ -247,6 +316,7 @@ fn reconciler(
     scythe: &Arc<Scythe>,
     rules: &Rules,
     kill_file: Option<std::path::PathBuf>,
+    missed: &Arc<AtomicBool>,
 ) -> Reconciler {
     let deadly = Arc::new(Deadly::new(doors.clone(), Arc::clone(store), Arc::clone(scythe)));
     let hand = rules.hand == HandSetup::Installed;
@@ -256,6 +326,10 @@ fn reconciler(
         ceph: (rules.ceph == CephSetup::Hyperconverged)
             .then(|| deadly.clone() as Arc<dyn pitlane::ports::Ceph>),
         sensors: Some(deadly.clone()),
+        alarms: (rules.alarms == AlarmsSetup::Polled)
+            .then(|| deadly.clone() as Arc<dyn pitlane::ports::Alarms>),
+        alerts_missed: Arc::clone(missed),
+        bmc: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,
         clock: Arc::new(doors.clone()),

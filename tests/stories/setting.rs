@@ -1,8 +1,11 @@
 //! The first lines of a script: the world, what lies on it, and the rules.
 
+use pitlane::model::ids::GuestId;
+use pitlane::model::notice::ChannelHome;
 use pitlane::model::observed::Affinity;
 use pitlane::model::rules::{
-    CephSetup, ContainerPolicy, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy, Rules,
+    AlarmsSetup, CephSetup, ContainerPolicy, Correlate, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy,
+    Response, Rules, Scope,
 };
 use pitlane::sim::World;
 use pitlane::sim::world::{Builder, GIB};
@@ -18,9 +21,11 @@ pub fn setting(script: &Script) -> Result<(World, Rules), String> {
         mapping: Default::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Installed,
+        alarms: Default::default(),
         budgets: Default::default(),
         limits: Default::default(),
         packing: Default::default(),
+        notify: Default::default(),
     };
     for line in &script.setting {
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -59,6 +64,18 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         [kind @ ("vm" | "ct" | "stopped"), guest, "on", node, details @ ..] => {
             guest_in(kind, id(guest)?, node, details, builder)?
         }
+        // Every machine has a BMC that pitlane may ask.
+        ["bmc"] => builder.bmcs(),
+        ["locate"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.locate = true);
+            builder
+        }
+        // Alertmanager is asked, too: one, or a pair.
+        ["alertmanagers", members] => {
+            rules.alarms = AlarmsSetup::Polled;
+            let members = number(members)? as usize;
+            builder.with(move |world| world.alertmanagers.resize_with(members, Default::default))
+        }
         ["no-hand"] => {
             rules.hand = HandSetup::Absent;
             builder.no_hand()
@@ -89,6 +106,45 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
                     node.memory = gib * GIB;
                 }
             })
+        }
+        ["channels", page, tell] => {
+            rules.notify.page = vec![(*page).into()];
+            rules.notify.tell = vec![(*tell).into()];
+            builder
+        }
+        ["channel", name, "in", guest] => {
+            rules.notify.homes.insert((*name).into(), ChannelHome::Guest(GuestId(id(guest)?)));
+            builder
+        }
+        ["action", action] => {
+            let action = match *action {
+                "page" => Response::Page,
+                "record" => Response::Record,
+                _ => return Err("page or record".to_owned()),
+            };
+            rules.policies.iter_mut().for_each(|p| p.respond.action = action);
+            builder
+        }
+        // The parts that alarms are about: the fan's policy, under another name.
+        ["class", class] => {
+            let policy =
+                rules.policies.iter_mut().find(|p| p.name.as_str() == "fan").ok_or("no policy fan")?;
+            policy.class = (*class).to_owned();
+            policy.matchers =
+                vec![format!("alarm_class=\"{class}\"").parse().map_err(|why| format!("{why}"))?];
+            builder
+        }
+        ["correlate", nodes, "within", within, scope] => {
+            let scope = match *scope {
+                "cluster" => Scope::Cluster,
+                "domain" => Scope::Domain,
+                _ => return Err("cluster or domain".to_owned()),
+            };
+            let within = within.parse().map_err(|why| format!("{why}"))?;
+            let nodes = u32::try_from(number(nodes)?).map_err(|e| e.to_string())?;
+            let correlate = Correlate { nodes, within, scope };
+            rules.policies.iter_mut().for_each(|p| p.correlate = Some(correlate.clone()));
+            builder
         }
         ["soak", soak] => {
             let soak = soak.parse().map_err(|why| format!("{why}"))?;

@@ -3,6 +3,8 @@
 //! Alertmanager repeats what it thinks was not taken, and a 4xx for ever: so 200 as soon as the delivery is durable,
 //! whatever it contains; 503 where it could not be stored; 413 only for what no genuine group can be.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,6 +45,8 @@ impl Default for Limits {
 pub enum Answer {
     /// 200: its alerts are durable; single ones that could not be read are kept for people.
     Stored(Ingested),
+    /// 200: its alerts are durable, and Alertmanager left so many out (`max_alerts`). Those have to be asked for.
+    Cut { told: Ingested, left_out: u64 },
     /// 200: nothing of it could be read; it is kept for people.
     Poison,
     /// 413: over the limit of one body.
@@ -58,13 +62,15 @@ pub enum Answer {
 pub struct Intake {
     limits: Limits,
     room: Semaphore,
+    missed: Arc<AtomicBool>,
 }
 
 impl Intake {
-    pub fn new(limits: Limits) -> Self {
+    /// `missed` is set when a delivery left alerts out: whoever asks Alertmanager should do so soon.
+    pub fn new(limits: Limits, missed: Arc<AtomicBool>) -> Self {
         // The semaphore's own bound is far above any memory.
         let room = Semaphore::new(limits.in_flight_bytes_max.min(Semaphore::MAX_PERMITS));
-        Self { limits, room }
+        Self { limits, room, missed }
     }
 
     /// Bytes of the bodies being taken in at this moment.
@@ -94,6 +100,11 @@ impl Intake {
             Err(refusal) => refusal,
         };
         log(&answer);
+        // Before the bell: the turn that it starts must know.
+        if matches!(answer, Answer::Cut { .. }) {
+            self.missed.store(true, Ordering::SeqCst);
+            bell.notify_one();
+        }
         // Only for news: repetitions of what is known come every few seconds and must not make turns.
         if matches!(answer, Answer::Stored(told) if told.new + told.resolved > 0) {
             bell.notify_one();
@@ -181,13 +192,15 @@ impl Intake {
         if truncated > 0 {
             tracing::warn!(
                 truncated,
-                "Alertmanager left {truncated} alerts out of a delivery: raise its max_alerts"
+                "Alertmanager left {truncated} alerts out of a delivery; they are known only if it is asked \
+                 (alertmanager: in pitlane's configuration): set its max_alerts to 0"
             );
         }
         if let Err(trouble) = keep_bad(store, &bad, now).await {
             return Answer::NotStored(trouble);
         }
         match store.ingest(episodes).await {
+            Ok(told) if truncated > 0 => Answer::Cut { told, left_out: truncated },
             Ok(told) => Answer::Stored(told),
             Err(trouble) => Answer::NotStored(trouble),
         }
@@ -196,7 +209,7 @@ impl Intake {
 
 fn log(answer: &Answer) {
     match answer {
-        Answer::Stored(_) | Answer::Poison | Answer::TooLarge => {}
+        Answer::Stored(_) | Answer::Cut { .. } | Answer::Poison | Answer::TooLarge => {}
         Answer::NotNow(why) => tracing::warn!("a delivery was not taken in: {why}"),
         Answer::NotStored(trouble) => {
             tracing::error!("a delivery could not be stored, Alertmanager will repeat it: {trouble}");

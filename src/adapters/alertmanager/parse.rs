@@ -15,7 +15,7 @@ use crate::model::matcher::Labels;
 use crate::model::time::Time;
 
 /// Alerts in one body. The largest genuine ones measured have 10,000 in 4.6 MB; 64 MiB hold some 150,000.
-const ALERTS_MAX: usize = 200_000;
+pub(super) const ALERTS_MAX: usize = 200_000;
 
 /// Of the bad alerts of one body, this much is kept for people.
 const BAD_BYTES_MAX: usize = 64 * 1024;
@@ -168,9 +168,7 @@ impl<'de> Visitor<'de> for Alerts<'_> {
 
 fn episode(alert: &Value, received_at: Time) -> Result<Episode, String> {
     let labels = labels(alert)?;
-    let starts_at = time(alert, "startsAt")?
-        .filter(|start| *start >= START_MIN)
-        .ok_or("startsAt is not set, so the episode cannot be told from others")?;
+    let starts_at = starts_at(alert)?;
     let ends_at = match alert.get("status").and_then(Value::as_str) {
         // While it fires, endsAt is Go's zero time, or a time at which it would resolve by itself.
         Some("firing") => None,
@@ -178,15 +176,27 @@ fn episode(alert: &Value, received_at: Time) -> Result<Episode, String> {
         Some(other) => return Err(format!("status {other:?} is neither firing nor resolved")),
         None => return Err("it has no status".into()),
     };
-    let fingerprint = match alert.get("fingerprint").and_then(Value::as_str) {
+    Ok(Episode { fingerprint: identity(alert, &labels), labels, starts_at, received_at, ends_at })
+}
+
+/// In whole milliseconds: the API shows no finer ones, and an episode has one key wherever it was heard of.
+pub(super) fn starts_at(alert: &Value) -> Result<Time, String> {
+    let told = time(alert, "startsAt")?
+        .filter(|start| *start >= START_MIN)
+        .ok_or("startsAt is not set, so the episode cannot be told from others")?;
+    Ok(Time::from_millisecond(told.as_millisecond()).unwrap_or(told))
+}
+
+/// The fingerprint as it was told, or as Prometheus makes it.
+pub(super) fn identity(alert: &Value, labels: &Labels) -> Fingerprint {
+    match alert.get("fingerprint").and_then(Value::as_str) {
         Some(told) if !told.is_empty() => Fingerprint(told.to_owned()),
-        _ => fingerprint(&labels),
-    };
-    Ok(Episode { fingerprint, labels, starts_at, received_at, ends_at })
+        _ => fingerprint(labels),
+    }
 }
 
 /// An empty label is an absent one. An alert without any is nobody's.
-fn labels(alert: &Value) -> Result<Labels, String> {
+pub(super) fn labels(alert: &Value) -> Result<Labels, String> {
     let told = alert.get("labels").and_then(Value::as_object).ok_or("it has no labels")?;
     let mut labels = Labels::new();
     for (name, value) in told {
@@ -205,7 +215,7 @@ fn end(alert: &Value, starts_at: Time, received_at: Time) -> Result<Time, String
 }
 
 /// `None` where the field is missing or null.
-fn time(alert: &Value, field: &str) -> Result<Option<Time>, String> {
+pub(super) fn time(alert: &Value, field: &str) -> Result<Option<Time>, String> {
     match alert.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => text

@@ -1,4 +1,5 @@
-//! `POST /alerts/alertmanager`, for those who bring the token.
+//! `POST /alerts/alertmanager`, for those who bring the token or a certificate that the listener
+//! knows.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::Notify;
 
 use super::intake::{Answer, Intake};
-use crate::model::access::{KnownToken, Role};
+use crate::model::access::{AlertClient, KnownToken, Role};
 use crate::ports::{Clock, Store};
 
 /// Seconds after which a sender that was told "not now" may come again.
@@ -61,7 +62,8 @@ pub fn router(receiver: Receiver) -> Router {
 }
 
 async fn deliver(State(receiver): State<Receiver>, request: Request) -> Response {
-    if !receiver.tokens.know(request.headers()) {
+    let by_certificate = request.extensions().get::<AlertClient>().is_some();
+    if !by_certificate && !receiver.tokens.know(request.headers()) {
         // Before a byte of the body is read: strangers do not fill our memory.
         let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
         return (StatusCode::UNAUTHORIZED, challenge, "a bearer token is needed\n").into_response();
@@ -86,6 +88,11 @@ fn say(answer: Answer) -> Response {
         Answer::Stored(told) => {
             format!("{} new, {} resolved, {} known\n", told.new, told.resolved, told.known).into_response()
         }
+        Answer::Cut { told, left_out } => format!(
+            "{} new, {} resolved, {} known; {left_out} left out by max_alerts\n",
+            told.new, told.resolved, told.known
+        )
+        .into_response(),
         Answer::Poison => "it could not be read; it is kept for people\n".into_response(),
         Answer::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n").into_response(),
         Answer::NotNow(why) => again(format!("{why}\n")),

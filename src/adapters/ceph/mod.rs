@@ -30,7 +30,7 @@ pub use command::Command;
 pub use error::CephError;
 pub use runner::{Answer, CephProgram, Runner};
 
-use crate::model::ids::HostName;
+use crate::model::ids::{HostName, OsdId};
 use crate::model::observed::{CephView, OkToStop};
 use crate::model::seen::{Seen, Trouble};
 use crate::model::step::Switch;
@@ -152,13 +152,27 @@ impl CephClient {
         Ok(fresh)
     }
 
-    async fn try_ok_to_stop(&self, host: &HostName, view: &CephView) -> Result<OkToStop, CephError> {
-        let until = Instant::now() + self.limits.ok_to_stop;
+    // Ceph would say yes to what does not exist; so we do not ask.
+    async fn try_host(&self, host: &HostName, view: &CephView) -> Result<OkToStop, CephError> {
         let asked: BTreeSet<_> = view.osds_of(host).map(|(id, _)| *id).collect();
         if asked.is_empty() {
-            // Ceph would say yes to what does not exist; so we do not ask.
             return Err(CephError::Unwilling(format!("the tree shows no OSD on a host named {host}")));
         }
+        self.try_ok_to_stop(asked).await
+    }
+
+    async fn try_osds(&self, osds: &BTreeSet<OsdId>, view: &CephView) -> Result<OkToStop, CephError> {
+        if let Some(unknown) = osds.iter().find(|id| !view.osds.contains_key(id)) {
+            return Err(CephError::Unwilling(format!("the tree shows no OSD {unknown}")));
+        }
+        if osds.is_empty() {
+            return Err(CephError::Unwilling("no OSD is named".to_owned()));
+        }
+        self.try_ok_to_stop(osds.clone()).await
+    }
+
+    async fn try_ok_to_stop(&self, asked: BTreeSet<OsdId>) -> Result<OkToStop, CephError> {
+        let until = Instant::now() + self.limits.ok_to_stop;
         // Without a majority Ceph still says yes.
         self.quorum(until).await?;
         let command = Command::OkToStop(asked.clone());
@@ -180,6 +194,14 @@ impl CephClient {
             return garbled("its exit code and its body disagree");
         }
         Ok(OkToStop { asked, ok: body.ok_to_stop, ok_pgs: body.num_ok_pgs, bad_pgs: body.num_not_ok_pgs })
+    }
+
+    /// The manager's answer is about the moment of its last try, however long it took to come to that.
+    fn seen(&self, answer: Result<OkToStop, CephError>) -> Seen<OkToStop> {
+        match answer {
+            Ok(answer) => Seen::known(answer, self.clock.now()),
+            Err(error) => Trouble::from(error).into(),
+        }
     }
 
     async fn try_noout(&self, host: &HostName, to: Switch) -> Result<(), CephError> {
@@ -268,11 +290,11 @@ impl Ceph for CephClient {
     }
 
     async fn ok_to_stop(&self, host: &HostName, view: &CephView) -> Seen<OkToStop> {
-        match self.try_ok_to_stop(host, view).await {
-            // The manager's answer is about the moment of its last try, however long it took to come to that.
-            Ok(answer) => Seen::known(answer, self.clock.now()),
-            Err(error) => Trouble::from(error).into(),
-        }
+        self.seen(self.try_host(host, view).await)
+    }
+
+    async fn may_stop(&self, osds: &BTreeSet<OsdId>, view: &CephView) -> Seen<OkToStop> {
+        self.seen(self.try_osds(osds, view).await)
     }
 
     async fn noout(&self, host: &HostName, to: Switch) -> Result<(), Trouble> {

@@ -137,6 +137,13 @@ pub fn node_storages(node: &str) -> Call<Vec<StorageRow>> {
 pub fn replication_jobs(node: &str) -> Call<Vec<ReplicationJob>> {
     Call::on(Method::GET, node, &["replication"])
 }
+pub fn node_disks(node: &str) -> Call<Vec<DiskRow>> {
+    Call::on(Method::GET, node, &["disks", "list"])
+}
+/// The configuration, with what is there of it.
+pub fn node_network(node: &str) -> Call<Vec<NetworkRow>> {
+    Call::on(Method::GET, node, &["network"])
+}
 /// With the state of every running virtual machine as QEMU itself names it.
 pub fn guests(node: &str, kind: GuestKind) -> Call<Vec<GuestRow>> {
     let call = Call::on(Method::GET, node, &[half(kind)]);

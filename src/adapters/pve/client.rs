@@ -88,7 +88,9 @@ pub struct Answer<T> {
 
 /// One cluster's API.
 pub struct Client {
-    endpoints: Vec<Endpoint>,
+    configured: Vec<Endpoint>,
+    /// Configured ones first, then those that were found.
+    endpoints: Mutex<Arc<[Endpoint]>>,
     transport: Arc<dyn HttpTransport>,
     token: ApiToken,
     limits: Limits,
@@ -105,7 +107,8 @@ impl Client {
         limits: Limits,
     ) -> Client {
         Client {
-            endpoints,
+            endpoints: Mutex::new(endpoints.clone().into()),
+            configured: endpoints,
             transport,
             token,
             limits,
@@ -114,9 +117,15 @@ impl Client {
         }
     }
 
-    /// The members that can be asked, in the configured order.
-    pub fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
+    /// The members that can be asked: in the configured order, then those that were found.
+    pub fn endpoints(&self) -> Arc<[Endpoint]> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on these can be asked beside the configured ones, and no others.
+    pub(super) fn also(&self, found: Vec<Endpoint>) {
+        let all: Vec<Endpoint> = self.configured.iter().cloned().chain(found).collect();
+        *self.endpoints.lock().unwrap_or_else(PoisonError::into_inner) = all.into();
     }
 
     /// Puts the call and decodes its answer.
@@ -146,7 +155,7 @@ impl Client {
         let until = Instant::now() + self.limits.deadline;
         let request = call.to_http(&self.token)?;
         let mut attempts = Vec::new();
-        for endpoint in self.in_order(route) {
+        for endpoint in &self.in_order(route) {
             match self.attempt(call, &request, endpoint, until).await? {
                 Ok(response) => {
                     self.mark(endpoint, None);
@@ -196,10 +205,11 @@ impl Client {
     }
 
     /// The endpoints that may be asked; those that lately refused a connection come last, but come.
-    fn in_order(&self, route: &Route) -> Vec<&Endpoint> {
+    fn in_order(&self, route: &Route) -> Vec<Endpoint> {
         let now = Instant::now();
+        let mut endpoints: Vec<Endpoint> =
+            self.endpoints().iter().filter(|e| route.allows(e)).cloned().collect();
         let unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut endpoints: Vec<&Endpoint> = self.endpoints.iter().filter(|e| route.allows(e)).collect();
         endpoints.sort_by_key(|e| unreachable.get(&e.base).is_some_and(|until| *until > now));
         endpoints
     }

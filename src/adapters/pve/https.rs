@@ -4,7 +4,12 @@
 //! else. Proxies from the environment are ignored: the controller stands beside the cluster. Deadlines belong to
 //! [`super::client`], which drops the call; here are only the limits that need the connection.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -34,9 +39,15 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// A client, and where it goes when that was found rather than configured.
+struct Found {
+    client: reqwest::Client,
+    at: Option<(SocketAddr, Trust)>,
+}
+
 /// HTTPS to the endpoints it was built for.
 pub struct Https {
-    clients: BTreeMap<String, reqwest::Client>,
+    clients: RwLock<BTreeMap<String, Found>>,
     limits: ConnectionLimits,
 }
 
@@ -51,26 +62,35 @@ impl Https {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut clients = BTreeMap::new();
         for (endpoint, trust) in endpoints {
-            let client = reqwest::Client::builder()
-                .tls_backend_preconfigured(client_config(trust)?)
-                .http1_only()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .connect_timeout(limits.connect)
-                .pool_idle_timeout(IDLE_CONNECTION_MAX)
-                .pool_max_idle_per_host(2)
-                .tcp_nodelay(true)
-                .user_agent(concat!("pitlane/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|e| PveError::Setup {
-                    what: format!("building the client for {endpoint}"),
-                    source: e.into(),
-                })?;
-            clients.insert(endpoint.base.clone(), client);
+            let client = built(endpoint, None, trust, limits)?;
+            clients.insert(endpoint.base.clone(), Found { client, at: None });
         }
-        Ok(Https { clients, limits })
+        Ok(Https { clients: RwLock::new(clients), limits })
+    }
+
+    /// One more endpoint, whose name is not looked up: it listens at `at`. The same one again changes nothing.
+    ///
+    /// # Errors
+    /// [`PveError::Setup`] when its trust cannot be loaded.
+    pub(super) fn add(&self, endpoint: &Endpoint, at: SocketAddr, trust: &Trust) -> Result<(), PveError> {
+        let known = |clients: &BTreeMap<String, Found>| {
+            clients.get(&endpoint.base).is_some_and(|found| match &found.at {
+                Some((there, trusted)) => *there == at && trusted == trust,
+                None => true,
+            })
+        };
+        if known(&self.clients.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        let client = built(endpoint, Some(at), trust, self.limits)?;
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        clients.insert(endpoint.base.clone(), Found { client, at: Some((at, trust.clone())) });
+        Ok(())
+    }
+
+    fn client(&self, base: &str) -> Option<reqwest::Client> {
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        clients.get(base).map(|found| found.client.clone())
     }
 
     async fn read_body(
@@ -96,6 +116,34 @@ impl Https {
     }
 }
 
+fn built(
+    endpoint: &Endpoint,
+    at: Option<SocketAddr>,
+    trust: &Trust,
+    limits: ConnectionLimits,
+) -> Result<reqwest::Client, PveError> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(client_config(trust)?)
+        .http1_only()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(limits.connect)
+        .pool_idle_timeout(IDLE_CONNECTION_MAX)
+        .pool_max_idle_per_host(2)
+        .tcp_nodelay(true)
+        .user_agent(concat!("pitlane/", env!("CARGO_PKG_VERSION")));
+    let builder = match at {
+        Some(at) => builder.resolve(&endpoint.node, at),
+        None => builder,
+    };
+    builder.build().map_err(|e| PveError::Setup {
+        what: format!("building the client for {endpoint}"),
+        source: e.into(),
+    })
+}
+
 #[async_trait]
 impl HttpTransport for Https {
     async fn call(
@@ -106,7 +154,7 @@ impl HttpTransport for Https {
         let broken =
             |source: super::transport::Cause| TransportError::Broken { node: endpoint.node.clone(), source };
         let client =
-            self.clients.get(&endpoint.base).ok_or_else(|| broken("no client was built for it".into()))?;
+            self.client(&endpoint.base).ok_or_else(|| broken("no client was built for it".into()))?;
         let (head, body) = request.into_parts();
         let url = format!("{}{}", endpoint.base, head.uri);
         let request = client.request(head.method, url).headers(head.headers).body(body);

@@ -102,7 +102,7 @@ impl Round<'_> {
         let mut without_quorum = None;
         let mut why = None;
         // Each member at most once.
-        for _ in self.pve.client.endpoints() {
+        for _ in self.pve.client.endpoints().iter() {
             match self.status(&mut route).await {
                 Ok(start) if start.status.quorate() != Some(false) => return Ok(start),
                 Ok(start) => without_quorum = without_quorum.or(Some(start)),
@@ -121,6 +121,7 @@ impl Round<'_> {
         let answer = self.ask(calls::cluster_status(), route).await?;
         let (via, status) = (answer.via, answer.value);
         route.avoid.insert(via.clone());
+        self.pve.meet(&status);
         // A wrong name or a balancer in between would lead us through the very node that is being serviced.
         let local = status.members().find(|row| views::is(row.local)).and_then(|row| row.name.as_deref());
         if let Some(name) = local.filter(|name| *name != via) {

@@ -10,16 +10,18 @@ use async_trait::async_trait;
 
 use super::{
     client::{Client, Limits},
+    discovery::{Others, TrustOthers},
     endpoint::Endpoint,
     error::PveError,
     https::{ConnectionLimits, Https},
     request::ApiToken,
     tls::Trust,
     transport::HttpTransport,
+    wire::ClusterStatus,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
-use crate::model::observed::{GuestKind, PveView};
-use crate::model::seen::Trouble;
+use crate::model::observed::{GuestKind, Inventory, PveView};
+use crate::model::seen::{Seen, Trouble};
 use crate::ports::{Clock, Migration, Pve};
 
 /// A member of the cluster that may be asked.
@@ -36,6 +38,8 @@ pub struct Member {
 pub struct Settings {
     /// In the order in which they are asked. One alone leaves no second opinion, and no way in while it is serviced.
     pub members: Vec<Member>,
+    /// Whom to believe among members that are found.
+    pub others: TrustOthers,
     pub token: ApiToken,
     pub limits: Limits,
     pub connection: ConnectionLimits,
@@ -44,14 +48,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With the usual limits. The look ends well before the 15 s that a verdict may take and a reading may be old.
+    /// With the usual limits. The look ends before the loop's own 11 s, so that one slow answer, or a node with more than a
+    /// hundred guests, does not cost everything that was read beside it.
     pub fn new(members: Vec<Member>, token: ApiToken) -> Settings {
         Settings {
             members,
+            others: TrustOthers::Nobody,
             token,
             limits: Limits::default(),
             connection: ConnectionLimits::default(),
-            look_within: Duration::from_secs(12),
+            look_within: Duration::from_secs(10),
         }
     }
 }
@@ -64,6 +70,7 @@ pub struct Proxmox {
     pub(super) look_within: Duration,
     /// Node → its clock minus ours in seconds, as last seen: tasks are dated by the node's clock.
     pub(super) clocks_ahead: Mutex<BTreeMap<NodeName, i64>>,
+    others: Option<Others>,
 }
 
 impl Proxmox {
@@ -74,8 +81,11 @@ impl Proxmox {
     pub fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Proxmox, PveError> {
         let with_trust = settings.members.iter().map(|member| (endpoint(member), &member.trust));
         let with_trust: Vec<(Endpoint, &Trust)> = with_trust.collect();
-        let https = Https::new(with_trust.iter().map(|(e, trust)| (e, *trust)), settings.connection)?;
-        Ok(Proxmox::through(Arc::new(https), settings, clock))
+        let https =
+            Arc::new(Https::new(with_trust.iter().map(|(e, trust)| (e, *trust)), settings.connection)?);
+        let configured: Vec<Endpoint> = settings.members.iter().map(endpoint).collect();
+        let others = Others::new(https.clone(), settings.others.clone(), &configured);
+        Ok(Proxmox { others: Some(others), ..Proxmox::through(https, settings, clock) })
     }
 
     /// Over any transport.
@@ -87,6 +97,14 @@ impl Proxmox {
             clock,
             look_within: settings.look_within,
             clocks_ahead: Mutex::default(),
+            others: None,
+        }
+    }
+
+    /// Hears who the members are.
+    pub(super) fn meet(&self, status: &ClusterStatus) {
+        if let Some(others) = &self.others {
+            others.meet(&self.client, status);
         }
     }
 }
@@ -104,6 +122,14 @@ impl Pve for Proxmox {
         avoid: &BTreeSet<NodeName>,
     ) -> PveView {
         super::look::look(self, nodes, guests, avoid).await
+    }
+
+    fn not_asked(&self) -> BTreeMap<NodeName, String> {
+        self.others.as_ref().map(Others::not_asked).unwrap_or_default()
+    }
+
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
+        super::inventory::inventory(self, node, avoid).await
     }
 
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {

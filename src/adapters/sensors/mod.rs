@@ -75,6 +75,8 @@ pub enum SensorError {
     Garbled(String),
     #[error("no sample: nobody sees it")]
     NoSample,
+    #[error("no query is configured")]
+    NoQuery,
 }
 
 impl From<SensorError> for Trouble {
@@ -85,6 +87,7 @@ impl From<SensorError> for Trouble {
             | SensorError::Url(_)
             | SensorError::Token
             | SensorError::Ca(_)
+            | SensorError::NoQuery
             | SensorError::Client(_) => Self::NotConfigured(text),
             // The cause may hold the whole address; the kind of failure is enough for a status line.
             SensorError::Http(source) if source.is_connect() => {
@@ -95,7 +98,7 @@ impl From<SensorError> for Trouble {
             SensorError::Unauthorised(_) | SensorError::Refused(_) => Self::Refused(text),
             SensorError::Garbled(_) => Self::Nonsense(text),
             // Not a fault of the way there: it answered, and there was nothing.
-            SensorError::NoSample => Self::Nonsense(text),
+            SensorError::NoSample => Self::NoTrace(text),
         }
     }
 }
@@ -157,8 +160,40 @@ impl Prometheus {
         Ok(Self { client, endpoint, authorization, clock, limit: LIMIT })
     }
 
+    /// All witnesses at once. One who cannot be asked may know something bad, so without him there is no good reading;
+    /// one who does not see the part says nothing.
     async fn try_read(&self, fault: &FaultKey, query: &SensorQuery) -> Result<(Reading, Time), SensorError> {
-        let promql = template::fill(&query.promql, fault)?;
+        let words = query.promql.iter().map(|promql| self.witness(fault, promql));
+        let (mut good, mut blank, mut failed) = (None::<(Reading, Time)>, None, None);
+        for word in futures::future::join_all(words).await {
+            match word {
+                Ok((reading, at)) if !reading.good => return Ok((reading, at)),
+                Ok((reading, at)) => {
+                    good = Some(match good {
+                        None => (reading, at),
+                        Some((first, old)) => {
+                            let text = format!("{}, {}", first.text, reading.text);
+                            (Reading { good: true, text }, old.min(at))
+                        }
+                    });
+                }
+                Err(why @ SensorError::NoSample) => blank = blank.or(Some(why)),
+                // A witness who can only be asked for a part, and the alert names none. Alone he is of no use.
+                Err(why @ SensorError::Query(BadQuery::NoComponent)) if query.promql.len() > 1 => {
+                    blank = blank.or(Some(why));
+                }
+                Err(why) => failed = failed.or(Some(why)),
+            }
+        }
+        match (failed, good) {
+            (Some(why), _) => Err(why),
+            (None, Some(reading)) => Ok(reading),
+            (None, None) => Err(blank.unwrap_or(SensorError::NoQuery)),
+        }
+    }
+
+    async fn witness(&self, fault: &FaultKey, promql: &str) -> Result<(Reading, Time), SensorError> {
+        let promql = template::fill(promql, fault)?;
         let (status, body) = tokio::time::timeout(self.limit, self.fetch(&promql))
             .await
             .map_err(|_| SensorError::TooSlow(self.limit))??;

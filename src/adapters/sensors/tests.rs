@@ -24,7 +24,8 @@ fn fan() -> FaultKey {
 
 fn query() -> SensorQuery {
     SensorQuery {
-        promql: "ipmi_fan_speed_state{node=\"{{ node }}\",name=\"{{ component }}\"} == bool 0".into(),
+        promql: vec!["ipmi_fan_speed_state{node=\"{{ node }}\",name=\"{{ component }}\"} == bool 0".into()],
+        bmc: false,
     }
 }
 
@@ -107,7 +108,7 @@ async fn whatever_is_no_clear_answer_is_unknown() {
     let partial = r#"{"status":"success","warnings":["no answer from eu-2"],"data":{"resultType":"vector","result":[]}}"#;
     let wrong = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
     let table = [
-        (vector(""), "nonsense", "no sample: nobody sees it"),
+        (vector(""), "no_trace", "no sample: nobody sees it"),
         (vector(&sample(NOW, "2")), "nonsense", "the query must give 1 or 0"),
         (vector(&sample(NOW, "NaN")), "nonsense", "the query must give 1 or 0"),
         (vector(&sample(NOW + 60, "1")), "nonsense", "the clocks disagree"),

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::reader::DEADLINE;
-use super::{Reader, journal, load};
+use super::{Reader, inbox, journal, load};
 use crate::model::case::Case;
 use crate::model::ids::CaseId;
 use crate::model::note::Note;
 use crate::model::seen::Trouble;
+use crate::model::shown::Unreadable;
 use crate::model::step::{Attempt, StepId};
 use crate::ports::Archive;
 
@@ -39,5 +40,10 @@ impl Archive for Reader {
             .readers
             .read("reading the ledger", DEADLINE, move |conn| load::ledger(conn, Some(case)))
             .await?)
+    }
+
+    async fn unreadable(&self, newest: usize) -> Result<Unreadable, Trouble> {
+        let read = move |conn: &Connection| inbox::unreadable(conn, newest);
+        Ok(self.readers.read("listing unreadable deliveries", DEADLINE, read).await?)
     }
 }

@@ -105,7 +105,7 @@ impl Tickets for Board {
         // Asked before the read: what is read was true then at the earliest.
         let at = self.shared.now();
         match self.sheet(case).await {
-            Ok(Some(sheet)) => Seen::known(WorkOrderView { ticket: sheet.ticket, status: sheet.status }, at),
+            Ok(Some(sheet)) => Seen::known(WorkOrderView::plain(sheet.ticket, sheet.status), at),
             Ok(None) => Trouble::Refused(format!("case {case} has no work order on the board")).into(),
             Err(why) => why.into(),
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, sql};
 use super::rows::{from_json, meta, set_meta, stamp, to_json};
-use super::{board, journal};
+use super::{board, journal, notices};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::{Note, Noted};
@@ -20,6 +20,7 @@ use crate::model::time::Time;
 pub(super) fn needed(decision: &Decision) -> bool {
     !decision.cases.is_empty()
         || !decision.notes.is_empty()
+        || !decision.notices.is_empty()
         || !decision.steps.is_empty()
         || !decision.replies.is_empty()
         || decision.pause.is_some()
@@ -33,6 +34,7 @@ pub(super) fn write(conn: &Connection, decision: &Decision, at: Time) -> Result<
         owe(conn, step, at)?;
     }
     journal::append(conn, &decision.notes)?;
+    notices::write(conn, &decision.notices)?;
     for (id, reply) in &decision.replies {
         answer(conn, id, reply, at)?;
     }

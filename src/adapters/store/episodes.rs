@@ -1,10 +1,11 @@
-//! Episodes: what was told, at most one row for each firing of a label set. An end once heard stays.
+//! Episodes: what was told, at most one row for each firing of a label set. An end once heard stays, unless
+//! Alertmanager itself lists the alert.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, sql};
 use super::rows::{from_json, instant, stamp, to_json};
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::ids::Fingerprint;
 use crate::model::time::Time;
 use crate::ports::Ingested;
@@ -29,6 +30,44 @@ pub(super) fn ingest(conn: &Connection, told: &[Episode]) -> Result<Ingested, St
                     update(conn, &heard)?;
                 }
             }
+        }
+    }
+    Ok(count)
+}
+
+/// What Alertmanager lists, and what it no longer does: the one way in which an ended episode fires again.
+pub(super) fn level(
+    conn: &Connection,
+    listed: &[Listed],
+    gone: &[EpisodeKey],
+    at: Time,
+) -> Result<Ingested, StoreError> {
+    let mut count = Ingested::default();
+    for listed in listed {
+        match find(conn, &listed.episode.fingerprint, listed.episode.starts_at)? {
+            None => {
+                insert(conn, &listed.episode)?;
+                count.new += 1;
+            }
+            Some(known) => {
+                let mut level = known.clone();
+                level.level(listed);
+                if !known.fires() && level.fires() {
+                    count.new += 1;
+                } else {
+                    count.known += 1;
+                }
+                if level != known {
+                    update(conn, &level)?;
+                }
+            }
+        }
+    }
+    for key in gone {
+        let known = find(conn, &key.fingerprint, key.starts_at)?;
+        if let Some(known) = known.filter(Episode::fires) {
+            update(conn, &Episode { ends_at: Some(at.max(known.starts_at)), ..known })?;
+            count.resolved += 1;
         }
     }
     Ok(count)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::ids::RequestId;
+use crate::model::notice::NoticeId;
 use crate::model::seen::Trouble;
 use crate::model::step::StepId;
 use crate::ports::Uncommitted;
@@ -56,6 +57,8 @@ pub enum StoreError {
     Journal { seq: u64, why: String },
     #[error("step {0} was never planned, so nothing can have become of it")]
     NeverPlanned(StepId),
+    #[error("notice {0} was never written for that channel")]
+    NeverTold(NoticeId),
     #[error("request {0} was already made, with other contents")]
     OtherRequest(RequestId),
     #[error("{0} requests wait for an answer already; try again when some are answered")]
@@ -109,6 +112,7 @@ impl From<StoreError> for Trouble {
             | StoreError::Older { .. }
             | StoreError::Conflict => Self::Refused(text),
             StoreError::NeverPlanned(_)
+            | StoreError::NeverTold(_)
             | StoreError::Document { .. }
             | StoreError::Journal { .. }
             | StoreError::Damaged { .. } => Self::Nonsense(text),

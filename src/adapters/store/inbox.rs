@@ -3,9 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, sql};
-use super::rows::{from_json, stamp, to_json};
+use super::rows::{from_json, instant, stamp, to_json};
 use crate::model::ids::RequestId;
 use crate::model::request::{Reply, Request};
+use crate::model::shown::{Unread, Unreadable};
 use crate::model::time::Time;
 
 /// Requests without an answer. The loop answers within a turn; a thousand waiting means that it stands still.
@@ -98,6 +99,23 @@ pub(super) fn poison(
         Ok(())
     };
     put().map_err(sql("storing an unreadable delivery"))
+}
+
+/// How much of a body people are shown: what it was can be told from its beginning.
+const SHOWN_BYTES_MAX: usize = 4 * 1024;
+
+/// How many there are, and the newest.
+pub(super) fn unreadable(conn: &Connection, newest: usize) -> Result<Unreadable, StoreError> {
+    let count = conn
+        .query_row("SELECT count(*) FROM poison", [], |row| row.get(0))
+        .map_err(sql("counting unreadable deliveries"))?;
+    let newest = poisoned(conn, newest)?.into_iter().map(|kept| {
+        let at = instant("an unreadable delivery", &kept.at)?;
+        let beginning = &kept.body[..kept.body.len().min(SHOWN_BYTES_MAX)];
+        let beginning = String::from_utf8_lossy(beginning).into_owned();
+        Ok(Unread { at, why: kept.why, size: kept.size, beginning })
+    });
+    Ok(Unreadable { count, newest: newest.collect::<Result<_, StoreError>>()? })
 }
 
 /// Newest first.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::commit::next_case;
 use super::error::{StoreError, sql};
 use super::inbox::unanswered;
+use super::notices;
 use super::rows::{MEMORY, from_json, instant, meta, stamp};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::CaseId;
@@ -27,6 +28,8 @@ pub(super) fn state(conn: &Connection, now: Time) -> Result<State, StoreError> {
         paused,
         ledger: ledger(conn, None)?,
         next_case: next_case(conn)?,
+        told: notices::told(conn, now)?,
+        silent: notices::silent(conn)?,
     })
 }
 

@@ -11,7 +11,9 @@ mod error;
 mod inbox;
 mod journal;
 mod load;
+mod notices;
 mod open;
+mod place;
 mod prune;
 mod reader;
 mod rows;
@@ -31,17 +33,19 @@ pub use board::{Board, Comment, Sheet};
 pub use error::StoreError;
 pub use inbox::Poison;
 pub use journal::Head;
+pub use place::fit;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
+use crate::model::notice::{ChannelName, NoticeId, Undelivered};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::Time;
-use crate::ports::{Archive, Clock, Ingested, Store, Uncommitted};
+use crate::ports::{Archive, Clock, Ingested, Outbox, Store, Uncommitted};
 
 /// The journal's whole chain is walked within this, or the walk is given up: some millions of entries.
 const VERIFY: Duration = Duration::from_secs(300);
@@ -173,6 +177,7 @@ impl Store for SqliteStore {
         let decision = Decision {
             cases: decision.cases.clone(),
             notes: decision.notes.clone(),
+            notices: decision.notices.clone(),
             steps: decision.steps.clone(),
             replies: decision.replies.clone(),
             pause: decision.pause.clone(),
@@ -196,6 +201,14 @@ impl Store for SqliteStore {
         Ok(self.shared.write("storing alerts", write).await?)
     }
 
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
+        if listed.is_empty() && gone.is_empty() {
+            return Ok(Ingested::default());
+        }
+        let write = move |conn: &Connection| episodes::level(conn, &listed, &gone, at);
+        Ok(self.shared.write("storing what fires", write).await?)
+    }
+
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
         let (kept, size, why) = inbox::cut(body, why);
         let write = move |conn: &Connection| inbox::poison(conn, &kept, size, &why, at);
@@ -210,6 +223,25 @@ impl Store for SqliteStore {
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble> {
         let id = id.clone();
         Ok(self.shared.read("reading a reply", move |conn| inbox::reply(conn, &id)).await?)
+    }
+}
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn undelivered(&self) -> Result<Vec<Undelivered>, Trouble> {
+        Ok(self.shared.read("reading the outbox", notices::undelivered).await?)
+    }
+
+    async fn delivered(
+        &self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let (id, channel, sent) = (id.clone(), channel.clone(), sent.clone());
+        let write = move |conn: &Connection| notices::delivered(conn, &id, &channel, at, &sent);
+        Ok(self.shared.write("recording a delivery", write).await?)
     }
 }
 
@@ -235,5 +267,10 @@ impl Archive for SqliteStore {
 
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
         Ok(self.shared.read("reading the ledger", move |conn| load::ledger(conn, Some(case))).await?)
+    }
+
+    async fn unreadable(&self, newest: usize) -> Result<crate::model::shown::Unreadable, Trouble> {
+        let read = move |conn: &Connection| inbox::unreadable(conn, newest);
+        Ok(self.shared.read("listing unreadable deliveries", read).await?)
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn prune(conn: &Connection, now: Time) -> Result<usize, StoreError> {
         "forgetting requests",
         "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE replied_at < ?1 LIMIT ?2)",
     )?;
+    let told = super::notices::prune(conn, &horizon, AT_ONCE)?;
     set_meta(conn, "pruned_at", Some(&stamp(now)))?;
-    Ok(ended + overtaken + answered)
+    Ok(ended + overtaken + answered + told)
 }

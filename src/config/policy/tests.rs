@@ -72,11 +72,6 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "[alerts_claer]",
             "9:12: prove.checks.0 cannot be \"alerts_claer\"; did you mean alerts_clear?",
         ),
-        (
-            "[alerts_clear]",
-            "[sensors_ok]",
-            "9:11: prove.checks asks for sensors_ok and the policy names no sensor",
-        ),
         ("soak: 2h", "soak: 30m", "8:9: prove.soak is 30m and confirm.within 1h"),
         (
             "steady_for: 10m",
@@ -87,6 +82,25 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "{{ component }}",
             "{{ compnent }}",
             "6:10: work_order.title: {{ compnent }} is not known; write {{ component }}",
+        ),
+        ("{{ component }}", "{{component}}", "6:10: work_order.title: write {{ component }} with one space"),
+        ("time_box: 4h", "time_box: 0s", "respond.time_box is 0s: every case would overrun"),
+        ("action: drain", "action: in-place", "did you mean in_place?"),
+        ("match: [", "or_match: [[]]\nmatch: [", "2:12: or_match.0 is empty and would fit every alert"),
+        (
+            "prove:\n  soak: 2h\n  checks: [alerts_clear]\n",
+            "",
+            "respond.action is a work on the machine, and prove is not given",
+        ),
+        (
+            "prove:",
+            "sensor: {promql: 'fan{name={{ component }}} == bool 0'}\nprove:",
+            "sensor.promql: {{ component }} must be the quoted value of a label",
+        ),
+        (
+            "prove:",
+            "sensor: {promql: 'fan{name=\"{{ component }}\"} == 0'}\nprove:",
+            "sensor.promql: == drops the samples for which it is false",
         ),
         ("{{ component }}", "{{ component", "6:10: work_order.title: {{ is never closed"),
         (
@@ -128,7 +142,10 @@ fn the_shipped_policies_are_good_and_manual_is_always_there() {
     let mut mistakes = Mistakes::default();
     let policies = load(None, &mut mistakes);
     let names: Vec<&str> = policies.iter().map(|p| p.name.as_str()).collect();
-    assert_eq!(names, ["fan", "manual"], "{mistakes}");
+    let shipped: Vec<String> =
+        SHIPPED.iter().map(|(path, _)| path.replace("policies/", "").replace(".yaml", "")).collect();
+    assert_eq!(names, shipped, "{mistakes}");
+    assert!(SHIPPED.is_sorted(), "they are asked in the order of their files");
 
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("mine.yaml"), GOOD.replace("policy: fan", "policy: mine"))
@@ -163,4 +180,37 @@ fn the_manual_policy_wants_no_alert() {
     let manual = policies.iter().find(|p| p.name.as_str() == MANUAL).expect("always there");
     let labels = [("alarm_class".to_owned(), "fan".to_owned())].into();
     assert!(!manual.wants(&labels));
+}
+
+#[test]
+fn a_page_needs_no_work_order_and_no_proof() {
+    let mut mistakes = Mistakes::of("room.yaml");
+    let policy = parse(shipped("room").expect("it is shipped"), &mut mistakes);
+    let policy = mistakes.or(policy).expect("a good file");
+    assert_eq!(policy.respond.action, Response::Page);
+}
+
+#[test]
+fn either_list_of_matchers_takes_an_alert() {
+    let mut mistakes = Mistakes::default();
+    let policy = parse(shipped("psu").expect("it is shipped"), &mut mistakes).expect("a good file");
+    let wants = |pairs: &[(&str, &str)]| {
+        policy.wants(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    };
+    assert!(wants(&[("alarm_class", "psu"), ("severity", "critical")]));
+    assert!(wants(&[("alarm_class", "ipmi_sensor"), ("type", "Power Supply"), ("severity", "critical")]));
+    assert!(!wants(&[("alarm_class", "ipmi_sensor"), ("type", "Memory"), ("severity", "critical")]));
+    assert!(!wants(&[("alarm_class", "ipmi_sensor"), ("severity", "critical")]));
+}
+
+/// A class that nobody knows has no usual witnesses; one that has them needs no sensor of its own.
+#[test]
+fn sensors_ok_needs_a_witness() {
+    let asks = GOOD.replacen("[alerts_clear]", "[sensors_ok]", 1);
+    let said = mistakes_in(&asks.replacen("policy: fan", "policy: fan\nclass: tape", 1));
+    let expected = "10:11: prove.checks asks for sensors_ok and the policy names no sensor";
+    assert!(said.contains(expected), "{said}");
+    let mut mistakes = Mistakes::of("fan.yaml");
+    let policy = parse(&asks, &mut mistakes).expect("a fan has its usual witnesses");
+    assert!(policy.sensor.is_some_and(|sensor| sensor.bmc && sensor.promql.len() > 1));
 }

@@ -124,6 +124,41 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "4GiB}\nlimits: {empty_apart: 5s}",
             "15:23: limits.empty_apart: two sightings closer together",
         ),
+        (
+            "4GiB}",
+            "4GiB}\nalertmanager: {urls: [\"http://127.0.0.1:9093\", \"http://127.0.0.1:9093/\"]}",
+            "alertmanager.urls: http://127.0.0.1:9093/ is there twice; keep one",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nalertmanager: {urls: [\"http://192.0.2.5:9093\"], token_file: token}",
+            "15:61: alertmanager.token_file: http://192.0.2.5:9093 would carry it in the clear; write https://",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nalertmanager: {urls: [\"http://[::1]:9093\"], user: me}",
+            ": a login needs both; write user and password_file, or neither",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nprometheus: {url: \"http://127.0.0.1:9090\", ca_file: token}",
+            ": prometheus.ca_file: ",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nprometheus: {url: \"http://127.0.0.1:9090\", token_file: tokens.yaml}",
+            "must hold one line, the secret alone",
+        ),
+        (
+            "127.0.0.1:0",
+            "127.0.0.1:0\n  tls: {cert: token, key: token, alert_clients: [am1.example.org]}",
+            ": nobody could tell whose certificates these are; add client_ca",
+        ),
+        (
+            "127.0.0.1:0",
+            "127.0.0.1:0\n  tls: {cert: token, key: token, client_ca: token, alert_clients: [\"a b\"]}",
+            ": http.tls.alert_clients.0: \"a b\" is no name of a machine",
+        ),
         ("4GiB}", "4GiB}\npolicies: nowhere", "nowhere:1:1: cannot read "),
         ("4GiB}", "4GiB}\nmode: act", "15:1: mode is written twice, first in line 1; keep one"),
     ] {
@@ -157,4 +192,27 @@ fn mistakes_of_all_files_come_in_one_run() {
 fn a_missing_configuration_says_so() {
     let said = load(Path::new("nowhere/pitlane.yaml")).expect_err("must be refused").to_string();
     assert!(said.starts_with("nowhere/pitlane.yaml:1:1: cannot read "), "{said}");
+}
+
+#[test]
+fn whom_we_ask_and_how() {
+    let told = format!(
+        "{GOOD}alertmanager: {{urls: [\"https://192.0.2.5:9093\", \"https://192.0.2.6:9093\"], receiver: pitlane, \
+         user: me, password_file: word, ca_file: ca.pem}}\n\
+         prometheus: {{url: \"http://127.0.0.1:9090\", token_file: word}}\n"
+    );
+    let (dir, path) = written(&told);
+    std::fs::write(dir.path().join("word"), "s3cret\n").expect("writable");
+    let pem = "-----BEGIN CERTIFICATE-----\n";
+    std::fs::write(dir.path().join("ca.pem"), pem).expect("writable");
+    let config = load(&path).unwrap_or_else(|m| panic!("{m}"));
+    assert_eq!(config.rules.alarms, AlarmsSetup::Polled);
+    let asked = config.alertmanager.as_ref().expect("it is there");
+    assert_eq!(asked.urls, ["https://192.0.2.5:9093", "https://192.0.2.6:9093"]);
+    assert_eq!(asked.receiver.as_deref(), Some("pitlane"));
+    assert_eq!(asked.basic, Some(("me".to_owned(), Secret("s3cret".to_owned()))));
+    assert_eq!(asked.ca_pem.as_deref(), Some(pem.as_bytes()));
+    let prometheus = config.prometheus.as_ref().expect("it is there");
+    assert_eq!(prometheus.token, Some(Secret("s3cret".to_owned())));
+    assert!(!format!("{config:?}").contains("s3cret"), "a secret shows itself");
 }

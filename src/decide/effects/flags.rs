@@ -16,7 +16,7 @@ use crate::model::wait::Wait;
 const HA_SETTLES: Duration = Duration::from_secs(25);
 const CEPH_SETTLES: Duration = Duration::from_secs(5);
 
-fn debt(turn: &Turn, reason: &str) -> Debt {
+pub(super) fn debt(turn: &Turn, reason: &str) -> Debt {
     let now = turn.view.now;
     let time_box =
         turn.view.policy(&turn.case).map_or(Duration::from_secs(4 * 3600), |p| p.respond.time_box.0);
@@ -98,15 +98,16 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
 /// After the hand-over, whatever the node left with stays held: also if somebody clears ours, or takes their own back.
 /// For a node that died nothing new is taken.
 pub fn hold(turn: &mut Turn) -> Result<(), Wait> {
-    let drained = matches!(
-        &turn.case.phase,
-        Phase::HandedOver { handover: Handover::Drained { .. }, .. }
-            | Phase::Proving { handover: Handover::Drained { .. }, .. }
-    );
+    let handover = match &turn.case.phase {
+        Phase::HandedOver { handover, .. } | Phase::Proving { handover, .. } => Some(handover),
+        _ => None,
+    };
+    let drained = matches!(handover, Some(Handover::Drained { .. }));
+    let in_place = matches!(handover, Some(Handover::InPlace { .. }));
     if drained || turn.case.owed.maintenance.is_some() {
         hold_maintenance(turn)?;
     }
-    if !turn.case.heal && (drained || turn.case.owed.noout.is_some()) {
+    if !turn.case.heal && (drained || in_place || turn.case.owed.noout.is_some()) {
         hold_noout(turn)?;
     }
     Ok(())
@@ -160,7 +161,7 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
 
 /// Never seen, and asked for a moment ago: the command of a process that died may still take effect. A debt is
 /// forgotten only when that can no longer happen.
-fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
+pub(super) fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
     let asked = turn.attempt(subject).map_or(debt.since, |attempt| attempt.at.max(debt.since));
     !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
 }

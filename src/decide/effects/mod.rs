@@ -6,6 +6,7 @@
 mod away;
 mod flags;
 mod home;
+mod locate;
 mod work_order;
 
 pub(super) use away::{away, owe_all};
@@ -13,7 +14,10 @@ pub(super) use flags::{
     give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };
 pub(super) use home::home;
-pub(super) use work_order::{close_work_order, open_work_order, work_order_ready};
+pub(super) use locate::{leave_lit, light, put_out};
+pub(super) use work_order::{
+    close_work_order, open_work_order, taken_up_again, tell_called_off, work_order_shown,
+};
 
 use std::time::Duration;
 

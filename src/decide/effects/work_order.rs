@@ -1,14 +1,20 @@
 //! The technician's work order: opened once, reopened when the proof fails, closed at the end. Said, not set: every
 //! call carries the step's id, so saying it twice is saying it once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::decide::turn::Turn;
-use crate::model::case::{Origin, Phase};
+use crate::model::case::{Case, Handover, Origin, Phase};
+use crate::model::ids::OsdId;
 use crate::model::note::Noted;
+use crate::model::observed::WorkOrderStatus;
 use crate::model::owed::WorkOrderDebt;
+use crate::model::seen::{Blind, Seen};
 use crate::model::step::{Action, Outcome, WorkOrder};
-use crate::model::wait::Wait;
+use crate::model::time::Time;
+use crate::model::wait::{Source, Wait};
+use crate::model::wait_text::list;
 
 /// Done once is done for good.
 const NEVER_AGAIN: Duration = Duration::MAX;
@@ -72,9 +78,48 @@ fn name_the_others(turn: &mut Turn) -> Result<(), Wait> {
     Err(turn.failing(&subject).unwrap_or(Wait::WorkOrderPending))
 }
 
-/// The ticket system shows this round, so what it says of the work is about this round.
-pub fn work_order_ready(turn: &Turn) -> bool {
-    turn.said("work-order").is_some() && reopened(turn)
+/// Whoever reads the ticket alone has to learn that the work was called off, and how to say "hands off".
+pub fn tell_called_off(turn: &mut Turn) -> Result<(), Wait> {
+    const SUBJECT: &str = "work-order/called-off";
+    let Phase::HandedOver { cancelled: Some(cancelled), .. } = &turn.case.phase else { return Ok(()) };
+    if turn.said("work-order").is_none() || turn.said(SUBJECT).is_some() {
+        return Ok(());
+    }
+    let text = format!(
+        "Called off by {}: {}. When nobody works on the machine any more: pitlane done {} --hands-off",
+        cancelled.by, cancelled.reason, turn.case.id
+    );
+    turn.step(SUBJECT, Action::Comment { text }, NEVER_AGAIN);
+    Err(turn.failing(SUBJECT).unwrap_or(Wait::WorkOrderPending))
+}
+
+/// What the ticket system shows of this round. `None`: the round is not there yet, or nobody looked since it began, so
+/// that an old "done" is not taken for a new one.
+///
+/// # Errors
+/// It cannot be seen: a technician who says "done" there is not heard.
+pub fn work_order_shown(turn: &Turn) -> Result<Option<WorkOrderStatus>, Wait> {
+    let (subject, round) = reopening(turn);
+    let subject = if round <= 1 { "work-order" } else { &subject };
+    let Some(began) = turn.said(subject).and_then(|_| turn.attempt(subject)).map(|step| step.at) else {
+        return Ok(None);
+    };
+    match turn.view.seen.work_orders.get(&turn.case.id) {
+        Some(Seen::Known { value, at }) => Ok((*at >= began).then_some(value.status)),
+        Some(Seen::Unknown { why }) => {
+            Err(Wait::CannotSee { source: Source::WorkOrder, why: Blind::Unknown(why.clone()) })
+        }
+        Some(Seen::NotAsked) | None => Ok(None),
+    }
+}
+
+/// Whether the ticket was taken up again after this moment, by somebody there.
+pub fn taken_up_again(turn: &Turn, since: Time) -> bool {
+    matches!(
+        turn.view.seen.work_orders.get(&turn.case.id),
+        Some(Seen::Known { value, at })
+            if *at > since && matches!(value.status, WorkOrderStatus::Open | WorkOrderStatus::InProgress)
+    )
 }
 
 fn reopening(turn: &Turn) -> (String, u32) {
@@ -113,18 +158,21 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
     let fill =
         |text: &str| text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &component);
     let why = match &case.origin {
-        Origin::Alarm { .. } => crate::model::wait_text::list(&case.faults),
+        Origin::Alarm { .. } => list(&case.faults),
         Origin::Person { by, reason, .. } => format!("asked for by {by}: {reason}"),
     };
     // Never the word "safe": whether the machine may be switched off is only true at the moment it is asked.
     let body = format!(
-        "{why}\n\n{state} Before you switch it off, ask: pitlane show {case}\n\
+        "{why}\n\n{state}: pitlane show {case}\n\
          When you are done: pitlane done {case}\n\n\
          If pitlane is gone, this gives everything back:\n{shell}",
         state = match &case.phase {
-            Phase::Stranded { .. } =>
-                format!("{} died with guests aboard; they are being recovered.", case.node),
-            _ => format!("The guests have left {}.", case.node),
+            Phase::Stranded { .. } => format!(
+                "{} died with guests aboard; they are being recovered. Before you switch it off, ask",
+                case.node
+            ),
+            Phase::HandedOver { handover: Handover::InPlace { osds, .. }, .. } => in_place(case, osds),
+            _ => format!("The guests have left {}. Before you switch it off, ask", case.node),
         },
         case = case.id,
         shell = crate::model::give_back::shell(&case.node, &case.owed).join("\n"),
@@ -135,4 +183,17 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
         body,
         checklist: policy.work_order.checklist.iter().map(|line| fill(line)).collect(),
     })
+}
+
+/// Which disk it is, and that the machine is full of customers.
+fn in_place(case: &Case, osds: &BTreeSet<OsdId>) -> String {
+    let disks = case.in_place.iter().flat_map(|parts| &parts.disks);
+    let osds = osds.iter().map(|osd| format!("OSD {osd}"));
+    format!(
+        "{node} works on with its guests aboard: do NOT switch it off.\n\
+         To be served: {disks}, with {osds}. Before you take a disk out, ask",
+        node = case.node,
+        disks = list(disks),
+        osds = list(osds),
+    )
 }

@@ -1,10 +1,14 @@
 //! Is it true? Nothing is touched. Steady long enough or failing often enough is believed; quiet *and* seen to be
 //! good is a false alarm. Quiet alone is nothing: a BMC that hangs is quiet, too.
 
-use crate::decide::faults::{believed, episodes_in_window};
+use crate::decide::disks;
+use crate::decide::faults::episodes_in_window;
+use crate::decide::in_place::{belief, wanted};
 use crate::decide::turn::Turn;
+use crate::decide::witness;
 use crate::model::case::{Ending, Phase};
 use crate::model::note::Noted;
+use crate::model::rules::Response;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
@@ -16,23 +20,22 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
 }
 
 fn believe(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
-    let policy = turn.view.policy(&turn.case)?;
-    let now = turn.view.now;
-    for key in turn.case.faults.clone() {
-        if let Some(note) = turn.view.fault(&key)?.and_then(|fault| believed(fault, policy, now)) {
-            turn.note(note);
-            return Ok(Some(Phase::Preparing { since: now, approval: None, shown: None }));
-        }
+    if let Some((_, note, policy)) = belief(&turn.case, turn.view)? {
+        turn.note(note);
+        // The case goes on as what is believed asks for, whichever alarm opened it.
+        turn.case.policy = policy.name.clone();
+        turn.case.in_place = wanted(policy);
+        return Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }));
     }
     false_alarm(turn)
 }
 
 /// Quiet for long enough, and every sensor reads good.
 pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
-    let policy = turn.view.policy(&turn.case)?;
     let now = turn.view.now;
     let mut readings = Vec::new();
     for key in &turn.case.faults {
+        let policy = turn.view.policy_of(&turn.case, key)?;
         if let Some(fault) = turn.view.fault(key)? {
             match fault.quiet_since() {
                 Some(since) if age(now, since) >= policy.confirm.clears_after.0 => {}
@@ -41,12 +44,17 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         }
     }
     for key in &turn.case.faults {
-        if policy.sensor.is_none() {
-            return Err(Wait::QuietButUnproved { why: format!("policy {} names no sensor", policy.name) });
+        let policy = turn.view.policy_of(&turn.case, key)?;
+        if policy.respond.action == Response::InPlace {
+            // A disk that has vanished from its bus raises no alarm any more either.
+            disks::find(key, turn.view).map_err(|wait| Wait::QuietButUnproved { why: wait.to_string() })?;
         }
-        match turn.view.sensor(key) {
-            Ok(reading) if reading.good => readings.push(reading.text.clone()),
-            Ok(reading) => return Err(Wait::QuietButUnproved { why: reading.text.clone() }),
+        let Some(query) = &policy.sensor else {
+            return Err(Wait::QuietButUnproved { why: format!("policy {} names no sensor", policy.name) });
+        };
+        match witness::reading(key, query, &turn.case, turn.view) {
+            Ok(reading) if reading.good => readings.push(reading.text),
+            Ok(reading) => return Err(Wait::QuietButUnproved { why: reading.text }),
             Err(wait) => return Err(Wait::QuietButUnproved { why: wait.to_string() }),
         }
     }

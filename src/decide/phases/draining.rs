@@ -34,6 +34,10 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(wait);
     }
     turn.may_take()?;
+    if matches!(&turn.case.phase, Phase::Draining { clearance, .. } if !clearance.plan().in_place.is_empty())
+    {
+        return serve(turn);
+    }
     owe_all(turn)?;
     move_mgr(turn)?;
     hold_maintenance(turn)?;
@@ -53,6 +57,23 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     })
 }
 
+/// Nothing leaves: noout is held, and Ceph is asked once more at the last moment.
+fn serve(turn: &mut Turn) -> Result<Phase, Wait> {
+    hold_noout(turn)?;
+    let node = turn.case.node.clone();
+    let Phase::Draining { clearance, .. } = &turn.case.phase else { return Err(Wait::Technician) };
+    let osds = clearance.plan().in_place.clone();
+    let answer = turn.view.may_stop(&node, &osds)?;
+    if !answer.ok {
+        return Err(Wait::DisksNeeded { osds: osds.into_iter().collect(), bad_pgs: answer.bad_pgs });
+    }
+    let host = turn.view.host(&node)?.ok_or_else(|| Wait::HostUnknown { node: node.clone() })?;
+    let beside = turn.view.ceph()?.osds_of(host).map(|(id, _)| *id).collect();
+    turn.note(Noted::HandedOverInPlace { node, osds: osds.iter().copied().collect() });
+    let handover = Handover::InPlace { osds, beside };
+    Ok(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled: None })
+}
+
 /// The first sighting, if it is old enough; else remembers this one as the first.
 fn sighting(turn: &mut Turn, now: &EmptyRead) -> Result<EmptyRead, Wait> {
     let apart = turn.view.rules.limits.empty_apart.0;
@@ -69,7 +90,7 @@ fn sighting(turn: &mut Turn, now: &EmptyRead) -> Result<EmptyRead, Wait> {
 }
 
 /// Offline with guests aboard, and two members say so: there is nothing to migrate any more.
-fn died(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
+pub(super) fn died(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     let node = turn.case.node.clone();
     let cluster = turn.view.cluster()?;
     let second = turn.view.second(&node)?;

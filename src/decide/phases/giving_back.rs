@@ -1,13 +1,16 @@
 //! Everything goes back: noout when the OSDs are up and clean, then HA maintenance, then the guests, then the work
 //! order. The one way back; success, abort and false alarm all walk it.
 
-use crate::decide::effects::{close_work_order, give_maintenance_back, give_noout_back, home};
+use crate::decide::effects::{
+    close_work_order, give_maintenance_back, give_noout_back, home, leave_lit, put_out,
+};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
-use crate::model::case::{Ending, Phase};
+use crate::model::case::{Ending, Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::owed::Whereabouts;
 use crate::model::proof::Settled;
+use crate::model::rules::Response;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 use crate::model::wait_text::list;
@@ -21,8 +24,11 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     let Phase::GivingBack { why, .. } = &turn.case.phase else { return Err(Wait::Technician) };
     let why = why.clone();
+    // Nothing else waits for a lamp; only the end of the case does.
+    let lamp = put_out(turn);
     if let Ending::Retired { .. } = why {
         forget_homes(turn);
+        leave_lit(turn, "its node is retired");
         give_noout_back(turn)?;
     } else {
         if turn.case.owed.noout.is_some() {
@@ -36,6 +42,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     give_maintenance_back(turn)?;
     home(turn)?;
+    lamp?;
     close_work_order(turn, &format!("Closed: {why}."))?;
     close(turn)
 }
@@ -43,15 +50,27 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
 /// The node's fault shows again on the way back: no guest returns to it. While everything is still held it goes back
 /// to the technician as it is; once something was given back, it has to be judged and drained anew.
 fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
-    let Phase::GivingBack { why: Ending::Returned, handover: Some(_), .. } = &turn.case.phase else {
+    let Phase::GivingBack { why: Ending::Returned | Ending::Served, handover: Some(_), .. } =
+        &turn.case.phase
+    else {
         return Ok(None);
     };
     let node = turn.case.node.clone();
     let Some(fault) = turn.view.failing(&turn.case)?.map(|fault| fault.key.clone()) else {
         return Ok(None);
     };
-    let all_held = still_held(turn)?;
+    let in_place =
+        matches!(&turn.case.phase, Phase::GivingBack { handover: Some(Handover::InPlace { .. }), .. });
+    let all_held = if in_place { !asked(turn) } else { still_held(turn)? };
     turn.note(Noted::ReturnStopped { fault: fault.clone() });
+    let wanted = turn.view.policy_of(&turn.case, &fault)?.respond.action;
+    if in_place && wanted == Response::Drain {
+        // The disk is served; this is another part, and nobody knows yet whether it is true.
+        if let Some(order) = &mut turn.case.owed.work_order {
+            order.again(&format!("{fault} fails"));
+        }
+        return Ok(Some(Phase::Confirming { since: turn.view.now }));
+    }
     let why = format!("{fault} fails again");
     if all_held {
         return Ok(super::proving::back_to_the_technician(turn, &why));
@@ -74,9 +93,13 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
 
 /// Nothing was given back yet, or asked to be; nobody is aboard or on the way.
 fn still_held(turn: &Turn) -> Result<bool, Wait> {
-    let asked = ["noout-off", "maintenance-off"].iter().any(|subject| turn.already_tried(subject));
     let coming = turn.case.owed.away().any(|(_, debt)| matches!(debt.at, Whereabouts::Returning { .. }));
-    Ok(!asked && !coming && emptiness::aboard(turn.view.cluster()?, &turn.case.node).is_empty())
+    Ok(!asked(turn) && !coming && emptiness::aboard(turn.view.cluster()?, &turn.case.node).is_empty())
+}
+
+/// Something was asked back already.
+fn asked(turn: &Turn) -> bool {
+    ["noout-off", "maintenance-off"].iter().any(|subject| turn.already_tried(subject))
 }
 
 /// The node is there: nobody goes home to a dead one.

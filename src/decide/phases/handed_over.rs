@@ -1,39 +1,60 @@
 //! It is the technician's. Everything stays held; the work order is open; "done" is a claim that starts the proof.
 
+use std::collections::BTreeSet;
+
+use super::draining::died;
 use super::second_failure;
-use crate::decide::effects::{give_noout_back, hold, open_work_order, work_order_ready};
+use crate::decide::effects::{
+    give_noout_back, hold, light, open_work_order, tell_called_off, work_order_shown,
+};
 use crate::decide::emptiness;
+use crate::decide::in_place::find;
 use crate::decide::plan::needs_maintenance;
 use crate::decide::turn::Turn;
 use crate::decide::view::View;
-use crate::model::case::{Case, Claim, Handover, Phase};
-use crate::model::ids::Person;
+use crate::model::case::{Case, Claim, Handover, Phase, Said};
+use crate::model::ids::{OsdId, Person, TicketRef};
 use crate::model::note::Noted;
 use crate::model::observed::WorkOrderStatus;
 use crate::model::time::Time;
 use crate::model::wait::Wait;
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    let in_place = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::InPlace { .. }, .. });
+    if in_place {
+        // Its guests are aboard: when it dies, they are stranded, and nobody works on one disk any more.
+        if let Ok(Some(died)) = died(turn) {
+            return Ok(died);
+        }
+        also(turn);
+    }
     let drained = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::Drained { .. }, .. });
     // A person's wish to heal goes before noout, also for a node that died.
     let held = match turn.case.heal {
         true => give_noout_back(turn),
-        false if drained => hold(turn),
+        false if drained || in_place => hold(turn),
         false => Ok(()),
     };
-    let order = open_work_order(turn);
-    if !matches!(order, Err(Wait::ObserveOnly)) {
-        order.clone()?;
-    }
+    // A ticket system that is down keeps nobody from saying "done": the work order stands on the board.
+    let order = open_work_order(turn).and_then(|()| tell_called_off(turn));
+    let lamp = light(turn);
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {
             held?;
+            if let Some(second) = second_failure::look(&turn.case, turn.view)? {
+                return Err(second);
+            }
+            if !in_place && let Some(aboard) = came_aboard(turn)? {
+                return Err(aboard);
+            }
+            // After what endangers somebody: a ticket system may be down for days.
             order?;
-            let second = second_failure::look(&turn.case, turn.view)?;
-            return Err(match second {
-                Some(second) => second,
-                None => came_aboard(turn)?.unwrap_or(wait),
+            return Err(match (&turn.case.in_place, wait) {
+                (Some(parts), Wait::Technician) if in_place => {
+                    Wait::DisksWithTechnician { osds: parts.osds.iter().copied().collect() }
+                }
+                (_, wait) => dark(wait, lamp),
             });
         }
         Ok(claim) => claim,
@@ -46,8 +67,36 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::Technician);
     };
     let (handover, cancelled) = (handover.clone(), cancelled.clone());
-    turn.note(Noted::NodeBack { node });
+    if !in_place {
+        turn.note(Noted::NodeBack { node });
+    }
     Ok(Phase::Proving { since: turn.view.now, handover, claim, good_since: None, cancelled })
+}
+
+/// Another disk of the node failed meanwhile, and it is believed: the technician stands at the machine now. What may
+/// be taken out is asked about all of them together.
+fn also(turn: &mut Turn) {
+    let Ok(found) = find(&turn.case, turn.view) else { return };
+    let known = turn.case.in_place.clone().unwrap_or_default();
+    if found.osds == known.osds {
+        return;
+    }
+    let disks: Vec<String> = found.disks.difference(&known.disks).cloned().collect();
+    turn.note(Noted::AlsoInPlace { disks });
+    if let Phase::HandedOver { handover: Handover::InPlace { osds, .. }, .. } = &mut turn.case.phase {
+        osds.extend(&found.osds);
+    }
+    turn.case.in_place = Some(found);
+}
+
+/// A lamp that stays dark is told when there is nothing else to tell.
+fn dark(wait: Wait, lamp: Result<(), Wait>) -> Wait {
+    match lamp {
+        Err(lamp) if wait == Wait::Technician && !lamp.wants_a_deeper_look() && lamp != Wait::ObserveOnly => {
+            lamp
+        }
+        _ => wait,
+    }
 }
 
 /// Somebody put guests on the node while it is the technician's. They are not ours to move; but it is told.
@@ -62,10 +111,8 @@ fn came_aboard(turn: &Turn) -> Result<Option<Wait>, Wait> {
 
 /// The technician's word: by request, or in the ticket system.
 fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
-    let ready = work_order_ready(turn);
     let now = turn.view.now;
-    let shown =
-        turn.view.seen.work_orders.get(&turn.case.id).and_then(|seen| seen.any_age()).map(|w| w.status);
+    let shown = work_order_shown(turn);
     let Phase::HandedOver { claim, cancelled, .. } = &mut turn.case.phase else {
         return Err(Wait::Technician);
     };
@@ -75,14 +122,21 @@ fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
     if cancelled.is_some() {
         return Err(Wait::HandsOff);
     }
-    if ready && shown == Some(WorkOrderStatus::Done) {
-        let by = Person::from("the ticket system");
-        let new = Claim { by: by.clone(), at: now, note: String::new() };
-        *claim = Some(new.clone());
-        turn.note(Noted::ClaimedDone { by, note: String::new() });
-        return Ok(new);
+    match shown? {
+        Some(WorkOrderStatus::Done) => {
+            let by = Person::from("the ticket system");
+            let new = Claim { by: by.clone(), at: now, note: String::new(), said: Said::InTheTicket };
+            *claim = Some(new.clone());
+            turn.note(Noted::ClaimedDone { by, note: String::new() });
+            Ok(new)
+        }
+        // Somebody does not want this work done, or not by this ticket. Nobody said that the machine is left alone.
+        Some(WorkOrderStatus::Cancelled) => {
+            let ticket = turn.case.owed.work_order.as_ref().and_then(|debt| debt.ticket.clone());
+            Err(Wait::WorkOrderCancelled { ticket: ticket.unwrap_or_else(|| TicketRef::from("")) })
+        }
+        Some(WorkOrderStatus::Open | WorkOrderStatus::InProgress) | None => Err(Wait::Technician),
     }
-    Err(Wait::Technician)
 }
 
 /// May the machine be switched off at this very moment? Never stored; worth 15 seconds.
@@ -90,6 +144,9 @@ fn claim(turn: &mut Turn) -> Result<Claim, Wait> {
 /// # Errors
 /// Why not.
 pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
+    if let Phase::HandedOver { handover: Handover::InPlace { .. }, .. } = &case.phase {
+        return Err(Wait::ServedInPlace { node: case.node.clone() });
+    }
     emptiness::look(&case.node, view)?;
     if let Some(wait) = second_failure::look(case, view)? {
         return Err(wait);
@@ -112,6 +169,33 @@ pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
         && !view.ha()?.in_maintenance(&case.node)
     {
         return Err(Wait::MaintenancePending);
+    }
+    Ok(view.now)
+}
+
+/// May the served disks be taken out at this very moment? Never stored; worth 15 seconds. `None`: no disk is served.
+pub fn safe_to_pull(case: &Case, view: &View) -> Option<Result<Time, Wait>> {
+    let Phase::HandedOver { handover: Handover::InPlace { osds, .. }, claim, cancelled, .. } = &case.phase
+    else {
+        return None;
+    };
+    if claim.is_some() || cancelled.is_some() {
+        return Some(Err(Wait::HandsOff));
+    }
+    Some(pull(case, osds, view))
+}
+
+fn pull(case: &Case, osds: &BTreeSet<OsdId>, view: &View) -> Result<Time, Wait> {
+    let host = view.host(&case.node)?.ok_or_else(|| Wait::HostUnknown { node: case.node.clone() })?;
+    if !case.heal && !view.ceph()?.has_noout(host) {
+        return Err(Wait::NooutPending { host: host.clone() });
+    }
+    if let Some(wait) = second_failure::look(case, view)? {
+        return Err(wait);
+    }
+    let answer = view.may_stop(&case.node, osds)?;
+    if !answer.ok {
+        return Err(Wait::DisksNeeded { osds: osds.iter().copied().collect(), bad_pgs: answer.bad_pgs });
     }
     Ok(view.now)
 }

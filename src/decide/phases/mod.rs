@@ -31,5 +31,5 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
 }
 
-pub(super) use handed_over::safe_to_power_off;
+pub(super) use handed_over::{safe_to_power_off, safe_to_pull};
 pub(super) use proving::interrupt;

@@ -2,7 +2,9 @@
 //! the world changes what the plan says.
 
 use super::confirming::false_alarm;
-use crate::decide::preflight::judge;
+use crate::decide::correlate;
+use crate::decide::inventory;
+use crate::decide::preflight::{judge, judge_in_place};
 use crate::decide::turn::Turn;
 use crate::model::case::{Approval, Origin, Phase};
 use crate::model::note::Noted;
@@ -19,12 +21,19 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     {
         return Ok(phase);
     }
+    inventory::keep_baseline(turn);
+    correlate::alone(&turn.case, turn.view)?;
     let policy = turn.view.policy(&turn.case)?;
-    let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
-    if !verdict.clear() {
-        return Err(Wait::Verdict { reasons: verdict.reasons() });
-    }
-    let plan = planned?.plan;
+    let (verdict, plan) = match turn.case.in_place {
+        Some(_) => served_in_place(turn)?,
+        None => {
+            let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
+            if !verdict.clear() {
+                return Err(Wait::Verdict { reasons: verdict.reasons() });
+            }
+            (verdict, planned?.plan)
+        }
+    };
     let hash = plan.hash();
     let approval = approval(turn, &plan);
     show(turn, &plan);
@@ -38,6 +47,18 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
 }
 
+/// The same for disks alone. Which they are is remembered: the next look asks Ceph about exactly these.
+fn served_in_place(turn: &mut Turn) -> Result<(Verdict, Plan), Wait> {
+    let (verdict, planned) = judge_in_place(&turn.case, turn.view);
+    if let Ok((_, disks)) = &planned {
+        turn.case.in_place = Some(disks.clone());
+    }
+    if !verdict.clear() {
+        return Err(Wait::NotInPlaceNow { reasons: verdict.reasons() });
+    }
+    Ok((verdict, planned?.0))
+}
+
 /// Journals the plan when it is a new one.
 fn show(turn: &mut Turn, plan: &Plan) {
     let hash = plan.hash();
@@ -47,14 +68,24 @@ fn show(turn: &mut Turn, plan: &Plan) {
     }
     *shown = Some(hash.clone());
     let (moves, ha) = (plan.moves.len(), plan.ha.len());
-    turn.note(Noted::Planned { moves, ha, stays: plan.stays.len(), hash });
+    let osds: Vec<_> = plan.in_place.iter().copied().collect();
+    turn.note(match osds.is_empty() {
+        true => {
+            let (stays, stops) = (plan.stays.len(), Some(plan.stops.len()));
+            Noted::Planned { moves, ha, stays, stops, hash }
+        }
+        false => Noted::PlannedInPlace { node: plan.node.clone(), osds: osds.clone(), hash },
+    });
     for wait in &plan.warnings {
         turn.note(Noted::Warned { wait: wait.clone() });
     }
     let observe =
         turn.view.policy(&turn.case).is_ok_and(|policy| turn.view.rules.mode_of(policy) == Mode::Observe);
     if observe {
-        turn.note(Noted::WouldDrain { moves, ha });
+        turn.note(match osds.is_empty() {
+            true => Noted::WouldDrain { moves, ha },
+            false => Noted::WouldServe { osds },
+        });
     }
 }
 
@@ -78,9 +109,15 @@ fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approv
     if let Some(ahead) = turn.ahead.clone() {
         return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
     }
+    inventory::asked(turn)?;
+    inventory::tell_baseline(turn);
     let hash = plan.hash();
+    let osds: Vec<_> = plan.in_place.iter().copied().collect();
     let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;
     let node = turn.case.node.clone();
-    turn.note(Noted::DrainBegins { node });
+    turn.note(match osds.is_empty() {
+        true => Noted::DrainBegins { node },
+        false => Noted::ServiceBegins { node, osds },
+    });
     Ok(Phase::Draining { since: turn.view.now, clearance, empty: None })
 }

@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
-use crate::decide::effects::{give_noout_back, hold};
+use super::draining::died;
+use crate::decide::effects::{give_noout_back, hold, taken_up_again};
+use crate::decide::in_place;
+use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
-use crate::model::case::{Case, Ending, Phase};
+use crate::decide::witness;
+use crate::model::case::{Case, Ending, Handover, Phase, Said};
 use crate::model::note::Noted;
-use crate::model::rules::{Policy, ProofCheck};
+use crate::model::rules::ProofCheck;
 use crate::model::time::{Time, after, age};
 use crate::model::wait::Wait;
 use crate::model::wait_text::{list, osds_are};
@@ -38,7 +42,14 @@ pub fn interrupt(case: &mut Case) {
 }
 
 fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
+    if let Some(back) = claim_withdrawn(turn) {
+        return Ok(back);
+    }
     let node = turn.case.node.clone();
+    let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
+    if in_place && let Ok(Some(died)) = died(turn) {
+        return Ok(died);
+    }
     if !turn.view.cluster()?.online(&node) {
         if turn.case.heal {
             give_noout_back(turn)?;
@@ -55,12 +66,15 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::NodeNotBack);
     };
     let (cancelled, good_since) = (cancelled.clone(), good_since.filter(|since| turn.view.watched(*since)));
+    if policy.prove.checks.contains(&ProofCheck::Inventory) {
+        inventory::note_replacements(turn);
+    }
     for check in &policy.prove.checks {
         let about_the_part = matches!(check, ProofCheck::AlertsClear | ProofCheck::SensorsOk);
         if cancelled.is_some() && about_the_part {
             continue;
         }
-        if let Err(why) = passes(*check, turn, policy) {
+        if let Err(why) = passes(*check, turn) {
             return not_good(turn, *check, why);
         }
     }
@@ -78,11 +92,38 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::Soaking { until: after(since, soak) });
     }
     turn.note(Noted::Proved { soak: period });
+    replaced(turn);
     let why = match cancelled {
         Some(c) => Ending::Aborted { by: c.by, reason: c.reason },
+        None if in_place => Ending::Served,
         None => Ending::Returned,
     };
     Ok(give_back(turn, why))
+}
+
+/// A new disk that came with a new OSD: told, because Ceph's lists look different now.
+fn replaced(turn: &mut Turn) {
+    let Phase::Proving { handover: Handover::InPlace { osds, beside }, .. } = &turn.case.phase else {
+        return;
+    };
+    let Ok(new) = in_place::back(&turn.case, osds, beside, turn.view) else { return };
+    let Ok(ceph) = turn.view.ceph() else { return };
+    let gone: Vec<_> = osds.iter().filter(|id| !ceph.osds.contains_key(id)).copied().collect();
+    if !new.is_empty() && !gone.is_empty() {
+        turn.note(Noted::OsdReplaced { gone, new: new.into_iter().collect() });
+    }
+}
+
+/// Who said "done" in the ticket and opened it again may have a hand in the machine. No new round: it is open there
+/// already, and nothing failed.
+fn claim_withdrawn(turn: &mut Turn) -> Option<Phase> {
+    let Phase::Proving { claim, handover, cancelled, .. } = &turn.case.phase else { return None };
+    if claim.said != Said::InTheTicket || !taken_up_again(turn, claim.at) {
+        return None;
+    }
+    let (handover, cancelled) = (handover.clone(), cancelled.clone());
+    turn.note(Noted::TakenUpAgain);
+    Some(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled })
 }
 
 fn give_back(turn: &mut Turn, why: Ending) -> Phase {
@@ -103,8 +144,9 @@ fn remember(turn: &mut Turn, since: Option<Time>) {
 /// A part that is seen to fail after it was good, or that is not good for too long, goes back to the technician.
 fn not_good(turn: &mut Turn, check: ProofCheck, why: Unproved) -> Result<Phase, Wait> {
     let now = turn.view.now;
-    let Phase::Proving { good_since, claim, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
-    let patience_over = age(now, claim.at) >= turn.view.rules.limits.proof_patience.0;
+    let Phase::Proving { good_since, since, .. } = &turn.case.phase else { return Err(Wait::NodeNotBack) };
+    // From the node's return: the claim may be hours older, and a machine that boots is not yet a bad one.
+    let patience_over = age(now, *since) >= turn.view.rules.limits.proof_patience.0;
     let (text, goes_back) = match why {
         // Nobody looked yet: the next look will.
         Unproved::Unseen(wait) if wait.wants_a_deeper_look() => return Err(wait),
@@ -152,7 +194,7 @@ impl From<Wait> for Unproved {
     }
 }
 
-fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unproved> {
+fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
     let (view, case) = (turn.view, &turn.case);
     match check {
         ProofCheck::AlertsClear => {
@@ -162,15 +204,20 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
         }
         ProofCheck::SensorsOk => {
             for key in &case.faults {
-                if policy.sensor.is_none() {
-                    return Err(Unproved::Elsewhere(format!("policy {} names no sensor", policy.name)));
-                }
-                let reading = view.sensor(key)?;
+                let of_fault = view.policy_of(case, key)?;
+                let Some(query) = &of_fault.sensor else {
+                    return Err(Unproved::Elsewhere(format!("policy {} names no sensor", of_fault.name)));
+                };
+                let reading = witness::reading(key, query, case, view)?;
                 if !reading.good {
                     return Err(Unproved::Bad(format!("the sensor of {key} reads {}", reading.text)));
                 }
             }
         }
+        ProofCheck::Inventory => inventory::compare(case, view).map_err(|unlike| match unlike {
+            Unlike::Unseen(wait) => Unproved::Unseen(wait),
+            Unlike::Differs(text) => Unproved::Bad(text),
+        })?,
         ProofCheck::NodeServices => {
             let services = &view.node(&case.node)?.services;
             let down: Vec<_> = SERVICES.iter().filter(|name| services.get(**name) != Some(&true)).collect();
@@ -200,6 +247,15 @@ fn passes(check: ProofCheck, turn: &Turn, policy: &Policy) -> Result<(), Unprove
 }
 
 fn osds_up(turn: &Turn) -> Result<(), Unproved> {
+    if let Phase::Proving { handover: Handover::InPlace { osds, beside }, cancelled, .. } = &turn.case.phase {
+        // Called off: what was taken out for good is the person's business, what is there has to work.
+        let nobody = std::collections::BTreeSet::new();
+        let beside = if cancelled.is_some() { &nobody } else { beside };
+        return in_place::back(&turn.case, osds, beside, turn.view).map(|_| ()).map_err(|wait| match wait {
+            blind @ (Wait::CannotSee { .. } | Wait::CephNoQuorum { .. }) => Unproved::Unseen(blind),
+            wait => Unproved::NotYet(wait.to_string()),
+        });
+    }
     let Some(host) = turn.view.host(&turn.case.node)? else { return Ok(()) };
     let down: Vec<_> =
         turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::decide::in_place;
 use crate::decide::view::View;
 use crate::model::case::Case;
+use crate::model::ids::OsdId;
+use crate::model::observed::Osd;
 use crate::model::wait::Wait;
 use crate::model::wait_text::{list, osds_are};
 
@@ -31,8 +34,13 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
         let host = ceph.hosts.get(&case.node);
         let worked_on: BTreeSet<_> =
             ours.iter().filter_map(|node| ceph.hosts.get(*node)).chain(host).collect();
-        let down: Vec<_> =
-            ceph.osds.iter().filter(|(_, osd)| !osd.up && !worked_on.contains(&osd.host)).collect();
+        // In place only the served disks may be down; the rest of the host works on.
+        let served = case.in_place.as_ref().filter(|_| in_place::under_way(case)).map(|parts| &parts.osds);
+        let expected = |id: &OsdId, osd: &Osd| match served {
+            Some(osds) if Some(&osd.host) == host => osds.contains(id),
+            _ => worked_on.contains(&osd.host),
+        };
+        let down: Vec<_> = ceph.osds.iter().filter(|(id, osd)| !osd.up && !expected(id, osd)).collect();
         if !down.is_empty() {
             let hosts: BTreeSet<_> = down.iter().map(|(_, osd)| &osd.host).collect();
             let osds: Vec<_> = down.iter().map(|(id, _)| *id).collect();

@@ -18,10 +18,16 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     if cluster.online(&node) {
         // It came back by itself, and it is still sick. Judged anew; what is held stays held meanwhile.
         turn.note(Noted::NodeBack { node });
+        // "Heal" was said of the dead node. It lives, so what its service takes is held again.
+        turn.case.heal = false;
         return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
     }
-    order?;
     let aboard = emptiness::aboard(cluster, &node);
+    // A ticket system that is down holds nothing up; the work order stands on the board, and is tried again.
+    let open = matches!(order, Ok(()) | Err(Wait::EffectFails { .. }));
+    if !open || !aboard.is_empty() {
+        order?;
+    }
     if aboard.is_empty() {
         turn.note(Noted::HandedOver { node });
         let died = turn.case.phase.since();

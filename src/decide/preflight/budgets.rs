@@ -78,7 +78,7 @@ fn drains_today(q: &Question) -> u32 {
         .state
         .cases
         .iter()
-        .filter(|c| Some(c.id) != q.case.map(|c| c.id) && c.holds_the_node())
+        .filter(|c| Some(c.id) != q.case.map(|c| c.id) && c.holds_the_node() && c.in_place.is_none())
         .count();
     u32::try_from(closed + open).unwrap_or(u32::MAX)
 }

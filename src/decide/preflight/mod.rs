@@ -1,11 +1,14 @@
 //! "May this node leave now, yes or no, and why." One file per question. Unknown is no.
 
+mod alarms;
 mod budgets;
 mod capacity;
 mod ceph_flags;
 mod ceph_health;
+mod channel;
 mod guests;
 mod ha;
+mod in_place;
 mod locks;
 mod n_plus_one;
 mod ok_to_stop;
@@ -23,8 +26,12 @@ use crate::model::time::{Period, age};
 use crate::model::verdict::{Answer, Check, CheckName, Verdict};
 use crate::model::wait::Wait;
 
+pub use privileges::NEEDED as NEEDED_PRIVILEGES;
+
 use super::plan::{Planned, plan};
 use super::view::View;
+
+pub(super) use in_place::judge as judge_in_place;
 
 /// What a check may look at.
 pub(super) struct Question<'a> {
@@ -44,10 +51,11 @@ pub fn judge(
     view: &View,
 ) -> (Verdict, Result<Planned, Wait>) {
     let question = Question { node, case, view, planned: plan(node, case, policy, view) };
-    let checks = vec![
+    let mut checks = vec![
         quorum::check(&question),
         budgets::check(&question),
         privileges::check(&question),
+        alarms::check(&question),
         ha::check(&question),
         ha::candidates(&question),
         guests::check(&question),
@@ -59,6 +67,7 @@ pub fn judge(
         ok_to_stop::check(&question),
         redundancy::check(&question),
     ];
+    checks.extend(channel::check(&question));
     let verdict = Verdict { node: node.clone(), at: view.now, checks };
     let planned = question.planned.map(|mut planned| {
         planned.plan.warnings = verdict.warnings().cloned().collect();

@@ -6,7 +6,7 @@ use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::{Source, Wait};
 
 /// Privilege and path, as Proxmox names them. Guests are checked at `/vms`, where the role is given.
-const NEEDED: [(&str, &str); 4] =
+pub const NEEDED: [(&str, &str); 4] =
     [("Sys.Audit", "/"), ("Sys.Audit", "/nodes"), ("VM.Audit", "/vms"), ("VM.Migrate", "/vms")];
 
 pub(super) fn check(q: &Question) -> Check {

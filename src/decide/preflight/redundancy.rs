@@ -39,12 +39,12 @@ fn find(q: &Question) -> Result<Found, Wait> {
 }
 
 /// At most so many copies of one placement group lie on one host.
-fn on_one_host(pool: &Pool, osds: u32) -> u32 {
+pub(super) fn on_one_host(pool: &Pool, osds: u32) -> u32 {
     if pool.failure_domain == "osd" { pool.size.min(osds) } else { 1.min(osds) }
 }
 
 /// With so many left, the next loss loses data.
-fn last(pool: &Pool) -> u32 {
+pub(super) fn last(pool: &Pool) -> u32 {
     match pool.kind {
         PoolKind::Replicated => 1,
         PoolKind::Erasure { data } => data,

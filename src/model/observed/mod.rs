@@ -1,18 +1,22 @@
 //! Everything one look brought home. A file of it is a bug report: `pitlane explain --observed FILE` decides it again.
 
+pub mod alarms;
 pub mod ceph;
 pub mod ha;
+pub mod inventory;
 pub mod pve;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use alarms::{AlarmsView, Missing};
 pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
     Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
     ResourceAffinity,
 };
+pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};
 pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
     Privileges, PveView, Storage, Task, TaskEnd, Votes,
@@ -20,7 +24,7 @@ pub use pve::{
 
 use super::alert::Episode;
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
 use super::seen::Seen;
 use super::time::Time;
 
@@ -31,18 +35,33 @@ pub struct Observed {
     pub at: Time,
     /// What was told to us and is not too old to matter. Our own store: always known.
     pub episodes: Vec<Episode>,
+    /// What Alertmanager lists, asked for at most every 30 s.
+    #[serde(default)]
+    pub alarms: Seen<AlarmsView>,
     pub pve: PveView,
     pub ceph: Seen<CephView>,
     /// Joint answers of `osd ok-to-stop` for every OSD of a host, for the hosts in question.
     pub ok_to_stop: BTreeMap<HostName, Seen<OkToStop>>,
+    /// The same about single OSDs of a node whose disks are served in place.
+    #[serde(default)]
+    pub may_stop: BTreeMap<NodeName, Seen<OkToStop>>,
     pub hand: Seen<HandView>,
     #[serde(with = "pairs")]
     pub sensors: BTreeMap<FaultKey, Seen<Reading>>,
     pub work_orders: BTreeMap<CaseId, Seen<WorkOrderView>>,
+    /// What the wished machines are made of, source by source.
+    #[serde(default)]
+    pub inventory: BTreeMap<NodeName, Inventories>,
+    /// What the wished machines' BMCs show now.
+    #[serde(default)]
+    pub bmc: BTreeMap<NodeName, Seen<BmcView>>,
     /// The kill switch's file is there.
     pub kill_file: bool,
     /// Since when this process has been looking without a break. What was good before is hearsay.
     pub watching_since: Time,
+    /// Since when the cluster cannot be seen, as far as this process knows.
+    #[serde(default)]
+    pub blind_since: Option<Time>,
 }
 
 impl Observed {
@@ -51,14 +70,19 @@ impl Observed {
         Self {
             at,
             episodes: Vec::new(),
+            alarms: Seen::NotAsked,
             pve: PveView::default(),
             ceph: Seen::NotAsked,
             ok_to_stop: BTreeMap::new(),
+            may_stop: BTreeMap::new(),
             hand: Seen::NotAsked,
             sensors: BTreeMap::new(),
             work_orders: BTreeMap::new(),
+            inventory: BTreeMap::new(),
+            bmc: BTreeMap::new(),
             kill_file: false,
             watching_since: at,
+            blind_since: None,
         }
     }
 }
@@ -74,8 +98,15 @@ pub struct Wish {
     pub guests: BTreeSet<GuestId>,
     /// Faults whose sensor is to be read.
     pub faults: BTreeSet<FaultKey>,
+    /// OSDs of nodes that are served in place: may they stop together?
+    #[serde(default)]
+    pub osds: BTreeMap<NodeName, BTreeSet<OsdId>>,
     /// Cases whose work order is to be read.
     pub work_orders: BTreeSet<CaseId>,
+    /// Nodes whose parts are to be listed.
+    pub inventory: BTreeSet<NodeName>,
+    /// Nodes whose locate LED and power matter.
+    pub bmc: BTreeSet<NodeName>,
 }
 
 /// The root helper, as one quorate member answers for it.
@@ -99,13 +130,29 @@ pub struct Reading {
 pub struct WorkOrderView {
     pub ticket: TicketRef,
     pub status: WorkOrderStatus,
+    /// Who has taken it, as the ticket system calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Where a person reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl WorkOrderView {
+    /// One that has neither an owner nor a page.
+    pub fn plain(ticket: TicketRef, status: WorkOrderStatus) -> Self {
+        Self { ticket, status, owner: None, url: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkOrderStatus {
     Open,
+    /// A person has taken it. For showing: nothing follows from it.
+    InProgress,
     Done,
+    /// Refused or called off in the ticket system. Not "hands off": nobody said that the machine is left alone.
     Cancelled,
 }
 

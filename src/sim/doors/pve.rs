@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::{
-    self, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, Opinion, Privileges, PveView, TaskEnd,
+    self, GuestDetail, GuestKind, Inventory, LiveState, Maintained, NodeDetail, Opinion, Privileges, PveView,
+    TaskEnd,
 };
 use crate::model::plan::How;
 use crate::model::seen::{Seen, Trouble};
@@ -57,6 +58,14 @@ impl Pve for Doors {
             .collect();
         view.guests = self.wished_guests(&view.first, &member, nodes, guests);
         view
+    }
+
+    async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
+        self.part(Call::PveInventory, |world| {
+            let via = way_in(world, |name| avoid.contains(name))?;
+            world.audit(&format!("/nodes/{node}"))?;
+            world.parts_inside(via, node)
+        })
     }
 
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {

@@ -1,16 +1,19 @@
-//! The other ports: the helper, Ceph, sensors, work orders.
+//! The other ports: the helper, Ceph, sensors, BMCs, work orders.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
 use crate::model::fault::FaultKey;
-use crate::model::ids::{CaseId, HostName, NodeName, TicketRef};
-use crate::model::observed::{CephView, HandView, OkToStop, Reading, WorkOrderView};
+use crate::model::ids::{CaseId, HostName, NodeName, OsdId, TicketRef};
+use crate::model::notice::Notice;
+use crate::model::observed::{
+    AlarmsView, BmcView, CephView, HandView, Inventory, LocateTarget, OkToStop, Reading, WorkOrderView,
+};
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
 use crate::model::step::{StepId, Switch, WorkOrder};
-use crate::ports::{Ceph, Hand, Sensors, Tickets};
+use crate::ports::{Alarms, Bmc, Ceph, Hand, Notifier, Sensors, Tickets};
 use crate::sim::World;
 use crate::sim::world::board::Telling;
 use crate::sim::world::{Actor, Call};
@@ -82,6 +85,15 @@ impl Ceph for Doors {
         }))
     }
 
+    async fn may_stop(&self, osds: &BTreeSet<OsdId>, view: &CephView) -> Seen<OkToStop> {
+        seen(self.ask(Call::OkToStop, |world| {
+            if let Some(unknown) = osds.iter().find(|id| !view.osds.contains_key(id)) {
+                return Err(Trouble::Refused(format!("the tree has no OSD {unknown}")));
+            }
+            Ok((world.ask_ok_to_stop(osds)?, world.now))
+        }))
+    }
+
     async fn noout(&self, host: &HostName, to: Switch) -> Result<(), Trouble> {
         self.act(Call::CephNoout, |world| world.set_noout(Actor::Pitlane, host, to))
     }
@@ -95,6 +107,39 @@ impl Ceph for Doors {
 impl Sensors for Doors {
     async fn read(&self, fault: &FaultKey, _query: &SensorQuery) -> Seen<Reading> {
         self.ask(Call::SensorRead, |world| Ok(world.read_sensor(fault))).unwrap_or_else(Seen::from)
+    }
+}
+
+#[async_trait]
+impl Alarms for Doors {
+    async fn poll(&self) -> Seen<AlarmsView> {
+        seen(self.ask(Call::AlarmsPoll, |world| Ok((world.see_alarms()?, world.now))))
+    }
+}
+
+#[async_trait]
+impl Bmc for Doors {
+    async fn look(&self, node: &NodeName) -> Seen<BmcView> {
+        seen(self.ask(Call::BmcLook, |world| Ok((world.see_bmc(node)?, world.now))))
+    }
+
+    async fn inventory(&self, node: &NodeName) -> Seen<Inventory> {
+        seen(self.ask(Call::BmcInventory, |world| Ok((world.parts_outside(node)?, world.now))))
+    }
+
+    async fn locate(&self, node: &NodeName, target: &LocateTarget, to: Switch) -> Result<(), Trouble> {
+        self.act(Call::BmcLocate, |world| world.locate(Actor::Pitlane, node, target, to))
+    }
+}
+
+#[async_trait]
+impl Notifier for Doors {
+    async fn send(&self, notice: &Notice) -> Result<(), Trouble> {
+        self.act(Call::Notify, |world| {
+            // Pulling the kill switch does not stop pages: this is the one effect that it lets through.
+            *world.heard.entry(notice.id.clone()).or_default() += 1;
+            Ok(())
+        })
     }
 }
 

@@ -56,6 +56,8 @@ impl Call<'_> {
             What::NodeVersion => self.version(),
             What::NodeTime => self.node_time(),
             What::NodeServices => self.node_services(),
+            What::NodeDisks => self.node_disks(),
+            What::NodeNetwork => self.node_network(),
             What::NodeStorages => self.node_storages(),
             What::NodeReplication => Ok(Answer::data(json!([]))),
             What::ClusterTasks => self.cluster_tasks(),

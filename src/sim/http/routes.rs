@@ -57,6 +57,8 @@ pub(super) enum What {
     NodeVersion,
     NodeTime,
     NodeServices,
+    NodeDisks,
+    NodeNetwork,
     NodeStorages,
     NodeReplication,
     NodeTasks,
@@ -106,6 +108,22 @@ const FLAGS: Kind = One(&[
     "noup",
     "pause",
 ]);
+const INTERFACES: &[&str] = &[
+    "OVSBond",
+    "OVSBridge",
+    "OVSIntPort",
+    "OVSPort",
+    "alias",
+    "any_bridge",
+    "any_local_bridge",
+    "bond",
+    "bridge",
+    "eth",
+    "fabric",
+    "include_sdn",
+    "vlan",
+    "vnet",
+];
 const POSITIVE: Kind = Int(Some(0));
 const STORAGE_TYPES: Kind = One(&[
     "btrfs",
@@ -184,6 +202,17 @@ pub(super) static ROUTES: &[Route] = &[
     get("/nodes/{node}/version", &[], Anybody, What::NodeVersion),
     get("/nodes/{node}/time", &[], NODE, What::NodeTime),
     get("/nodes/{node}/services", &[], NODE, What::NodeServices),
+    get(
+        "/nodes/{node}/disks/list",
+        &[
+            may("include-partitions", Bool),
+            may("skipsmart", Bool),
+            may("type", One(&["journal_disks", "unused"])),
+        ],
+        NODE,
+        What::NodeDisks,
+    ),
+    get("/nodes/{node}/network", &[may("type", One(INTERFACES))], Anybody, What::NodeNetwork),
     get(
         "/nodes/{node}/storage",
         &[

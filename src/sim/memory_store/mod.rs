@@ -9,16 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
+use crate::model::notice::{ChannelName, NoticeId, Undelivered};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
+use crate::model::shown::Unreadable;
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::Time;
-use crate::ports::{Archive, Ingested, Store, Uncommitted};
+use crate::ports::{Archive, Ingested, Outbox, Store, Uncommitted};
 
 pub use shelf::Shelf;
 
@@ -132,6 +134,10 @@ impl Store for MemoryStore {
         self.write(Writing::Ingest, |shelf| Ok(shelf.ingest(told)))
     }
 
+    async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
+        self.write(Writing::Ingest, |shelf| Ok(shelf.level(listed, gone, at)))
+    }
+
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
         self.lock().shelf.poison(body, why, at);
         Ok(())
@@ -143,6 +149,23 @@ impl Store for MemoryStore {
 
     async fn reply(&self, id: &RequestId) -> Result<Option<Reply>, Trouble> {
         Ok(self.lock().shelf.reply(id))
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn undelivered(&self) -> Result<Vec<Undelivered>, Trouble> {
+        Ok(self.lock().shelf.undelivered())
+    }
+
+    async fn delivered(
+        &self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        self.write(Writing::Record, |shelf| shelf.delivered(id, channel, at, sent))
     }
 }
 
@@ -167,6 +190,10 @@ impl Archive for MemoryStore {
 
     async fn ledger(&self, case: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
         Ok(self.lock().shelf.ledger_of(case))
+    }
+
+    async fn unreadable(&self, newest: usize) -> Result<Unreadable, Trouble> {
+        Ok(self.lock().shelf.unreadable(newest))
     }
 }
 

@@ -1,15 +1,17 @@
 //! Everything that a store keeps, as plain data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, Fingerprint, RequestId};
 use crate::model::note::{Note, Noted};
+use crate::model::notice::{ChannelName, Notice, NoticeId, SILENT_TRIES, Silent, Undelivered};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
+use crate::model::shown::{Unread, Unreadable};
 use crate::model::state::{Decision, Past, Pause, State};
 use crate::model::step::{Attempt, Ledger, Outcome, StepId};
 use crate::model::time::{Time, age};
@@ -27,6 +29,9 @@ pub struct Shelf {
     steps: BTreeMap<StepId, (CaseId, Attempt)>,
     notes: Vec<Arc<Note>>,
     episodes: BTreeMap<(Fingerprint, Time), Episode>,
+    /// Oldest first.
+    notices: Vec<Notice>,
+    deliveries: BTreeMap<(NoticeId, ChannelName), Attempt>,
     poisoned: Vec<(Time, String, usize)>,
     /// The latest instant that anybody told: this store has no clock.
     now: Time,
@@ -62,6 +67,8 @@ impl Shelf {
             paused: self.paused.clone(),
             ledger: self.ledger_where(|case| self.cases.get(&case).is_some_and(|(c, _)| c.open())),
             next_case: self.last_case + 1,
+            told: self.told(),
+            silent: self.silent(),
         }
     }
 
@@ -75,6 +82,9 @@ impl Shelf {
             self.steps.insert(step.id.clone(), (step.case, Attempt { tries, at, outcome: Outcome::Owed }));
         }
         self.notes.extend(decision.notes.iter().cloned().map(Arc::new));
+        for notice in &decision.notices {
+            self.put_notice(notice);
+        }
         for (id, reply) in &decision.replies {
             let open = self.requests.iter_mut().find(|(r, said)| &r.id == id && said.is_none());
             // Somebody answered it meanwhile, or it never was: either way this decision saw something else.
@@ -84,6 +94,82 @@ impl Shelf {
             self.paused.clone_from(pause);
         }
         Ok(())
+    }
+
+    /// Each id once, whatever else it says the second time.
+    fn put_notice(&mut self, notice: &Notice) {
+        if self.notices.iter().any(|known| known.id == notice.id) {
+            return;
+        }
+        for channel in &notice.to {
+            let owed = Attempt { tries: 0, at: notice.at, outcome: Outcome::Owed };
+            self.deliveries.insert((notice.id.clone(), channel.clone()), owed);
+        }
+        self.notices.push(notice.clone());
+    }
+
+    fn told(&self) -> BTreeSet<NoticeId> {
+        let open = |case: &CaseId| self.cases.get(case).is_some_and(|(case, _)| case.open());
+        let known = |n: &&Notice| age(self.now, n.at) <= MEMORY || n.case.as_ref().is_some_and(open);
+        self.notices.iter().filter(known).map(|notice| notice.id.clone()).collect()
+    }
+
+    fn silent(&self) -> BTreeMap<ChannelName, Silent> {
+        let mut silent = BTreeMap::new();
+        for notice in &self.notices {
+            for channel in &notice.to {
+                match self.deliveries.get(&(notice.id.clone(), channel.clone())) {
+                    Some(Attempt { tries, outcome: Outcome::Failed { trouble }, .. })
+                        if *tries >= SILENT_TRIES =>
+                    {
+                        let first = Silent { first: notice.id.clone(), trouble: trouble.clone() };
+                        silent.entry(channel.clone()).or_insert(first);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        silent
+    }
+
+    pub(super) fn undelivered(&self) -> Vec<Undelivered> {
+        let owed = |notice: &Notice, channel: &ChannelName| {
+            let last = self.deliveries.get(&(notice.id.clone(), channel.clone()))?;
+            let open = !matches!(last.outcome, Outcome::Done { .. });
+            open.then(|| Undelivered {
+                notice: notice.clone(),
+                channel: channel.clone(),
+                tries: last.tries,
+                at: last.at,
+            })
+        };
+        let all = self.notices.iter().flat_map(|n| n.to.iter().filter_map(move |channel| owed(n, channel)));
+        all.take(1_000).collect()
+    }
+
+    pub(super) fn delivered(
+        &mut self,
+        id: &NoticeId,
+        channel: &ChannelName,
+        at: Time,
+        sent: &Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let Some(last) = self.deliveries.get_mut(&(id.clone(), channel.clone())) else {
+            return Err(Trouble::Nonsense(format!("notice {id} was never for {channel}")));
+        };
+        if !matches!(last.outcome, Outcome::Done { .. }) {
+            let outcome = match sent {
+                Ok(()) => Outcome::Done { ticket: None },
+                Err(trouble) => Outcome::Failed { trouble: trouble.clone() },
+            };
+            *last = Attempt { tries: last.tries + 1, at, outcome };
+        }
+        Ok(())
+    }
+
+    /// Everything that was ever told, oldest first.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// Compare-and-swap on the revision; 0 is a new case.
@@ -140,6 +226,37 @@ impl Shelf {
         count
     }
 
+    pub(super) fn level(&mut self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Ingested {
+        let mut count = Ingested::default();
+        for listed in listed {
+            let key = (listed.episode.fingerprint.clone(), listed.episode.starts_at);
+            match self.episodes.get_mut(&key) {
+                None => {
+                    self.episodes.insert(key, listed.episode);
+                    count.new += 1;
+                }
+                Some(known) => {
+                    let fired = known.fires();
+                    known.level(&listed);
+                    if !fired && known.fires() {
+                        count.new += 1;
+                    } else {
+                        count.known += 1;
+                    }
+                }
+            }
+        }
+        for key in gone {
+            if let Some(known) = self.episodes.get_mut(&(key.fingerprint, key.starts_at))
+                && known.fires()
+            {
+                known.ends_at = Some(at.max(known.starts_at));
+                count.resolved += 1;
+            }
+        }
+        count
+    }
+
     pub(super) fn episodes_since(&self, since: Time) -> Vec<Episode> {
         let mut found: Vec<Episode> =
             self.episodes.values().filter(|e| e.ends_at.is_none_or(|end| end > since)).cloned().collect();
@@ -165,6 +282,18 @@ impl Shelf {
     /// What is kept of an unreadable delivery here: when, why, how long.
     pub(super) fn poison(&mut self, body: &[u8], why: &str, at: Time) {
         self.poisoned.push((at, why.to_owned(), body.len()));
+    }
+
+    /// Bodies are not kept here: stories never read them.
+    pub(super) fn unreadable(&self, newest: usize) -> Unreadable {
+        let told = |(at, why, size): &(Time, String, usize)| Unread {
+            at: *at,
+            why: why.clone(),
+            size: *size as u64,
+            beginning: String::new(),
+        };
+        let newest = self.poisoned.iter().rev().take(newest).map(told).collect();
+        Unreadable { count: self.poisoned.len() as u64, newest }
     }
 
     pub fn poisoned(&self) -> &[(Time, String, usize)] {

@@ -23,6 +23,8 @@ fn case(revision: u64) -> Case {
         wait: None,
         overran: false,
         heal: false,
+        in_place: None,
+        parts: Default::default(),
         revision,
     }
 }

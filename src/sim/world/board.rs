@@ -122,7 +122,7 @@ impl World {
             OrderStatus::Done | OrderStatus::Closed => WorkOrderStatus::Done,
             OrderStatus::Cancelled => WorkOrderStatus::Cancelled,
         };
-        Ok(WorkOrderView { ticket: ticket.clone(), status })
+        Ok(WorkOrderView::plain(ticket.clone(), status))
     }
 
     /// The technician ticks the order off. A claim, not a proof.
@@ -133,6 +133,11 @@ impl World {
     /// Somebody cancels the order in the ticket system.
     pub fn human_cancels_order(&mut self, case: CaseId) {
         self.set_order(case, OrderStatus::Cancelled);
+    }
+
+    /// Somebody opens the order again in the ticket system.
+    pub fn human_opens_order(&mut self, case: CaseId) {
+        self.set_order(case, OrderStatus::Open);
     }
 
     fn set_order(&mut self, case: CaseId, status: OrderStatus) {

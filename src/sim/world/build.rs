@@ -10,6 +10,7 @@ use crate::model::time::Time;
 
 use super::ceph::{Osd, Placed};
 use super::ha::{CRM_LOOP, LRM_LOOP, Member, Resource, Service, ServiceState};
+use super::machine::Bmc;
 use super::node::SERVICES;
 use super::{Board, Ceph, Chance, Guest, Ha, Mishaps, Node, NodeState, Run, Safety, World};
 
@@ -103,6 +104,9 @@ impl World {
             ha,
             ceph: None,
             sensors: BTreeMap::new(),
+            alertmanagers: Vec::new(),
+            machines: BTreeMap::new(),
+            heard: BTreeMap::new(),
             board: Board::default(),
             hand: names.iter().cloned().collect(),
             token: [("/".to_owned(), RIGHTS.map(str::to_owned).into())].into(),
@@ -156,6 +160,14 @@ impl Builder {
     /// Nobody installed the root helper.
     pub fn no_hand(mut self) -> Self {
         self.world.hand.clear();
+        self
+    }
+
+    /// Every machine has a BMC that pitlane may ask.
+    pub fn bmcs(mut self) -> Self {
+        for name in self.world.nodes.keys().cloned() {
+            self.world.machines.entry(name).or_default().bmc = Some(Bmc::usual());
+        }
         self
     }
 
@@ -310,6 +322,7 @@ impl Builder {
             ceph.place_pgs(PGS_PER_POOL);
         }
         world.origin = world.guests.iter().map(|(id, g)| (*id, (g.node.clone(), g.power()))).collect();
+        world.furnish();
         world.tick_ceph();
         world
     }

@@ -34,10 +34,16 @@ pub enum Call {
     TicketOpen,
     TicketTell,
     TicketLook,
+    AlarmsPoll,
+    Notify,
+    PveInventory,
+    BmcLook,
+    BmcInventory,
+    BmcLocate,
 }
 
 impl Call {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 30] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -62,6 +68,12 @@ impl Call {
         Self::TicketOpen,
         Self::TicketTell,
         Self::TicketLook,
+        Self::AlarmsPoll,
+        Self::Notify,
+        Self::PveInventory,
+        Self::BmcLook,
+        Self::BmcInventory,
+        Self::BmcLocate,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.
@@ -79,6 +91,8 @@ impl Call {
                 | Self::CephFailMgr
                 | Self::TicketOpen
                 | Self::TicketTell
+                | Self::Notify
+                | Self::BmcLocate
         )
     }
 }

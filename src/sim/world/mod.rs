@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod alarms;
 pub mod audit;
 pub mod build;
 pub mod chance;
+mod disk;
 pub mod effects;
 pub mod guest;
 pub mod migrate;
@@ -18,6 +20,7 @@ pub mod board;
 pub mod ceph;
 pub mod ha;
 pub mod hand;
+pub mod machine;
 pub mod mishaps;
 pub mod rows;
 pub mod safety;
@@ -28,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::SignedDuration;
 
+pub use alarms::Alertmanager;
 pub use audit::{Expect, audit};
 pub use board::Board;
 pub use build::{Builder, GIB};
@@ -36,6 +40,7 @@ pub use chance::Chance;
 pub use effects::{Actor, Effect};
 pub use guest::{Guest, Run};
 pub use ha::Ha;
+pub use machine::{Bmc, Machine};
 pub use migrate::MigrateCall;
 pub use mishaps::{Call, Mishap, Mishaps};
 pub use moving::IllMove;
@@ -47,6 +52,7 @@ pub use task::{Task, TaskState};
 
 use crate::model::fault::FaultKey;
 use crate::model::ids::{GuestId, NodeName};
+use crate::model::notice::NoticeId;
 use crate::model::observed::{Opinion, Power};
 use crate::model::time::Time;
 
@@ -66,7 +72,16 @@ pub struct World {
     pub ceph: Option<Ceph>,
     #[serde(with = "crate::model::observed::pairs")]
     pub sensors: BTreeMap<FaultKey, Sensor>,
+    /// One, or a pair; none in a world whose Alertmanager is not asked.
+    #[serde(default)]
+    pub alertmanagers: Vec<Alertmanager>,
+    /// What each node's machine is made of.
+    #[serde(default)]
+    pub machines: BTreeMap<NodeName, Machine>,
     pub board: Board,
+    /// What reached people: notice → how often. Whoever is told twice has seen one id twice.
+    #[serde(default)]
+    pub heard: BTreeMap<NoticeId, u32>,
     /// Members that have the root helper installed.
     pub hand: BTreeSet<NodeName>,
     /// What pitlane's token may do: path → privileges. A deeper path replaces what is above it.

@@ -10,7 +10,9 @@
 //! 8. A guest is sent to a node whose chassis is open, or maintenance is ended there (HA would send them).
 //! 9. A guest is shut down that pitlane was not allowed to shut down.
 //! 10. A case gets a second work order while it has one.
-//! 11. Anything at all is done while the kill switch is pulled.
+//! 11. A disk is taken out whose data others need, or before Ceph was told to wait.
+//! 12. Anything at all is done while the kill switch is pulled.
+//! 12. A locate LED that a human lit is put out by pitlane.
 //!
 //! Facts are held against pitlane only once they have been visible for [`NOTICE_SECS`]: it may act on readings that are
 //! this old. What it did itself counts at once. Nothing here looks at why pitlane did it, and no rule is shared with

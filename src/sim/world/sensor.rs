@@ -32,7 +32,7 @@ impl World {
         match self.sensors.get(fault).copied().unwrap_or(Sensor::Good) {
             Sensor::Good => reading(true, "3 of 3 samples good"),
             Sensor::Bad => reading(false, "0 of 3 samples good"),
-            Sensor::Blind => Seen::from(Trouble::Nonsense(format!("no samples for {fault}"))),
+            Sensor::Blind => Seen::from(Trouble::NoTrace(format!("no samples for {fault}"))),
         }
     }
 }
@@ -40,6 +40,12 @@ impl World {
 /// A fan of a node, as a fault.
 pub fn fan(node: &str, part: &str) -> FaultKey {
     FaultKey { node: NodeName::from(node), class: "fan".to_owned(), component: part.to_owned() }
+}
+
+/// A part of a node, as a script writes it: `FAN3`, or with its class before it, `disk:sdb`.
+pub fn part(node: &str, word: &str) -> FaultKey {
+    let (class, component) = word.split_once(':').unwrap_or(("fan", word));
+    FaultKey { node: NodeName::from(node), class: class.to_owned(), component: component.to_owned() }
 }
 
 /// One firing of a part's alarm: from `starts`, and still firing or over at `ends`. Delivered at once.

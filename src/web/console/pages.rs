@@ -6,11 +6,13 @@ use serde::Deserialize;
 
 use super::login::Visitor;
 use crate::model::access::Role;
-use crate::model::case::{Case, Phase};
+use crate::model::case::{Case, Origin, Phase};
 use crate::model::ids::{CaseId, RequestId};
+use crate::model::plan::Plan;
 use crate::model::request::Reply;
 use crate::model::shown::{CaseLine, CaseView, Judged, OwedView};
-use crate::model::time::{Period, Time, age};
+use crate::model::time::{Period, Time, age, to_the_second};
+use crate::model::wait_text::list;
 use crate::web::Shared;
 use crate::web::api::{Page, judge, status_of, view};
 use crate::web::auth::Who;
@@ -89,7 +91,7 @@ pub async fn cases(
     Query(asked): Query<Asked>,
 ) -> Result<Markup, Refusal> {
     let all = shared.archive.cases(CASES_MAX).await?;
-    let status = status_of(&shared);
+    let status = status_of(&shared).await;
     let now = shared.clock.now();
     let body = html! {
         (answer(&shared, asked.request).await?)
@@ -99,20 +101,28 @@ pub async fn cases(
                 Some(at) => { "Last turn " (ago(now, at)) "." }
                 None => { "No turn has ended yet." }
             }
-            @if !status.ready { " The loop does not turn: nothing below is fresh." }
+            @if !status.turns { " The loop does not turn: nothing below is fresh." }
+            @if let Some(why) = &status.failing { " The last turn failed: " (why) "." }
+            @if let Some(why) = &status.blind { " The cluster cannot be seen: " (why) "." }
+            @if status.config.as_ref().is_some_and(|config| config.refused.is_some()) {
+                " The configuration on disk is wrong; the one from before counts. See " code { "pitlane status" } "."
+            }
             @if let Some(pause) = &status.paused { " Paused by " (pause.by) ": " (pause.reason) "." }
             @if status.kill_file { " The kill file is there: nothing new is begun." }
         }
         @if !status.unplaced.is_empty() {
             p.wait { (status.unplaced.len()) " alerts lead nowhere; see " code { "pitlane status" } "." }
         }
+        @if let Some(count @ 1..) = status.unreadable {
+            p.wait { "Deliveries of alerts that could not be read: " (count) "; see " code { "pitlane alerts --unreadable" } "." }
+        }
         table {
             thead { tr { th { "Case" } th { "Node" } th { "Phase" } th { "Since" } th { "What" } } }
             tbody {
-                @for line in all.iter().map(CaseLine::from) {
+                @for line in all.iter().map(|case| CaseLine::of(case, now)) {
                     tr {
                         td { a href={ "/cases/" (line.id) } { (line.id) } }
-                        td { (line.node) } td { (line.phase) } td { (ago(now, line.since)) } td { (line.text) }
+                        td { (line.node) } td { (line.phase) } td { (line.age) " ago" } td { (line.text) }
                     }
                 }
             }
@@ -150,7 +160,8 @@ pub async fn verdict(
 fn judgement(judged: &Judged) -> Markup {
     let verdict = &judged.verdict;
     html! {
-        @if verdict.clear() { p.yes { "Yes, at " (verdict.at) "." } } @else { p.no { "No, at " (verdict.at) "." } }
+        @if verdict.clear() { p.yes { "Yes, at " (to_the_second(verdict.at)) "." } }
+        @else { p.no { "No, at " (to_the_second(verdict.at)) "." } }
         table {
             thead { tr { th { "Check" } th { "Answer" } th { "Reading" } th { "Age" } th { "What to do" } } }
             tbody {
@@ -170,10 +181,55 @@ fn judgement(judged: &Judged) -> Markup {
                 }
             }
         }
-        @if let Some(plan) = &judged.plan {
-            p { "Plan " code { (plan.hash().short()) } ": " (plan.moves.len()) " guests to move, "
-                (plan.ha.len()) " that HA moves, " (plan.stops.len()) " to shut down, " (plan.stays.len()) " stay." }
+        @if let Some(plan) = &judged.plan { (plan_table(plan)) }
+        @if let Some(disks) = &judged.in_place {
+            h2 { "Its case serves disks in place" }
+            (judgement(disks))
         }
+    }
+}
+
+/// Everything that would be done, guest by guest: what is approved must be readable.
+fn plan_table(plan: &Plan) -> Markup {
+    html! {
+        h2 { "Plan " code { (plan.hash().short()) } }
+        p { (plan.moves.len()) " guests to move, " (plan.ha.len()) " that HA moves, " (plan.stops.len())
+            " to shut down, " (plan.stays.len()) " stay."
+            @if !plan.in_place.is_empty() {
+                " The node works on; taken out while it runs: OSD " (list(&plan.in_place)) "."
+            }
+            @if plan.maintenance { " HA maintenance is asked for." }
+            @if let Some(host) = &plan.noout { " noout is held on " (host) "." } }
+        table {
+            thead { tr { th { "Guest" } th { "Name" } th { "Goes to" } th { "How" } } }
+            tbody {
+                @for step in &plan.moves {
+                    tr { td { (step.guest) } td { (step.name) } td { (step.to) } td { (step.how) } }
+                }
+                @for (guest, nodes) in &plan.ha {
+                    tr { td { (guest) } td {} td { (list(nodes)) } td { "HA chooses and moves it" } }
+                }
+                @for (guest, why) in &plan.stops {
+                    tr { td { (guest) } td {} td { "nowhere" } td.no { "is shut down: " (why) } }
+                }
+                @for (guest, why) in &plan.stays {
+                    tr { td { (guest) } td {} td { "nowhere" } td { "stays: " (why) } }
+                }
+            }
+        }
+        @for warning in &plan.warnings { p.wait { "Warning: " (warning) "." } }
+    }
+}
+
+/// What an approval would be given to. Only the very plan that the case waits with: another one is not shown beside
+/// its button.
+fn asked_for(shared: &Shared, case: &Case) -> Markup {
+    let Phase::Preparing { shown: Some(hash), approval: None, .. } = &case.phase else { return html! {} };
+    let shown = shared.shown.borrow().clone();
+    match shown.show.plans.get(&case.node).filter(|plan| plan.hash() == *hash) {
+        Some(plan) => plan_table(plan),
+        None => html! { p.wait { "The plan is being made anew; "
+        a href={ "/verdict?node=" (case.node) } { "judge now" } " shows it." } },
     }
 }
 
@@ -189,13 +245,14 @@ pub async fn case(
     let body = html! {
         (answer(&shared, asked.request).await?)
         p { b { (case.phase.name()) } ", " (ago(now, case.phase.since())) "." }
-        @if let Some(wait) = &case.wait { p.wait { "Waits: " (wait) ". " (wait.remedy()) } }
+        @if let Some(wait) = &case.wait { p.wait { "Waits: " (wait) ". " (wait.remedy_for(case.id)) } }
         @if let Some(progress) = seen.progress {
             p { progress value=(progress.done) max=(progress.all.max(1)) {} " " (progress.done) " of " (progress.all)
                 " guests" }
         }
         (power(&seen, now))
         (checklist(&shared, case))
+        (asked_for(&shared, case))
         (forms(&seen, &who))
         @if let Some(owed) = OwedView::of(case) {
             h2 { "Owed" }
@@ -204,7 +261,7 @@ pub async fn case(
         }
         h2 { "Story" }
         table { tbody {
-            @for line in &seen.story { tr { td { time datetime=(line.at) { (line.at) } } td { (line.text) } } }
+            @for line in &seen.story { tr { td { time datetime=(line.at) { (to_the_second(line.at)) } } td { (line.text) } } }
         } }
     };
     let reload = if case.open() { Reload::Often } else { Reload::Never };
@@ -221,6 +278,7 @@ fn checklist(shared: &Shared, case: &Case) -> Markup {
     };
     html! {
         h2 { (fill(&order.title)) }
+        @if let Origin::Person { by, reason, .. } = &case.origin { p { "Asked for by " (by) ": " (reason) } }
         ul { @for line in &order.checklist { li { (fill(line)) } } }
     }
 }
@@ -230,11 +288,20 @@ fn power(seen: &CaseView, now: Time) -> Markup {
     if !matches!(seen.case.phase, Phase::HandedOver { .. }) {
         return html! {};
     }
-    match &seen.safe_to_power_off {
-        Ok(at) => html! { p.yes { "Safe to power off, judged " (ago(now, *at)) " at " (at)
+    let pull = match &seen.safe_to_pull {
+        None => html! {},
+        Some(Ok(at)) => {
+            html! { p.yes { "The disk may be taken out, judged " (ago(now, *at)) " at " (to_the_second(*at))
+            ". Reload just before you pull it." } }
+        }
+        Some(Err(why)) => html! { p.no { "Do not take the disk out: " (why) "." } },
+    };
+    let power = match &seen.safe_to_power_off {
+        Ok(at) => html! { p.yes { "Safe to power off, judged " (ago(now, *at)) " at " (to_the_second(*at))
         ". Reload just before you press the button." } },
         Err(why) => html! { p.no { "Do not power it off: " (why) "." } },
-    }
+    };
+    html! { (pull) (power) }
 }
 
 fn forms(seen: &CaseView, who: &Who) -> Markup {

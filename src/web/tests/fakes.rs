@@ -11,22 +11,24 @@ use crate::model::access::{KnownToken, Role};
 use crate::model::alert::Episode;
 use crate::model::case::{Case, Handover, Origin, Phase};
 use crate::model::fault::FaultKey;
-use crate::model::ids::{CaseId, NodeName, RequestId};
+use crate::model::ids::{CaseId, GuestId, NodeName, RequestId};
 use crate::model::note::{Note, Noted};
+use crate::model::observed::GuestKind;
 use crate::model::owed::{Debt, Owed, WorkOrderDebt};
+use crate::model::plan::{How, Move, Plan};
 use crate::model::request::{Reply, Request};
 use crate::model::rules::{
     Budgets, CephSetup, Confirm, ContainerPolicy, HandSetup, ImmovablePolicy, Limits, Mapping, Mode, Packing,
     Policy, ProofCheck, Prove, Respond, Response, Rules, WorkOrderText,
 };
 use crate::model::seen::Trouble;
-use crate::model::shown::{Judged, Shown};
+use crate::model::shown::{InForce, Judged, RefusedConfig, Shown, Unread, Unreadable};
 use crate::model::state::{Decision, State};
 use crate::model::step::{Attempt, Outcome, StepId};
 use crate::model::time::{Period, Time, after};
 use crate::model::verdict::{Answer, Check, CheckName, Verdict};
 use crate::model::wait::Wait;
-use crate::ports::{Archive, Clock, Ingested, Looker, Store, Uncommitted};
+use crate::ports::{Archive, Clock, Configuration, Ingested, Looker, Store, Uncommitted};
 use crate::telemetry::Metrics;
 use crate::web::{Access, App};
 
@@ -54,6 +56,8 @@ impl Clock for HandClock {
 #[derive(Default)]
 pub struct World {
     requests: Mutex<Vec<Request>>,
+    /// Of case 7, where it is not handed over.
+    phase: Mutex<Option<Phase>>,
 }
 
 impl World {
@@ -88,6 +92,8 @@ fn case() -> Case {
         wait: Some(Wait::Technician),
         overran: false,
         heal: false,
+        in_place: None,
+        parts: Default::default(),
         revision: 3,
     }
 }
@@ -112,6 +118,15 @@ impl Store for World {
 
     async fn ingest(&self, _: Vec<Episode>) -> Result<Ingested, Trouble> {
         Ok(Ingested::default())
+    }
+
+    async fn level(
+        &self,
+        _: Vec<crate::model::alert::Listed>,
+        _: Vec<crate::model::alert::EpisodeKey>,
+        _: Time,
+    ) -> Result<Ingested, Trouble> {
+        panic!("a face told what fires")
     }
 
     async fn poison(&self, _: &[u8], _: &str, _: Time) -> Result<(), Trouble> {
@@ -139,7 +154,10 @@ impl Archive for World {
     }
 
     async fn case(&self, id: CaseId) -> Result<Option<Case>, Trouble> {
-        Ok((id == CaseId(7)).then(case))
+        let phase = self.phase.lock().expect("no test panics holding it").clone();
+        let mut case = case();
+        case.phase = phase.unwrap_or(case.phase);
+        Ok((id == CaseId(7)).then_some(case))
     }
 
     async fn journal(&self, case: Option<CaseId>, after: u64, _: usize) -> Result<Vec<(u64, Note)>, Trouble> {
@@ -151,6 +169,26 @@ impl Archive for World {
     async fn ledger(&self, _: CaseId) -> Result<BTreeMap<StepId, Attempt>, Trouble> {
         Ok(BTreeMap::new())
     }
+
+    async fn unreadable(&self, newest: usize) -> Result<Unreadable, Trouble> {
+        let one = Unread { at: at(0), why: "no JSON".into(), size: 5, beginning: "hello".into() };
+        Ok(Unreadable { count: 1, newest: vec![one; newest.min(1)] })
+    }
+}
+
+/// A configuration that was read again and found to be wrong.
+struct Wrong;
+
+#[async_trait]
+impl Configuration for Wrong {
+    async fn reload(&self) -> InForce {
+        self.in_force()
+    }
+
+    fn in_force(&self) -> InForce {
+        let refused = RefusedConfig { at: at(0), mistakes: vec!["pitlane.yaml:1:1: mdoe".into()] };
+        InForce { since: at(0), needs_restart: Vec::new(), refused: Some(refused) }
+    }
 }
 
 struct Judge;
@@ -161,7 +199,10 @@ impl Looker for Judge {
         if node.as_str() == "gone" {
             return Err(Trouble::Unreachable("no member answers".into()));
         }
-        let reasons = vec![Wait::NodeOffline { node: node.clone() }];
+        let reasons = match node.as_str() {
+            "stranger" => vec![Wait::NotAMember { node: node.clone() }],
+            _ => vec![Wait::NodeOffline { node: node.clone() }],
+        };
         let check = Check {
             name: CheckName::Quorum,
             answer: Answer::Block,
@@ -170,7 +211,7 @@ impl Looker for Judge {
             reasons,
         };
         let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check] };
-        Ok(Judged { verdict, plan: None })
+        Ok(Judged { verdict, plan: None, in_place: None })
     }
 }
 
@@ -179,6 +220,7 @@ fn policy() -> Policy {
     Policy {
         name: "manual".into(),
         matchers: Vec::new(),
+        or_matchers: Vec::new(),
         class: "manual".into(),
         component_labels: Vec::new(),
         confirm: Confirm { steady_for: hour, or_episodes: 1, within: hour, clears_after: hour },
@@ -186,6 +228,7 @@ fn policy() -> Policy {
             action: Response::Drain,
             mode: Mode::Approve,
             time_box: hour,
+            locate: false,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
         },
@@ -195,6 +238,8 @@ fn policy() -> Policy {
         },
         prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
         sensor: None,
+        notify: Default::default(),
+        correlate: None,
     }
 }
 
@@ -202,6 +247,47 @@ pub struct Parts {
     pub app: App,
     pub world: Arc<World>,
     pub clock: Arc<HandClock>,
+    shown: watch::Sender<Arc<Shown>>,
+}
+
+impl Parts {
+    /// The last turn could not see the cluster.
+    pub fn blind(&self, why: &str) {
+        let why = Trouble::Unreachable(why.into());
+        self.shown.send_modify(|shown| Arc::make_mut(shown).observed.pve.first = why.into());
+    }
+
+    /// Case 7 waits with a plan of one move and one guest that is shut down.
+    pub fn wait_for_approval(&mut self) {
+        let step = Move {
+            guest: GuestId(101),
+            name: "web1".into(),
+            kind: GuestKind::Qemu,
+            to: "pve3".into(),
+            how: How::Live,
+        };
+        let plan = Plan {
+            node: "pve2".into(),
+            maintenance: true,
+            noout: None,
+            moves: vec![step],
+            ha: Default::default(),
+            stops: [(GuestId(102), "a passed-through device".into())].into(),
+            stays: Default::default(),
+            warnings: Vec::new(),
+            in_place: Default::default(),
+        };
+        let phase = Phase::Preparing { since: at(0), approval: None, shown: Some(plan.hash()) };
+        *self.world.phase.lock().expect("no test panics holding it") = Some(phase);
+        self.shown.send_modify(|shown| {
+            Arc::make_mut(shown).show.plans.insert("pve2".into(), plan);
+        });
+    }
+
+    /// The next turn makes another plan, and has not ended yet.
+    pub fn forget_plans(&self) {
+        self.shown.send_modify(|shown| Arc::make_mut(shown).show.plans.clear());
+    }
 }
 
 /// A token of each role, whose text is the role's name.
@@ -230,20 +316,24 @@ pub fn parts() -> Parts {
         mapping: Mapping::default(),
         ceph: CephSetup::None,
         hand: HandSetup::Absent,
+        alarms: Default::default(),
         budgets: Budgets::default(),
         limits: Limits::default(),
         packing: Packing::default(),
+        notify: Default::default(),
     };
+    let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {
         store: world.clone(),
         archive: world.clone(),
-        shown: watch::channel(Arc::new(shown)).1,
+        shown,
         looker: Arc::new(Judge),
         clock: clock.clone(),
         rules: Arc::new(rules),
         bell: Arc::new(Notify::new()),
         registry: Metrics::new().expect("names differ").registry(),
         access: Arc::new(Access::new(tokens(), false)),
+        configuration: Some(Arc::new(Wrong)),
     };
-    Parts { app, world, clock }
+    Parts { app, world, clock, shown: sender }
 }

@@ -10,6 +10,7 @@ mod ceph;
 mod cluster;
 mod guest;
 mod ha;
+mod hardware;
 mod lenient;
 mod migrate;
 mod node;
@@ -25,6 +26,7 @@ pub use ha::{
     HaCurrent, HaCurrentRow, HaGroup, HaResource, HaRule, LrmStatus, ManagerState, ManagerStatus,
     NodeRequest, ServiceStatus,
 };
+pub use hardware::{DiskRow, NetworkRow};
 pub use lenient::{Flag, Int, Items, Num, Stat, Table, Text};
 pub use migrate::{LocalDisk, Obstacles, Preconditions};
 pub use node::{NodeRow, NodeStatus, NodeTime, ReplicationJob, ServiceRow, StorageConfig, StorageRow};

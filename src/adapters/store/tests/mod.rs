@@ -99,6 +99,8 @@ fn case(id: u64, phase: Phase) -> Case {
         wait: None,
         overran: false,
         heal: false,
+        in_place: None,
+        parts: Default::default(),
         revision: 0,
     }
 }

@@ -5,6 +5,7 @@ mod ceph;
 mod cluster;
 mod guest;
 mod ha;
+mod machine;
 mod node;
 mod order;
 mod storage;

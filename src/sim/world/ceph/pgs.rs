@@ -70,6 +70,21 @@ impl Ceph {
         }
     }
 
+    /// A new OSD takes an old one's place: its copies have to be made.
+    pub(crate) fn rename(&mut self, old: OsdId, new: OsdId, now: Time) {
+        for pg in self.pools.iter_mut().flat_map(|pool| &mut pool.pgs) {
+            let mut moved = false;
+            for id in pg.home.iter_mut().chain(&mut pg.acting).filter(|id| **id == old) {
+                *id = new;
+                moved = true;
+            }
+            if moved {
+                pg.moving_until = after(now, std::time::Duration::from_secs(RECOVERY_SECS));
+            }
+        }
+        self.changed = now;
+    }
+
     /// As the manager sees them: it follows the map by some seconds.
     pub(super) fn pg_states(&self, now: Time) -> BTreeMap<String, u64> {
         let mut states: BTreeMap<&str, u64> = BTreeMap::new();

@@ -1,0 +1,199 @@
+//! IPMI over the network, through FreeIPMI's own programs: they know the workarounds that each vendor needs.
+//!
+//! The account goes into a file of ours that nobody else may read, never on a command line. A locate LED is lit only on
+//! controllers that say whether it is lit: what cannot be read back cannot be owed.
+
+mod said;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::BmcError;
+use crate::adapters::child::{self, Run, last_words};
+use crate::model::ids::NodeName;
+use crate::model::observed::{BmcView, Inventory, LocateTarget};
+use crate::model::step::Switch;
+
+/// One program; a real controller takes seconds, with a cold cache of sensor records ten and more.
+const LIMIT: Duration = Duration::from_secs(9);
+/// FreeIPMI gives up before we do, and says why.
+const SESSION_MILLIS: &str = "7000";
+/// A large machine has some 300 sensors of 100 bytes.
+const OUTPUT_MAX: usize = 1 << 20;
+
+/// How a controller is reached.
+#[derive(Clone, Debug)]
+pub struct IpmiConfig {
+    /// `10.0.0.21`, or with a port.
+    pub address: String,
+    pub user: String,
+    pub password: String,
+    /// FreeIPMI's workaround flags, such as `opensesspriv`.
+    pub workarounds: Vec<String>,
+    /// Where FreeIPMI's programs are; found in the usual places if not given.
+    pub programs: Option<PathBuf>,
+}
+
+pub(super) struct Ipmi {
+    config: IpmiConfig,
+    account: PathBuf,
+    cache: PathBuf,
+}
+
+impl Ipmi {
+    /// Writes the account's file below `private`.
+    pub fn new(node: &NodeName, config: IpmiConfig, private: &Path) -> Result<Self, BmcError> {
+        let cache = private.join("sdr");
+        let account = private.join(format!("{node}.account"));
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| BmcError::File { path, source }
+        };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache).map_err(failed(&cache))?;
+        write_account(&account, &account_lines(&config)?).map_err(failed(&account))?;
+        Ok(Self { config, account, cache })
+    }
+
+    /// # Errors
+    /// See [`BmcError`].
+    pub async fn look(&self) -> Result<BmcView, BmcError> {
+        let said = self.run("ipmi-chassis", &["--get-chassis-status"]).await?;
+        said::chassis(&said)
+    }
+
+    /// Sensors first: they say which places are filled. Then what carries a serial.
+    ///
+    /// # Errors
+    /// See [`BmcError`]; half a list is none.
+    pub async fn inventory(&self) -> Result<Inventory, BmcError> {
+        let list = [
+            "--comma-separated-output",
+            "--no-header-output",
+            "--output-sensor-state",
+            "--sdr-cache-recreate",
+        ];
+        let both = async {
+            let sensors = self.cached("ipmi-sensors", &list).await?;
+            let serials = self.cached("ipmi-fru", &["--sdr-cache-recreate"]).await?;
+            let mut parts = said::sensors(&sensors)?;
+            parts.extend(said::serials(&serials));
+            Ok(Inventory { parts })
+        };
+        tokio::time::timeout(LIMIT, both).await.map_err(|_| BmcError::TooSlow(LIMIT))?
+    }
+
+    /// # Errors
+    /// See [`BmcError`]; after a deadline it may have happened.
+    pub async fn locate(&self, target: &LocateTarget, to: Switch) -> Result<(), BmcError> {
+        if *target != LocateTarget::Chassis || !self.look().await?.lit.contains_key(target) {
+            return Err(BmcError::NoLamp(target.to_string()));
+        }
+        let how = match to {
+            Switch::On => "--chassis-identify=FORCE",
+            Switch::Off => "--chassis-identify=TURN-OFF",
+        };
+        self.run("ipmi-chassis", &[how]).await.map(drop)
+    }
+
+    async fn cached(&self, program: &'static str, args: &[&str]) -> Result<String, BmcError> {
+        let directory = format!("--sdr-cache-directory={}", self.cache.display());
+        self.run(program, &[&["--quiet-cache", directory.as_str()], args].concat()).await
+    }
+
+    async fn run(&self, program: &'static str, args: &[&str]) -> Result<String, BmcError> {
+        let path = self.config.programs.as_ref().map_or_else(|| program.into(), |dir| dir.join(program));
+        let mut all: Vec<OsString> = vec![
+            format!("--config-file={}", self.account.display()).into(),
+            "--driver-type=LAN_2_0".into(),
+            format!("--hostname={}", self.config.address).into(),
+            // The right to read sensors is a user's, the right to light a lamp an operator's.
+            "--privilege-level=OPERATOR".into(),
+            format!("--session-timeout={SESSION_MILLIS}").into(),
+        ];
+        if !self.config.workarounds.is_empty() {
+            all.push(format!("--workaround-flags={}", self.config.workarounds.join(",")).into());
+        }
+        all.extend(args.iter().map(Into::into));
+        let run = Run { program: &path, args: all, limit: LIMIT, output_max: OUTPUT_MAX };
+        let said = child::run(run).await.map_err(|source| BmcError::Program { program, source })?;
+        match said.rc {
+            0 => Ok(said.stdout),
+            _ => Err(BmcError::Said { program, words: words(&said.stderr, program) }),
+        }
+    }
+}
+
+/// `ipmi-sensors: connection timeout` without the program's own name, which is told already.
+fn words(stderr: &str, program: &str) -> String {
+    let last = last_words(stderr);
+    last.strip_prefix(program).and_then(|rest| rest.strip_prefix(": ")).map_or(last.clone(), str::to_owned)
+}
+
+/// FreeIPMI's files know no quotes: what it would misread is refused here, with the reason.
+fn account_lines(config: &IpmiConfig) -> Result<String, BmcError> {
+    let plain = |text: &str| {
+        !text.is_empty()
+            && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "#\"'\\".contains(c))
+    };
+    if !plain(&config.user) || !plain(&config.password) {
+        return Err(BmcError::Account(
+            "FreeIPMI cannot read an account with spaces, quotes, # or \\ from a file; give the BMC another password",
+        ));
+    }
+    Ok(format!("username {}\npassword {}\n", config.user, config.password))
+}
+
+/// Readable by us alone from its first byte on; complete or not there.
+fn write_account(path: &Path, lines: &str) -> std::io::Result<()> {
+    let new = path.with_extension("account.new");
+    match std::fs::remove_file(&new) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(lines.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn config(password: &str) -> IpmiConfig {
+        IpmiConfig {
+            address: "127.0.0.1".into(),
+            user: "pitlane".into(),
+            password: password.into(),
+            workarounds: Vec::new(),
+            programs: None,
+        }
+    }
+
+    #[test]
+    fn the_account_is_ours_alone_and_what_freeipmi_would_misread_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for password in ["two words", "hash#tag", "quo\"te", "back\\slash", ""] {
+            assert!(Ipmi::new(&"pve1".into(), config(password), dir.path()).is_err(), "{password:?}");
+        }
+        let private = dir.path().join("bmc");
+        for password in ["first", "second"] {
+            Ipmi::new(&"pve1".into(), config(password), &private).expect("a good account");
+        }
+        let file = private.join("pve1.account");
+        let mode = std::fs::metadata(&file).expect("it is written").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let text = std::fs::read_to_string(&file).expect("ours to read");
+        assert_eq!(text, "username pitlane\npassword second\n");
+    }
+
+    #[test]
+    fn the_programs_own_name_is_told_once() {
+        assert_eq!(words("ipmi-fru: connection timeout\n", "ipmi-fru"), "connection timeout");
+    }
+}

@@ -1,0 +1,145 @@
+//! Delivers what people are to be told: beside the turns, so that a slow mail server never holds up a migration.
+//!
+//! At least once, always under the same id: what was sent and not written down is sent again, and the other side knows
+//! the id. It never gives up and never decides what is told or to whom. The kill switch does not stop it: who pulled
+//! it wants to hear more, not less.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::model::notice::{ChannelName, SILENT_TRIES, Undelivered};
+use crate::model::seen::Trouble;
+use crate::model::time::{Time, after, age};
+use crate::ports::{Clock, Notifier, Outbox};
+
+/// A failed delivery is tried again after this, doubled each time …
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+/// … up to this.
+const RETRY_MAX: Duration = Duration::from_secs(300);
+/// One delivery; every adapter keeps a shorter deadline of its own.
+const DELIVERY_MAX: Duration = Duration::from_secs(60);
+/// Deliveries in one round. More wait for the next one, which follows at once.
+const ROUND_MAX: usize = 100;
+/// Without a ring it looks into the outbox so often: a lost ring costs this much.
+const ROUND_EVERY: Duration = Duration::from_secs(30);
+
+/// The courier of one cluster.
+pub struct Courier {
+    outbox: Arc<dyn Outbox>,
+    /// Replaced between two deliveries when the configuration is read again.
+    channels: watch::Sender<Arc<Channels>>,
+    clock: Arc<dyn Clock>,
+    /// Told of each delivery, for the numbers.
+    heard: Heard,
+}
+
+/// The ways to people.
+pub type Channels = BTreeMap<ChannelName, Arc<dyn Notifier>>;
+
+/// What became of one delivery.
+pub type Heard = Arc<dyn Fn(&ChannelName, &Result<(), Trouble>) + Send + Sync>;
+
+impl Courier {
+    pub fn new(outbox: Arc<dyn Outbox>, channels: Channels, clock: Arc<dyn Clock>, heard: Heard) -> Self {
+        Self { outbox, channels: watch::Sender::new(Arc::new(channels)), clock, heard }
+    }
+
+    /// From the next delivery on these channels count.
+    pub fn replace(&self, channels: Channels) {
+        self.channels.send_replace(Arc::new(channels));
+    }
+
+    /// Delivers everything that is due, the channels beside each other, each in the order in which it was written.
+    ///
+    /// # Errors
+    /// The outbox could not be read; nothing was sent.
+    pub async fn round(&self) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        let mut due: BTreeMap<ChannelName, Vec<Undelivered>> = BTreeMap::new();
+        for owed in
+            self.outbox.undelivered().await?.into_iter().filter(|owed| is_due(owed, now)).take(ROUND_MAX)
+        {
+            due.entry(owed.channel.clone()).or_default().push(owed);
+        }
+        join_all(due.into_iter().map(|(channel, owed)| self.channel(channel, owed))).await;
+        Ok(())
+    }
+
+    async fn channel(&self, name: ChannelName, owed: Vec<Undelivered>) {
+        for Undelivered { notice, tries, .. } in owed {
+            let channels = Arc::clone(&self.channels.borrow());
+            let sent = match channels.get(&name) {
+                None => Err(Trouble::NotConfigured(format!("there is no channel {name} any more"))),
+                Some(channel) => {
+                    tokio::time::timeout(DELIVERY_MAX, channel.send(&notice)).await.unwrap_or_else(|_| {
+                        let text =
+                            format!("no answer within {} s; it may have arrived", DELIVERY_MAX.as_secs());
+                        Err(Trouble::TooSlow(text))
+                    })
+                }
+            };
+            (self.heard)(&name, &sent);
+            match &sent {
+                Ok(()) => debug!(notice.id = %notice.id, "notice {} reached {name}", notice.id),
+                Err(why) if tries + 1 == SILENT_TRIES => {
+                    warn!(notice.id = %notice.id, "notices do not reach {name}: {why}; it is tried on and on");
+                }
+                Err(why) => info!(notice.id = %notice.id, "notice {} did not reach {name}: {why}", notice.id),
+            }
+            let at = self.clock.now();
+            if let Err(trouble) = self.outbox.delivered(&notice.id, &name, at, &sent).await {
+                // It stays owed and is sent again, under the same id.
+                warn!(notice.id = %notice.id, "the delivery of {} could not be written down: {trouble}", notice.id);
+                return;
+            }
+            if matches!(sent, Err(Trouble::Unreachable(_) | Trouble::TooSlow(_))) {
+                // Nobody is there: the others need not wait for the same deadline one by one.
+                return;
+            }
+        }
+    }
+
+    /// Round after round until told to stop. A delivery that is under way then is torn, and made again by the next process.
+    pub async fn run(&self, bell: Arc<Notify>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                ended = self.round() => if let Err(trouble) = ended {
+                    warn!("the outbox could not be read: {trouble}");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = bell.notified() => {}
+                () = tokio::time::sleep(self.pause().await) => {}
+            }
+        }
+    }
+
+    /// Until the next try is due; a round's while at most.
+    async fn pause(&self) -> Duration {
+        let now = self.clock.now();
+        let owed = self.outbox.undelivered().await.unwrap_or_default();
+        let next = owed.iter().map(|owed| age(due_at(owed), now)).min().unwrap_or(ROUND_EVERY);
+        next.clamp(Duration::from_secs(1), ROUND_EVERY)
+    }
+}
+
+fn due_at(owed: &Undelivered) -> Time {
+    match owed.tries.checked_sub(1) {
+        None => owed.at,
+        Some(doubled) => {
+            after(owed.at, RETRY_FIRST.saturating_mul(2_u32.saturating_pow(doubled)).min(RETRY_MAX))
+        }
+    }
+}
+
+fn is_due(owed: &Undelivered, now: Time) -> bool {
+    owed.tries == 0 || now >= due_at(owed)
+}
