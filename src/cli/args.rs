@@ -162,6 +162,18 @@ pub enum Command {
         #[arg(long, value_name = "NODE")]
         node: Option<String>,
     },
+    /// Plan a drain or a return offline: a cluster as a file in, a plan out. Touches nothing.
+    Planner {
+        /// A `pitlane-plan-instance/1`. `-` reads from standard input.
+        #[arg(value_name = "INSTANCE.json", default_value = "-")]
+        instance: PathBuf,
+        /// Where the plan (`pitlane-plan/1`) goes; standard output if not given.
+        #[arg(long, short, value_name = "PLAN.json")]
+        output: Option<PathBuf>,
+        /// The smallest live guest that HA does not manage goes first and alone.
+        #[arg(long)]
+        canary: bool,
+    },
     /// The journal.
     #[command(subcommand)]
     Audit(AuditCommand),

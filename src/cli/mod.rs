@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod follow;
 mod local;
+mod planner;
 mod policy_test;
 mod resolve;
 mod text;
@@ -208,6 +209,9 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Config(ConfigCommand::Check { send: true }) => send(global, local, say).await,
         Command::Config(command) => local::configuration(command, &global.config, say),
         Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
+        Command::Planner { instance, output, canary } => {
+            planner::run(instance, output.as_deref(), *canary, say)
+        }
         Command::Audit(AuditCommand::Verify) => {
             let words = local
                 .verify(&state_dir(&global.config)?)

@@ -12,6 +12,7 @@ mod hints;
 pub mod mail;
 pub mod mistakes;
 pub mod notify;
+pub mod planning;
 pub mod policy;
 pub mod policy_test;
 mod query;

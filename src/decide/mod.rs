@@ -15,6 +15,7 @@ mod notices;
 mod phases;
 mod placement;
 mod plan;
+pub mod planner;
 mod preflight;
 mod requests;
 mod resolve;

@@ -3,6 +3,7 @@
 mod documents;
 mod files;
 mod habits;
+mod planner;
 mod reload;
 mod running;
 mod service;
