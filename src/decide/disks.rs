@@ -37,6 +37,17 @@ pub fn find(key: &FaultKey, view: &View) -> Result<Disk, Wait> {
     }
 }
 
+/// Every OSD of the disk is up and in: a disk that died for good is quiet, too.
+///
+/// # Errors
+/// It cannot be seen, or these are down.
+pub fn at_work(disk: &Disk, view: &View) -> Result<(), Wait> {
+    let ceph = view.ceph()?;
+    let works = |id: &&OsdId| ceph.osds.get(id).is_some_and(|osd| osd.up && osd.r#in);
+    let down: Vec<OsdId> = disk.osds.iter().filter(|id| !works(id)).copied().collect();
+    if down.is_empty() { Ok(()) } else { Err(Wait::OsdsDown { osds: down }) }
+}
+
 /// `osd.12` → 12.
 pub fn daemon(name: &str) -> Option<OsdId> {
     name.strip_prefix("osd.")?.parse().ok().map(OsdId)

@@ -19,15 +19,15 @@ use super::resolve::{self, Cluster};
 
 /// What is broken, and which alerts we could not place.
 ///
-/// # Errors
-/// An alert that fires names nothing but a Ceph daemon, and Ceph cannot be seen: whose fault it is is unknown, and an
-/// unknown fault must not look like none.
+/// The wait: an alert that fires names nothing but a Ceph daemon, and Ceph cannot be seen. Whose fault it is is unknown,
+/// and an unknown fault must not look like none.
 pub fn derive(
     seen: &Observed,
     cluster: Cluster,
     rules: &Rules,
     past: &[Past],
-) -> Result<(Vec<Fault>, Vec<Unplaced>), Wait> {
+) -> (Vec<Fault>, Vec<Unplaced>, Option<Wait>) {
+    let mut unseen = None;
     let mut faults: BTreeMap<FaultKey, (PolicyName, Vec<Episode>)> = BTreeMap::new();
     let mut unplaced = Vec::new();
     for episode in &seen.episodes {
@@ -45,7 +45,7 @@ pub fn derive(
                     Seen::Unknown { why } => Blind::Unknown(why.clone()),
                     Seen::Known { .. } | Seen::NotAsked => Blind::NotAsked,
                 };
-                return Err(Wait::CannotSee { source: Source::Ceph, why });
+                unseen = Some(Wait::CannotSee { source: Source::Ceph, why });
             }
             Err(why) if episode.fires() => {
                 unplaced.push(Unplaced { fingerprint: episode.fingerprint.clone(), why });
@@ -57,7 +57,7 @@ pub fn derive(
         episodes.sort_by_key(|episode| episode.starts_at);
         Fault { key, policy, episodes }
     });
-    Ok((faults.collect(), unplaced))
+    (faults.collect(), unplaced, unseen)
 }
 
 /// Which fault an alert with these labels is a witness of.

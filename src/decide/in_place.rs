@@ -56,24 +56,26 @@ pub fn under_way(case: &Case) -> bool {
 
 /// A fault that wants the whole node is believed while a disk is served: from here on it is a drain, judged anew.
 /// What is held stays held.
-pub fn turn_into_drain(turn: &mut Turn) -> Result<(), Wait> {
+/// What cannot be seen is not believed now; the phase goes on, and refuses by itself what it cannot see.
+pub fn turn_into_drain(turn: &mut Turn) {
     if !under_way(&turn.case) {
-        return Ok(());
+        return;
     }
-    let Some((fault, note, policy)) = belief(&turn.case, turn.view)? else { return Ok(()) };
+    let Ok(Some((fault, note, policy))) = belief(&turn.case, turn.view) else { return };
     if policy.respond.action != Response::Drain {
-        return Ok(());
+        return;
     }
     turn.note(note);
     turn.note(Noted::WantsWholeNode { fault: fault.clone() });
     turn.case.policy = policy.name.clone();
     take_the_whole_node(turn, &format!("{fault} wants the whole node"));
-    Ok(())
 }
 
 /// The same, whoever wanted it. A work order that was written speaks of the disk alone: it gets another round.
 pub fn take_the_whole_node(turn: &mut Turn, why: &str) {
     turn.case.in_place = None;
+    // Who let Ceph heal around one disk did not choose to go without noout for the whole host.
+    turn.case.heal = false;
     turn.case.phase = Phase::Preparing { since: turn.view.now, approval: None, shown: None };
     if let Some(order) = &mut turn.case.owed.work_order {
         order.again(&format!("{why}; before you switch it off, ask: pitlane show {}", turn.case.id));

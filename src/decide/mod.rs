@@ -161,9 +161,7 @@ fn join(turn: &mut Turn, fault: &Fault) {
 
 /// Lets the case go as far as it can in this turn.
 fn advance(turn: &mut Turn) {
-    if let Err(wait) = in_place::turn_into_drain(turn) {
-        return turn.waits(wait);
-    }
+    in_place::turn_into_drain(turn);
     for _ in 0..PHASES_A_TURN_MAX {
         match phases::turn(turn) {
             Err(wait) => {

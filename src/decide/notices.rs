@@ -163,7 +163,7 @@ fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "waits; nothing is touched until a person agrees.",
             format!("read it with pitlane show {id}, then pitlane approve {id} --plan {}", hash.short()),
         ),
-        Noted::Waits { wait: wait @ Wait::Verdict { .. } } => say(
+        Noted::Waits { wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. }) } => say(
             Tell,
             "may-not-leave",
             format!("{node} is sick and may not leave now"),
@@ -180,8 +180,12 @@ pub(super) fn of_case(turn: &Turn, out: &mut Decision) {
     for note in &turn.notes {
         if let Some(said) = of_note(&note.what, case) {
             // A verdict has a new first reason every other minute; that it may not leave is one thing.
-            let again =
-                !matches!(note.what, Noted::Waits { wait: Wait::Verdict { .. } | Wait::Approval { .. } });
+            let again = !matches!(
+                note.what,
+                Noted::Waits {
+                    wait: Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::Approval { .. }
+                }
+            );
             put(case_notice(turn, said), again, turn.view, out);
         }
     }
@@ -234,19 +238,23 @@ struct Draft {
 
 fn case_notice(turn: &Turn, said: Said) -> Draft {
     let policy = turn.view.policy(&turn.case).ok();
+    let mode = policy.map_or(turn.view.rules.mode, |policy| turn.view.rules.mode_of(policy));
+    // Somebody may have taken the leave to act away in the middle; what is held already still endangers people.
+    let mode = if turn.case.owed.nothing() { mode } else { mode.max(Mode::Approve) };
     Draft {
         id: NoticeId::of_case(turn.case.id, &said.subject),
         said,
         node: Some(turn.case.node.clone()),
         case: Some(turn.case.id),
         own: policy.map(|policy| policy.notify.clone()).unwrap_or_default(),
-        mode: policy.map_or(turn.view.rules.mode, |policy| turn.view.rules.mode_of(policy)),
+        mode,
     }
 }
 
 /// Faults that are no case: paged or recorded, once a spell.
 pub(super) fn of_faults(view: &View, out: &mut Decision) {
-    let Ok(faults) = view.faults() else { return };
+    // A person is called for what can be told, also while Ceph is dead and some alerts cannot be placed.
+    let faults = view.placed.as_slice();
     for storm in view.storms.iter().filter(|storm| storm.believed) {
         of_storm(storm, faults, view, out);
     }

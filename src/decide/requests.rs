@@ -214,7 +214,8 @@ fn out_of_reach(phase: &Phase, view: &View, case: &Case) -> bool {
         Phase::HandedOver { .. } | Phase::Stranded { .. } => true,
         // A disk that never comes back must not keep noout for ever.
         Phase::Proving { .. } | Phase::GivingBack { .. } => offline || osds_down(view, case),
-        _ => false,
+        Phase::Confirming { .. } | Phase::Preparing { .. } => offline,
+        Phase::Draining { .. } | Phase::Closed { .. } => false,
     }
 }
 

@@ -30,8 +30,11 @@ pub struct View<'a> {
     pub seen: &'a Observed,
     pub rules: &'a Rules,
     pub now: Time,
-    /// What is broken. Unknown while the members are: an alert names a node only if somebody can say who is a member.
-    faults: Result<Vec<Fault>, Wait>,
+    /// What is broken, as far as its node can be told. Nothing while the members cannot: an alert names a node only if
+    /// somebody can say who is a member.
+    pub placed: Vec<Fault>,
+    /// Why there may be more.
+    unplaceable: Option<Wait>,
     pub unplaced: Vec<Unplaced>,
     /// Faults that are one thing, and no hardware.
     pub storms: Vec<Storm>,
@@ -44,22 +47,19 @@ impl<'a> View<'a> {
             seen,
             rules,
             now: seen.at,
-            faults: Ok(Vec::new()),
+            placed: Vec::new(),
+            unplaceable: None,
             unplaced: Vec::new(),
             storms: Vec::new(),
         };
         match view.cluster() {
             Ok(members) => {
                 let cluster = Cluster { members, ceph: seen.ceph.any_age() };
-                match faults::derive(seen, cluster, rules, &state.past) {
-                    Ok((faults, unplaced)) => {
-                        view.storms = correlate::storms(&faults, rules, view.now);
-                        (view.faults, view.unplaced) = (Ok(faults), unplaced);
-                    }
-                    Err(wait) => view.faults = Err(wait),
-                }
+                let (placed, unplaced, unplaceable) = faults::derive(seen, cluster, rules, &state.past);
+                view.storms = correlate::storms(&placed, rules, view.now);
+                (view.placed, view.unplaced, view.unplaceable) = (placed, unplaced, unplaceable);
             }
-            Err(wait) => view.faults = Err(wait),
+            Err(wait) => view.unplaceable = Some(wait),
         }
         view
     }
@@ -178,7 +178,10 @@ impl<'a> View<'a> {
     }
 
     pub fn faults(&self) -> Result<&[Fault], Wait> {
-        self.faults.as_deref().map_err(Wait::clone)
+        match &self.unplaceable {
+            Some(wait) => Err(wait.clone()),
+            None => Ok(&self.placed),
+        }
     }
 
     pub fn fault(&self, key: &FaultKey) -> Result<Option<&Fault>, Wait> {

@@ -17,7 +17,7 @@ use super::owed::Owed;
 use super::plan::Plan;
 use super::request::Reply;
 use super::rules::{Mode, Rules};
-use super::seen::{Seen, Trouble};
+use super::seen::Trouble;
 use super::state::{Pause, Show, State};
 use super::time::{Period, Time, age};
 use super::verdict::Verdict;
@@ -59,11 +59,8 @@ impl Shown {
     }
 
     /// Why the cluster could not be seen by the last turn; `None` while it can be.
-    pub fn blind(&self) -> Option<&Trouble> {
-        match &self.observed.pve.first {
-            Seen::Unknown { why } => Some(why),
-            _ => None,
-        }
+    pub fn blind(&self) -> Option<Trouble> {
+        self.observed.blind()
     }
 
     /// A turn ended within three times its pace: the loop lives.

@@ -24,8 +24,9 @@ const RETRY_FIRST: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 /// One delivery; every adapter keeps a shorter deadline of its own.
 const DELIVERY_MAX: Duration = Duration::from_secs(60);
-/// Deliveries in one round. More wait for the next one, which follows at once.
-const ROUND_MAX: usize = 100;
+/// Deliveries of one channel in one round. More wait for the next one, which follows at once. Counted for each, so that
+/// a channel that is dead does not keep the living ones waiting.
+const ROUND_MAX: usize = 50;
 /// Without a ring it looks into the outbox so often: a lost ring costs this much.
 const ROUND_EVERY: Duration = Duration::from_secs(30);
 
@@ -62,10 +63,11 @@ impl Courier {
     pub async fn round(&self) -> Result<(), Trouble> {
         let now = self.clock.now();
         let mut due: BTreeMap<ChannelName, Vec<Undelivered>> = BTreeMap::new();
-        for owed in
-            self.outbox.undelivered().await?.into_iter().filter(|owed| is_due(owed, now)).take(ROUND_MAX)
-        {
-            due.entry(owed.channel.clone()).or_default().push(owed);
+        for owed in self.outbox.undelivered().await?.into_iter().filter(|owed| is_due(owed, now)) {
+            let channel = due.entry(owed.channel.clone()).or_default();
+            if channel.len() < ROUND_MAX {
+                channel.push(owed);
+            }
         }
         join_all(due.into_iter().map(|(channel, owed)| self.channel(channel, owed))).await;
         Ok(())

@@ -68,7 +68,7 @@ pub async fn look(
         watching_since: watching_since(before, at),
         blind_since: None,
     };
-    if let Seen::Unknown { .. } = &observed.pve.first {
+    if observed.blind().is_some() {
         observed.blind_since = before.blind_since.or(Some(at));
     }
     count(world, &observed);

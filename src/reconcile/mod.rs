@@ -25,7 +25,7 @@ use crate::decide;
 use crate::model::ids::NodeName;
 use crate::model::observed::{Observed, Wish};
 use crate::model::rules::Rules;
-use crate::model::seen::{Seen, Trouble};
+use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
@@ -155,10 +155,10 @@ impl Reconciler {
 
     /// Says so when the cluster cannot be seen, and when it can be seen again: a blind service looks like a quiet one.
     fn blind(&self, observed: &Observed) {
-        let was = matches!(self.shown.borrow().observed.pve.first, Seen::Unknown { .. });
-        match &observed.pve.first {
-            Seen::Unknown { why } if !was => error!("the cluster cannot be seen: {why}"),
-            Seen::Known { .. } if was => info!("the cluster can be seen again"),
+        let was = self.shown.borrow().blind().is_some();
+        match observed.blind() {
+            Some(why) if !was => error!("the cluster cannot be seen: {why}"),
+            None if was => info!("the cluster can be seen again"),
             _ => {}
         }
     }

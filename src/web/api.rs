@@ -56,7 +56,7 @@ pub async fn status_of(shared: &Shared) -> Status {
         mode: shared.rules.mode,
         ready: turns && shown.blind().is_none(),
         turns,
-        blind: shown.blind().map(ToString::to_string),
+        blind: shown.blind().map(|why| why.to_string()),
         failing: shown.failing.clone(),
         not_asked: shown.not_asked.clone(),
         // A store that does not answer must not hide what the last turn knew.

@@ -14,7 +14,7 @@ use crate::model::seen::Trouble;
 use crate::model::step::Outcome;
 use crate::model::time::Time;
 
-/// More are read with the next round.
+/// Of each channel; more are read with the next round.
 const READ_MAX: i64 = 1_000;
 
 pub(super) fn write(conn: &Connection, notices: &[Notice]) -> Result<(), StoreError> {
@@ -76,8 +76,11 @@ pub(super) fn silent(conn: &Connection) -> Result<BTreeMap<ChannelName, Silent>,
 pub(super) fn undelivered(conn: &Connection) -> Result<Vec<Undelivered>, StoreError> {
     let rows = || -> rusqlite::Result<Vec<(String, String, u32, String)>> {
         conn.prepare_cached(
-            "SELECT doc, channel, tries, deliveries.at FROM deliveries JOIN notices ON notices.id = notice
-             WHERE done = 0 ORDER BY seq, channel LIMIT ?1",
+            "SELECT doc, channel, tries, at FROM (
+                 SELECT doc, channel, tries, deliveries.at AS at, seq,
+                        ROW_NUMBER() OVER (PARTITION BY channel ORDER BY seq) AS place
+                 FROM deliveries JOIN notices ON notices.id = notice WHERE done = 0)
+             WHERE place <= ?1 ORDER BY seq, channel",
         )?
         .query_map([READ_MAX], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect()

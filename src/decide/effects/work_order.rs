@@ -19,6 +19,9 @@ use crate::model::wait_text::list;
 /// Done once is done for good.
 const NEVER_AGAIN: Duration = Duration::MAX;
 
+/// Characters of a title.
+const TITLE_MAX: usize = 150;
+
 /// Opens the work order, or reopens it for this round.
 pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
     if turn.said("work-order").is_none() {
@@ -179,10 +182,19 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
     );
     Ok(WorkOrder {
         node: case.node.clone(),
-        title: fill(&policy.work_order.title),
+        title: one_line(&fill(&policy.work_order.title)),
         body,
         checklist: policy.work_order.checklist.iter().map(|line| fill(line)).collect(),
     })
+}
+
+/// Ticket systems take one line of some 250 characters. The body names everything.
+fn one_line(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match line.char_indices().nth(TITLE_MAX) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
 }
 
 /// Which disk it is, and that the machine is full of customers.

@@ -1,6 +1,7 @@
 //! Is it true? Nothing is touched. Steady long enough or failing often enough is believed; quiet *and* seen to be
 //! good is a false alarm. Quiet alone is nothing: a BMC that hangs is quiet, too.
 
+use super::draining::died;
 use crate::decide::disks;
 use crate::decide::faults::episodes_in_window;
 use crate::decide::in_place::{belief, wanted};
@@ -13,6 +14,12 @@ use crate::model::time::age;
 use crate::model::wait::Wait;
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
+    // Back here from a service in place, noout is still held.
+    if !turn.case.owed.nothing()
+        && let Ok(Some(died)) = died(turn)
+    {
+        return Ok(died);
+    }
     match believe(turn)? {
         Some(phase) => Ok(phase),
         None => Err(unconfirmed(turn)?),
@@ -45,9 +52,13 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     }
     for key in &turn.case.faults {
         let policy = turn.view.policy_of(&turn.case, key)?;
-        if policy.respond.action == Response::InPlace {
+        // Back from a service in place the disk is another one: it was proved already.
+        let served = !turn.case.owed.nothing();
+        if policy.respond.action == Response::InPlace && !served {
             // A disk that has vanished from its bus raises no alarm any more either.
-            disks::find(key, turn.view).map_err(|wait| Wait::QuietButUnproved { why: wait.to_string() })?;
+            let unproved = |wait: Wait| Wait::QuietButUnproved { why: wait.to_string() };
+            let disk = disks::find(key, turn.view).map_err(unproved)?;
+            disks::at_work(&disk, turn.view).map_err(unproved)?;
         }
         let Some(query) = &policy.sensor else {
             return Err(Wait::QuietButUnproved { why: format!("policy {} names no sensor", policy.name) });

@@ -2,6 +2,7 @@
 //! the world changes what the plan says.
 
 use super::confirming::false_alarm;
+use super::draining::died;
 use crate::decide::correlate;
 use crate::decide::inventory;
 use crate::decide::preflight::{judge, judge_in_place};
@@ -20,6 +21,12 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         && let Ok(Some(phase)) = false_alarm(turn)
     {
         return Ok(phase);
+    }
+    // What is held from before is held on a node that may die now: nobody else watches it here.
+    if !turn.case.owed.nothing()
+        && let Ok(Some(died)) = died(turn)
+    {
+        return Ok(died);
     }
     inventory::keep_baseline(turn);
     correlate::alone(&turn.case, turn.view)?;

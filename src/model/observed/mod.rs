@@ -25,7 +25,7 @@ pub use pve::{
 use super::alert::Episode;
 use super::fault::FaultKey;
 use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
-use super::seen::Seen;
+use super::seen::{Seen, Trouble};
 use super::time::Time;
 
 /// One look at the whole world.
@@ -65,6 +65,17 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Why what is seen of the cluster cannot be used: nobody answers, or only a member without quorum.
+    pub fn blind(&self) -> Option<Trouble> {
+        match &self.pve.first {
+            Seen::Unknown { why } => Some(why.clone()),
+            Seen::Known { value, .. } if !value.quorate => {
+                Some(Trouble::Refused(format!("{} answers, and has no quorum", value.member)))
+            }
+            Seen::Known { .. } | Seen::NotAsked => None,
+        }
+    }
+
     /// A look at nothing at all: every source unasked.
     pub fn nothing(at: Time) -> Self {
         Self {

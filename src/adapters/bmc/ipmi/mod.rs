@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::error::BmcError;
@@ -43,11 +44,22 @@ pub(super) struct Ipmi {
     cache: PathBuf,
 }
 
+/// Instances made by this process.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+impl Drop for Ipmi {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.account);
+    }
+}
+
 impl Ipmi {
     /// Writes the account's file below `private`.
     pub fn new(node: &NodeName, config: IpmiConfig, private: &Path) -> Result<Self, BmcError> {
         let cache = private.join("sdr");
-        let account = private.join(format!("{node}.account"));
+        // Of this instance alone: one that is made for a configuration that is then refused must not change the account
+        // that the running one logs in with. The next process begins with the same names, so none is left for ever.
+        let account = private.join(format!("{node}.{}.account", MADE.fetch_add(1, Ordering::Relaxed)));
         let failed = |path: &Path| {
             let path = path.to_owned();
             |source| BmcError::File { path, source }
