@@ -41,8 +41,12 @@ pub fn tickets(
     let asked = held.clone();
     // What is missing there is told at once, and not when a node is out.
     tokio::spawn(async move {
-        for line in asked.preflight().await {
+        let missing = asked.preflight().await;
+        for line in &missing {
             tracing::error!("tickets: {line}");
+        }
+        if missing.is_empty() {
+            tracing::info!("tickets: the system answers, and what can be asked beforehand is good");
         }
     });
     let team = Arc::new(Polled::new(held, settings.poll.0, clock));
