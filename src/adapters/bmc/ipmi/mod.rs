@@ -194,14 +194,17 @@ mod tests {
             assert!(Ipmi::new(&"pve1".into(), config(password), dir.path()).is_err(), "{password:?}");
         }
         let private = dir.path().join("bmc");
-        for password in ["first", "second"] {
-            Ipmi::new(&"pve1".into(), config(password), &private).expect("a good account");
-        }
-        let file = private.join("pve1.account");
-        let mode = std::fs::metadata(&file).expect("it is written").permissions().mode();
+        // A second one, of a configuration that may yet be refused, leaves the first one's account alone and takes its own away.
+        let running = Ipmi::new(&"pve1".into(), config("first"), &private).expect("a good account");
+        let refused = Ipmi::new(&"pve1".into(), config("second"), &private).expect("a good account");
+        let accounts = [running.account.clone(), refused.account.clone()];
+        drop(refused);
+        let mode = std::fs::metadata(&accounts[0]).expect("it is written").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let text = std::fs::read_to_string(&file).expect("ours to read");
-        assert_eq!(text, "username pitlane\npassword second\n");
+        let text = std::fs::read_to_string(&accounts[0]).expect("ours to read");
+        assert_eq!(text, "username pitlane\npassword first\n");
+        drop(running);
+        assert!(accounts.iter().all(|path| !path.exists()), "{accounts:?}");
     }
 
     #[test]
