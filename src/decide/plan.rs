@@ -50,6 +50,7 @@ pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) 
         stays: BTreeMap::new(),
         in_place: BTreeSet::new(),
         warnings: Vec::new(),
+        forecast: None,
     };
     let mut stuck = Vec::new();
     let mut warnings = Vec::new();

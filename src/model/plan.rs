@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash};
 use super::observed::GuestKind;
+use super::rates::Forecast;
 use super::wait::Wait;
 
 /// The drain of one node, or the service of some of its disks.
@@ -31,6 +32,9 @@ pub struct Plan {
     pub in_place: BTreeSet<OsdId>,
     /// What the verdict warns of. Who approves has read this.
     pub warnings: Vec<Wait>,
+    /// How long it is expected to take; no part of what is approved. `None`: nothing moves, or nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
 }
 
 impl Plan {

@@ -55,6 +55,7 @@ fn plan(case: &Case, disks: &InPlace, verdict: &Verdict, view: &View) -> Result<
         stays: BTreeMap::new(),
         in_place: disks.osds.clone(),
         warnings: verdict.warnings().cloned().collect(),
+        forecast: None,
     })
 }
 

@@ -276,6 +276,7 @@ impl Parts {
             stays: Default::default(),
             warnings: Vec::new(),
             in_place: Default::default(),
+            forecast: None,
         };
         let phase = Phase::Preparing { since: at(0), approval: None, shown: Some(plan.hash()) };
         *self.world.phase.lock().expect("no test panics holding it") = Some(phase);
