@@ -229,6 +229,8 @@ fn policy() -> Policy {
             mode: Mode::Approve,
             time_box: hour,
             locate: false,
+            canary: false,
+            move_within: None,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
         },
