@@ -9,6 +9,7 @@ mod events;
 mod happens;
 mod harness;
 mod late;
+mod makespan;
 mod script;
 mod setting;
 
