@@ -31,6 +31,8 @@ pub struct Measured {
     pub dirty: Option<u64>,
     /// Milliseconds without the guest. For a container from its shutdown to its start.
     pub downtime_ms: Option<u64>,
+    /// Milliseconds that needed no wire: checks, the start of the other half, the handing over.
+    pub fixed_ms: Option<u64>,
 }
 
 /// Something that went over the wire.
@@ -42,15 +44,6 @@ pub struct Sent {
     pub millis: u64,
     /// Bytes per second while it flowed: a stall of the network is not the stream's rate. `None`: too short to tell.
     pub rate: Option<u64>,
-}
-
-impl Measured {
-    /// Milliseconds that needed no wire: checks, the start of the other half, the handing over.
-    pub fn fixed_ms(&self) -> u64 {
-        let all = u64::try_from(self.ended.duration_since(self.started).as_millis()).unwrap_or(0);
-        let sent = [self.memory, self.disks].into_iter().flatten().map(|sent| sent.millis).sum();
-        all.saturating_sub(sent)
-    }
 }
 
 /// A figure, and how many migrations it rests on; none: it is a default.
@@ -84,6 +77,8 @@ pub struct Rates {
     /// Bytes per second that several migrations from one node carried together, where they slowed each other down: what
     /// the network gives. Without an entry nobody has seen the limit, and the configuration's word counts.
     pub wires: BTreeMap<NodeName, Figure>,
+    /// Bytes per second at which local disks are copied along.
+    pub disk: Figure,
     /// Bytes per second at which a guest rewrites its memory,
     pub dirty: Figure,
     /// and those of single guests that were measured themselves.
@@ -108,6 +103,8 @@ pub const STREAM_DEFAULT: u64 = 500 << 20;
 /// What Gigabit Ethernet carries, less headers: 112 MiB/s. For networks of which nothing is known: the slowest that
 /// Proxmox is run on, so that the first forecast is rather too long than too short.
 pub const WIRE_DEFAULT: u64 = 112 << 20;
+/// What an ordinary disk writes in one stream, and less than any network of 10 Gbit/s: 200 MiB/s.
+const DISK_DEFAULT: u64 = 200 << 20;
 /// An idle Linux rewrites some MiB each second. Next to any network this changes a forecast by a few per cent.
 const DIRTY_DEFAULT: u64 = 4 << 20;
 /// Proxmox's own limit to begin with (`migrate_downtime`).
@@ -128,6 +125,7 @@ impl Default for Rates {
             stream: Figure::default_of(STREAM_DEFAULT),
             streams: BTreeMap::new(),
             wires: BTreeMap::new(),
+            disk: Figure::default_of(DISK_DEFAULT),
             dirty: Figure::default_of(DIRTY_DEFAULT),
             dirties: BTreeMap::new(),
             downtime_ms: Figure::default_of(DOWNTIME_MS_DEFAULT),
