@@ -3,6 +3,10 @@
 //! A figure is a measurement or a default that argues its number, and it always says which of the two. Nothing here may
 //! ever decide whether something is safe: a wrong figure makes a forecast wrong, never a drain.
 
+mod summary;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -115,8 +119,10 @@ const SETUP_MS_DEFAULT: u64 = 7_000;
 const RESTART_MS_DEFAULT: u64 = 30_000;
 /// Measured on a genuine 9.2.11.
 const OFFLINE_MS_DEFAULT: u64 = 3_000;
-/// Measurements older than this do not count.
-pub const WINDOW_DAYS: u32 = 30;
+/// The time that a forecast speaks of while nothing was measured.
+const WINDOW_DAYS: u32 = 30;
+/// Measurements that are kept: some drains of a large node, or years of small ones.
+pub const MEASURED_MAX: usize = 500;
 
 impl Default for Rates {
     /// Nothing was measured yet.
@@ -139,6 +145,11 @@ impl Default for Rates {
 }
 
 impl Rates {
+    /// What these measurements say at `now`.
+    pub fn of(all: &[Measured], now: Time) -> Self {
+        summary::rates(all, now)
+    }
+
     /// Bytes per second of one migration on this way.
     pub fn stream(&self, from: &NodeName, to: &NodeName) -> Figure {
         self.streams.get(&(from.clone(), to.clone())).copied().unwrap_or(self.stream)
@@ -246,48 +257,5 @@ impl fmt::Display for PerSecond {
             rate if rate >= 10 << 20 => write!(f, "{:.0} MiB/s", bytes / f64::from(1 << 20)),
             _ => write!(f, "{:.1} MiB/s", bytes / f64::from(1 << 20)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_forecast_says_what_it_rests_on() {
-        let forecast = |secs, stream, basis| Forecast { secs, stream, basis }.to_string();
-        let measured = |migrations| Basis::Measured { migrations, days: 30 };
-        assert_eq!(
-            forecast(840, 1_181_116_006, measured(37)),
-            "about 14 min; from 37 migrations of the last 30 days, 1.1 GiB/s a stream"
-        );
-        assert_eq!(
-            forecast(95, 112 << 20, measured(1)),
-            "about 95 s; from one migration of the last 30 days, 112 MiB/s a stream"
-        );
-        assert_eq!(
-            forecast(9_000, STREAM_DEFAULT, Basis::Default),
-            "about 2 h 30 min; from the default of 500 MiB/s a stream, nothing measured yet"
-        );
-    }
-
-    #[test]
-    fn planned_stands_beside_real() {
-        let planned = Forecast { secs: 830, stream: STREAM_DEFAULT, basis: Basis::Default };
-        assert_eq!(Took { secs: 905, planned: Some(planned) }.to_string(), "took 15 min, planned 14 min");
-        assert_eq!(Took { secs: 7_190, planned: None }.to_string(), "took 2 h 0 min");
-    }
-
-    #[test]
-    fn a_node_or_a_guest_without_figures_of_its_own_has_the_clusters() {
-        let (a, b) = (NodeName::from("pve1"), NodeName::from("pve2"));
-        let mut rates = Rates::default();
-        assert_eq!(rates.stream(&a, &b), Figure::default_of(STREAM_DEFAULT));
-        rates.streams.insert((a.clone(), b.clone()), Figure { value: 7, rests_on: 5 });
-        rates.dirties.insert(GuestId(100), 9);
-        assert_eq!((rates.stream(&a, &b).value, rates.stream(&b, &a).value), (7, STREAM_DEFAULT));
-        assert_eq!((rates.dirty(GuestId(100)), rates.dirty(GuestId(101))), (9, DIRTY_DEFAULT));
-        let json = serde_json::to_string(&rates).expect("figures serialise");
-        assert_eq!(serde_json::from_str::<Rates>(&json).expect("and come back"), rates);
     }
 }

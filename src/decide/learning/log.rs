@@ -136,12 +136,10 @@ impl Reading {
         let (start, _) = *self.flow.first().filter(|(_, sent)| *sent == 0)?;
         let (last, bytes) = *self.flow.last()?;
         let millis = between(start, self.completed.unwrap_or(last))?;
-        let steps =
-            self.flow.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[1].1.checked_sub(pair[0].1)));
-        let flowing = steps.filter(|(secs, more)| (0..=STALL_SECS).contains(secs) && more.is_some());
-        let (secs, sent) =
-            flowing.fold((0, 0_u64), |(s, b), (secs, more)| (s + secs, b.saturating_add(more.unwrap_or(0))));
-        Some(Sent { bytes, millis, rate: per_second(sent, secs) })
+        // The last step ends at some moment of a second: it counts only where nothing longer tells the rate.
+        let (_, whole) = self.flow.split_last()?;
+        let rate = flowing(whole).or_else(|| flowing(&self.flow));
+        Some(Sent { bytes, millis, rate })
     }
 
     /// Drives are copied one after the other.
@@ -154,6 +152,16 @@ impl Reading {
         let rate = per_second(bytes, i64::try_from(secs).ok()?);
         (!self.drives.is_empty()).then_some(Sent { bytes, millis: secs.checked_mul(1000)?, rate })
     }
+}
+
+/// Bytes per second over the steps that were no stall.
+fn flowing(flow: &[(i64, u64)]) -> Option<u64> {
+    let steps =
+        flow.windows(2).map(|pair| (pair[1].0.saturating_sub(pair[0].0), pair[1].1.checked_sub(pair[0].1)));
+    let flowing = steps.filter(|(secs, more)| (0..=STALL_SECS).contains(secs) && more.is_some());
+    let (secs, sent) =
+        flowing.fold((0, 0_u64), |(s, b), (secs, more)| (s + secs, b.saturating_add(more.unwrap_or(0))));
+    per_second(sent, secs)
 }
 
 /// A node's name, if it can be one: a log is text that others wrote.

@@ -1,9 +1,9 @@
-//! Learning how fast guests move: one migration's figures out of its task's log, and this cluster's out of many.
+//! Learning how fast guests move: one migration's figures out of its task's log. What follows from many is
+//! [`Rates::of`](crate::model::rates::Rates::of).
 //!
 //! Pure, and for forecasts only. Nothing in here may ever hold up a drain or let one begin.
 
 mod log;
-mod summary;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -14,8 +14,6 @@ use crate::model::ids::NodeName;
 use crate::model::observed::{GuestKind, NodeDetail, Task, TaskLog};
 use crate::model::rates::Measured;
 use crate::model::seen::Seen;
-
-pub use summary::rates;
 
 /// Tasks worth reading: migrations that went well, the newest first. HA's tasks as well as ours; of the rest of the node's
 /// tasks nothing is learned.

@@ -1,4 +1,4 @@
-//! Recorded logs, logs in the words of older and newer versions, nonsense; and what follows from many.
+//! Recorded logs, logs in the words of older and newer versions, and nonsense.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::ids::{GuestId, Upid};
 use crate::model::observed::TaskEnd;
-use crate::model::rates::{Basis, STREAM_DEFAULT, Sent};
+use crate::model::rates::{Rates, Sent};
 use crate::model::time::{Time, after};
 
 const MIB: u64 = 1 << 20;
@@ -223,87 +223,9 @@ proptest! {
         });
         let text = TaskLog { lines: bent.collect(), cut };
         if let Some(one) = measured(&task("OK"), &text, Some(MIB)) {
-            let all = rates(std::slice::from_ref(&one), at(60));
+            let all = Rates::of(std::slice::from_ref(&one), at(60));
             prop_assert_eq!(all.migrations, 1);
             prop_assert!(all.stream.value > 0 && all.disk.value > 0);
         }
     }
-}
-
-/// A live migration from pve1, `mib` a second for a minute, `from` seconds after the beginning.
-fn one(n: u32, from: u64, mib: u64) -> Measured {
-    Measured {
-        task: Upid(format!("UPID:pve1:{n}")),
-        guest: GuestId(n),
-        kind: GuestKind::Qemu,
-        from: "pve1".into(),
-        to: "pve2".into(),
-        started: at(from),
-        ended: at(from + 60),
-        ran: true,
-        memory: Some(Sent { bytes: mib * 60 * MIB, millis: 55_000, rate: Some(mib * MIB) }),
-        disks: None,
-        dirty: Some(u64::from(n) * MIB),
-        downtime_ms: Some(u64::from(n)),
-        fixed_ms: Some(5_000),
-    }
-}
-
-#[test]
-fn without_measurements_there_are_defaults_and_they_say_so() {
-    let none = rates(&[], at(0));
-    assert_eq!(
-        (none.basis(), none.stream.value, none.stream.measured()),
-        (Basis::Default, STREAM_DEFAULT, false)
-    );
-}
-
-#[test]
-fn the_odd_one_out_does_not_decide() {
-    let mut all: Vec<Measured> = (0..9).map(|n| one(n, u64::from(n) * 100, 100 + u64::from(n))).collect();
-    all.push(one(9, 900, 1));
-    let found = rates(&all, at(2_000));
-    assert_eq!(found.basis(), Basis::Measured { migrations: 10, days: 30 });
-    assert_eq!(found.stream.value / MIB, 104);
-    assert_eq!(found.setup_ms, crate::model::rates::Figure { value: 5_000, rests_on: 10 });
-    assert_eq!(found.downtime_ms.value, 8, "nine of ten are shorter or as short");
-    assert_eq!((found.dirty.value / MIB, found.dirty(GuestId(7)) / MIB), (4, 7));
-    assert_eq!(found.streams.len(), 1, "ten on one way are enough for a figure of its own");
-    assert!(found.wires.is_empty(), "nobody has seen the wire's limit");
-}
-
-#[test]
-fn what_is_old_counts_less_and_then_not_at_all() {
-    const DAY: u64 = 86_400;
-    let mut all: Vec<Measured> = (0..6).map(|n| one(n, u64::from(n) * 100, 100)).collect();
-    all.extend((6..12).map(|n| one(n, 28 * DAY + u64::from(n) * 100, 300)));
-    assert_eq!(rates(&all, at(29 * DAY)).stream.value / MIB, 300, "the network was made faster");
-    // A month later six are left of the last 30 days: the older ones are better than few.
-    let found = rates(&all, at(40 * DAY));
-    assert_eq!(found.basis(), Basis::Measured { migrations: 12, days: 90 });
-    assert_eq!(rates(&all, at(500 * DAY)).basis(), Basis::Default);
-}
-
-#[test]
-fn migrations_that_slow_each_other_down_show_the_wires_limit() {
-    let alone = (0..3).map(|n| one(n, u64::from(n) * 100, 400));
-    let pairs = (3..9).map(|n| one(n, 1_000 + u64::from(n / 2) * 100, 250));
-    let all: Vec<Measured> = alone.chain(pairs).collect();
-    let found = rates(&all, at(3_000));
-    assert_eq!(found.stream.value / MIB, 400, "company is no reason to think a stream slow");
-    let wire = found.wire(&"pve1".into()).expect("seen").value / MIB;
-    assert!((480..=500).contains(&wire), "{wire}");
-    assert_eq!(found.wire(&"pve2".into()), None);
-    // In company and none the slower for it: that is no limit.
-    let free: Vec<Measured> = (0..9).map(|n| one(n, u64::from(n / 2 + n.min(4)) * 100, 400)).collect();
-    assert!(rates(&free, at(3_000)).wires.is_empty());
-}
-
-#[test]
-fn the_order_of_the_measurements_does_not_matter() {
-    let mut all: Vec<Measured> =
-        (0..40).map(|n| one(n, u64::from(n * 7 % 13) * 30, u64::from(n * 11 % 17) * 20 + 5)).collect();
-    let found = rates(&all, at(5_000));
-    all.reverse();
-    assert_eq!(rates(&all, at(5_000)), found);
 }

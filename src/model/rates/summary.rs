@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{Figure, Measured, Rates, Way};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::GuestKind;
-use crate::model::rates::{Figure, Measured, Rates, Way};
 use crate::model::time::{Time, age};
 
 /// Measurements of the last days count; where they are few, older ones do, too: an old figure is better than a guess.
@@ -29,7 +29,7 @@ const ALONE_MAX: u64 = 25;
 const LIMITED_PERCENT: u64 = 85;
 
 /// What is known at `now`.
-pub fn rates(all: &[Measured], now: Time) -> Rates {
+pub(super) fn rates(all: &[Measured], now: Time) -> Rates {
     let mut found = Rates::default();
     let Some((days, counted)) = window(all, now) else { return found };
     let streams: Vec<Stream> = counted.iter().filter_map(|one| Stream::of(one, &counted, now)).collect();
