@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{GuestId, NodeName, Upid};
 use super::observed::{GuestKind, pairs};
-use super::time::Time;
+use super::time::{Time, age, to_the_second};
 
 /// One migration that went well, as its task's log tells it. What the log does not tell is `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,7 +176,7 @@ impl Rates {
 /// How long a drain is expected to take, and why we think so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// Seconds from the start of the drain until the node is empty.
+    /// Seconds from the first guest's leaving until the node is empty.
     pub secs: u64,
     /// Bytes per second of one migration that it counts with.
     pub stream: u64,
@@ -212,22 +212,28 @@ impl fmt::Display for Forecast {
     }
 }
 
-/// What was planned and what came of it, seconds.
+/// A drain as it was planned and as it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Took {
-    /// From the start of the drain until the node was first seen empty.
-    pub secs: u64,
-    /// What the plan that was carried out said; `None`: it had no forecast.
+    /// Everything was held and the guests could begin to leave.
+    pub since: Time,
+    /// The node was first seen empty; `None`: not yet.
+    pub until: Option<Time>,
+    /// What the plan that is carried out says; `None`: it has no forecast.
     pub planned: Option<Forecast>,
 }
 
 impl fmt::Display for Took {
     /// `took 15 min, planned 14 min`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "took {}", Span(self.secs))?;
-        match &self.planned {
-            Some(planned) => write!(f, ", planned {}", Span(planned.secs)),
-            None => Ok(()),
+        let planned = self.planned.map(|forecast| Span(forecast.secs));
+        match (self.until, planned) {
+            (Some(until), Some(planned)) => {
+                write!(f, "took {}, planned {planned}", Span(age(until, self.since).as_secs()))
+            }
+            (Some(until), None) => write!(f, "took {}", Span(age(until, self.since).as_secs())),
+            (None, Some(planned)) => write!(f, "planned {planned}, since {}", to_the_second(self.since)),
+            (None, None) => write!(f, "since {}", to_the_second(self.since)),
         }
     }
 }

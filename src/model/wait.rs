@@ -87,6 +87,10 @@ pub enum Wait {
     ContainerRestarts { guest: GuestId },
     ShutsDown { guest: GuestId },
     NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
+    // The planner's own check refused what the planner found: a mistake of ours, never carried out.
+    NoPlan { why: String },
+    // A canary is asked for, and no guest is fit to be one.
+    NoCanary,
     NoSpareQuorum { votes_left: u32, votes_total: u32 },
 
     // Ceph

@@ -86,6 +86,8 @@ impl fmt::Display for Wait {
             NoSpareFor { lost, guests: left } => {
                 write!(f, "afterwards a loss of {lost} would leave {} without a place", guests(left))
             }
+            NoPlan { why } => write!(f, "there is no plan that keeps all rules: {why}"),
+            NoCanary => f.write_str("there is no canary: no running guest outside of HA moves live"),
             NoSpareQuorum { votes_left, votes_total } => write!(
                 f,
                 "with the node out, one more loss leaves {votes_left} of {votes_total} votes, which is no majority"
@@ -271,6 +273,8 @@ impl Wait {
             GuestLocked { .. } | BackupRunning { .. } | ForeignMove { .. } => "wait until it is done".into(),
             ContainerRestarts { .. } => "approve the plan, or set containers: restart in the policy".into(),
             ShutsDown { .. } => "approve the plan, or set immovable: block in the policy".into(),
+            NoPlan { .. } => "report it, with the file of `pitlane explain`; move guests by hand meanwhile".into(),
+            NoCanary => "approve the plan as it is, or set canary: false in the policy".into(),
             NoSpareFor { .. } | NoSpareQuorum { .. } => {
                 "know the risk, or add capacity or a member first".into()
             }

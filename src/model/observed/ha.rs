@@ -90,6 +90,17 @@ pub struct HaRules {
     pub broken: BTreeMap<String, String>,
     /// HA moves guests by itself to even the load (`ha-auto-rebalance`).
     pub auto_rebalance: bool,
+    #[serde(default)]
+    pub datacenter: Datacenter,
+}
+
+/// What the datacenter's options say of migrations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Datacenter {
+    /// Migrations that HA runs at a time from one node; `None`: Proxmox's default.
+    pub workers: Option<u32>,
+    /// Bytes per second that one migration may use; `None`: no limit.
+    pub bwlimit: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

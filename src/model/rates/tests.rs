@@ -110,8 +110,10 @@ fn a_forecast_says_what_it_rests_on() {
 #[test]
 fn planned_stands_beside_real() {
     let planned = Forecast { secs: 830, stream: STREAM_DEFAULT, basis: Basis::Default };
-    assert_eq!(Took { secs: 905, planned: Some(planned) }.to_string(), "took 15 min, planned 14 min");
-    assert_eq!(Took { secs: 7_190, planned: None }.to_string(), "took 2 h 0 min");
+    let took = |until, planned| Took { since: at(0), until, planned }.to_string();
+    assert_eq!(took(Some(at(905)), Some(planned)), "took 15 min, planned 14 min");
+    assert_eq!(took(Some(at(7_190)), None), "took 2 h 0 min");
+    assert_eq!(took(None, Some(planned)), "planned 14 min, since 2026-03-01T10:00:00Z");
 }
 
 #[test]

@@ -41,10 +41,11 @@ pub enum Call {
     BmcInventory,
     BmcLocate,
     PveTaskLog,
+    PveGlance,
 }
 
 impl Call {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -76,6 +77,7 @@ impl Call {
         Self::BmcInventory,
         Self::BmcLocate,
         Self::PveTaskLog,
+        Self::PveGlance,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.
