@@ -303,6 +303,7 @@ pub(super) fn new_case(
         overran: false,
         heal: false,
         in_place: None,
+        took: None,
         parts: Default::default(),
         revision: 0,
     }
