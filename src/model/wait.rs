@@ -153,6 +153,7 @@ pub enum Wait {
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
     LocateStillOn { node: NodeName },
+    SilenceStillSet { node: NodeName, until: Time },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
@@ -242,6 +243,7 @@ impl Wait {
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
                 | LocateStillOn { .. }
+                | SilenceStillSet { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }

@@ -7,6 +7,7 @@ mod away;
 mod flags;
 mod home;
 mod locate;
+mod silence;
 mod work_order;
 
 pub(super) use away::{away, owe_all};
@@ -15,6 +16,10 @@ pub(super) use flags::{
 };
 pub(super) use home::home;
 pub(super) use locate::{leave_lit, light, put_out};
+pub(super) use silence::{
+    give_back as give_silence_back, hold as hold_silence, leaked as leaked_silences,
+    notice as notice_silence, wish as wish_silences,
+};
 pub(super) use work_order::{
     close_work_order, open_work_order, taken_up_again, tell_called_off, work_order_shown,
 };

@@ -40,10 +40,13 @@ pub enum Call {
     BmcLook,
     BmcInventory,
     BmcLocate,
+    SilenceLook,
+    SilenceSet,
+    SilenceEnd,
 }
 
 impl Call {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -74,6 +77,9 @@ impl Call {
         Self::BmcLook,
         Self::BmcInventory,
         Self::BmcLocate,
+        Self::SilenceLook,
+        Self::SilenceSet,
+        Self::SilenceEnd,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.
@@ -93,6 +99,8 @@ impl Call {
                 | Self::TicketTell
                 | Self::Notify
                 | Self::BmcLocate
+                | Self::SilenceSet
+                | Self::SilenceEnd
         )
     }
 }

@@ -239,6 +239,7 @@ fn policy() -> Policy {
         prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
         sensor: None,
         notify: Default::default(),
+        silences: None,
         correlate: None,
     }
 }
