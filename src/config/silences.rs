@@ -42,10 +42,6 @@ pub(super) fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
         mistakes.add(place(&format!("{HERE}.for")), text);
     }
     let names = written["alertnames"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if names.is_empty() && written["alertnames"].is_array() {
-        let text = format!("{HERE}.alertnames: nothing would be silenced; name alerts, or take silences out");
-        mistakes.add(place(&format!("{HERE}.alertnames")), text);
-    }
     if names.len() > ALERTNAMES_MAX {
         let text = format!("{HERE}.alertnames: at most {ALERTNAMES_MAX} alerts can be named");
         mistakes.add(place(&format!("{HERE}.alertnames")), text);

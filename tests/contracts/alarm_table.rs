@@ -287,6 +287,7 @@ fn rules(how: AlarmsSetup) -> Rules {
         alarms: how,
         budgets: Budgets::default(),
         limits: Default::default(),
+        silences: None,
         notify: Default::default(),
         packing: Default::default(),
     }

@@ -239,7 +239,6 @@ fn policy() -> Policy {
         prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
         sensor: None,
         notify: Default::default(),
-        silences: None,
         correlate: None,
     }
 }
@@ -322,6 +321,7 @@ pub fn parts() -> Parts {
         limits: Limits::default(),
         packing: Packing::default(),
         notify: Default::default(),
+        silences: None,
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {
