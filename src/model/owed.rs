@@ -25,7 +25,7 @@ pub struct Owed {
     pub locate: BTreeMap<LocateTarget, Debt>,
     /// Our silence in Alertmanager.
     #[serde(default)]
-    pub silence: Option<SilenceDebt>,
+    pub silence: Option<Box<SilenceDebt>>,
 }
 
 /// Something held.

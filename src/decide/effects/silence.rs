@@ -12,6 +12,7 @@ use crate::decide::turn::Turn;
 use crate::decide::view::View;
 use crate::model::case::Case;
 use crate::model::note::Noted;
+use crate::model::rules::Mode;
 use crate::model::seen::{Seen, Trouble};
 use crate::model::silence::{Silence, SilenceDebt, SilenceMark, SilenceRules, SilencesView};
 use crate::model::state::State;
@@ -98,16 +99,16 @@ pub fn hold(turn: &mut Turn) {
     let action = Action::Silence { silence: held.silence.clone(), until };
     if turn.step(ON, action, SETTLES) {
         // Owed before it is asked for: it may be set, whatever becomes of the answer.
-        turn.case.owed.silence = Some(SilenceDebt { until: until.max(held.until), ..held });
+        turn.case.owed.silence = Some(Box::new(SilenceDebt { until: until.max(held.until), ..*held }));
     }
 }
 
-fn owe(turn: &mut Turn, rules: &SilenceRules, until: Time) -> SilenceDebt {
+fn owe(turn: &mut Turn, rules: &SilenceRules, until: Time) -> Box<SilenceDebt> {
     let node = turn.case.node.clone();
     let mark = SilenceMark { cluster: rules.cluster.clone(), case: turn.case.id, node: node.clone() };
     let (label, alertnames) = (rules.label.clone(), rules.alertnames.clone());
     turn.note(Noted::SilenceAsked { node, alertnames: alertnames.clone(), lease: rules.lease });
-    let owed = SilenceDebt {
+    let owed = Box::new(SilenceDebt {
         debt: debt(turn, "our own work raises these alarms"),
         silence: Silence { mark, label, alertnames },
         until,
@@ -115,7 +116,7 @@ fn owe(turn: &mut Turn, rules: &SilenceRules, until: Time) -> SilenceDebt {
         shown_until: None,
         told: false,
         left: false,
-    };
+    });
     turn.case.owed.silence = Some(owed.clone());
     owed
 }
@@ -184,6 +185,10 @@ pub fn wish(state: &State) -> Option<Time> {
 /// case. One that a person changed is not ours.
 pub fn leaked(view: &View, turns: &[Turn]) -> BTreeSet<String> {
     let (Some(rules), Ok(seen)) = (&view.rules.silences, view.silences()) else { return BTreeSet::new() };
+    // A second pitlane that only watches knows nothing of the cases of the first.
+    if view.rules.mode == Mode::Observe {
+        return BTreeSet::new();
+    }
     if view.seen.silences.at().is_none_or(|at| age(view.now, at) > LEAK_FRESH) {
         return BTreeSet::new();
     }
