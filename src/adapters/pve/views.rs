@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::wire::{self, Flag, Int, Stat};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{
-    Affinity, Capacity, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView,
-    LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage, Votes,
+    Affinity, Capacity, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService,
+    HaView, LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage, Votes,
 };
 use crate::model::seen::Trouble;
 use crate::model::time::Time;
@@ -179,7 +179,9 @@ pub fn ha_rules(
     groups: &[wire::HaGroup],
     options: &wire::ClusterOptions,
 ) -> HaRules {
-    let mut out = HaRules { auto_rebalance: options.auto_rebalance(), ..HaRules::default() };
+    let scheduler = if options.counts_guests() { HaScheduler::Basic } else { HaScheduler::Weighing };
+    let auto_rebalance = options.auto_rebalance();
+    let mut out = HaRules { auto_rebalance, scheduler, ..HaRules::default() };
     for resource in resources {
         let Some(id) = sid_guest(&resource.sid) else { continue };
         let group = groups.iter().find(|group| resource.group.as_ref() == Some(&group.group));

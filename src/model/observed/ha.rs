@@ -90,6 +90,18 @@ pub struct HaRules {
     pub broken: BTreeMap<String, String>,
     /// HA moves guests by itself to even the load (`ha-auto-rebalance`).
     pub auto_rebalance: bool,
+    pub scheduler: HaScheduler,
+}
+
+/// How HA chooses among the nodes that its rules allow (`crs: ha=` in the datacenter's options).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HaScheduler {
+    /// The node with the fewest HA guests; memory is not looked at.
+    #[default]
+    Basic,
+    /// By configured or by live use of memory and processors (`static`, `dynamic`).
+    Weighing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 pub use alarms::{AlarmsView, Missing};
 pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
-    Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
-    ResourceAffinity,
+    Affinity, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService, HaView, LrmMode,
+    NodeAffinity, ResourceAffinity,
 };
 pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};
 pub use pve::{

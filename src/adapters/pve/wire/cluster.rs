@@ -126,6 +126,11 @@ impl ClusterOptions {
         self.ha.as_ref().and_then(|ha| ha.0.get("shutdown_policy")).map_or("conditional", |policy| policy)
     }
 
+    /// HA chooses nodes by counting guests, as it does unless told otherwise.
+    pub fn counts_guests(&self) -> bool {
+        self.crs.as_ref().and_then(|crs| crs.0.get("ha")).is_none_or(|word| &**word == "basic")
+    }
+
     /// HA moves its guests by itself to even the load (since 9.1).
     pub fn auto_rebalance(&self) -> bool {
         self.crs.as_ref().and_then(|crs| crs.0.get("ha-auto-rebalance")).is_some_and(|word| &**word == "1")
