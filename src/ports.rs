@@ -46,6 +46,13 @@ pub trait Pve: Send + Sync {
     /// `avoid`: nodes never to be asked through.
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory>;
 
+    /// Guests whose migrations run on this node now, in one cheap call: what wakes the loop between two looks.
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble>;
+
     /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
     ///
     /// # Errors

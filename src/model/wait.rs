@@ -74,6 +74,8 @@ pub enum Wait {
     HaDisarmed,
     HaDead { who: String },
     HaNoCandidate { guest: GuestId, why: String },
+    // It chooses by the number of guests, and this node lacks what the guest needs.
+    HaOverfills { guest: GuestId, node: NodeName, why: String },
     HaGuestInError { guest: GuestId, state: String },
     HaRuleBroken { rule: String, text: String },
     NoHand { what: String },
@@ -87,6 +89,10 @@ pub enum Wait {
     ContainerRestarts { guest: GuestId },
     ShutsDown { guest: GuestId },
     NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
+    // The planner's own check refused what the planner found: a mistake of ours, never carried out.
+    NoPlan { why: String },
+    // A canary is asked for, and no guest is fit to be one.
+    NoCanary,
     NoSpareQuorum { votes_left: u32, votes_total: u32 },
 
     // Ceph
@@ -171,6 +177,7 @@ impl Wait {
         match self {
             CannotSee { source, .. } => format!("{name}/{source:?}"),
             HaNoCandidate { guest, .. }
+            | HaOverfills { guest, .. }
             | HaGuestInError { guest, .. }
             | NoTarget { guest, .. }
             | Unmovable { guest, .. }

@@ -6,6 +6,7 @@
 mod act;
 mod alarms;
 pub mod courier;
+mod glance;
 mod look;
 mod machines;
 
@@ -29,6 +30,8 @@ use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
+use glance::Glance;
+
 use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
 };
@@ -74,6 +77,8 @@ pub struct Reconciler {
     shown: watch::Sender<Arc<Shown>>,
     /// Rung when there is something to deliver.
     courier: Arc<Notify>,
+    /// What runs between two turns.
+    glance: tokio::sync::Mutex<Glance>,
 }
 
 /// Why a turn ended without a decision.
@@ -91,7 +96,7 @@ impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
         let shown = watch::Sender::new(Arc::new(Shown::nothing()));
-        Self { given, bell, shown, courier: Arc::default() }
+        Self { given, bell, shown, courier: Arc::default(), glance: Default::default() }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -149,6 +154,7 @@ impl Reconciler {
         let (turn_at, not_asked) = (world.clock.now(), world.pve.not_asked());
         let shown = Shown { state, observed, show, turn_at, pace, failing: None, not_asked };
         world.meter.turn(began.elapsed(), &shown);
+        *self.glance.lock().await = Glance::of(&shown);
         self.shown.send_replace(Arc::new(shown));
         Ok(pace)
     }
@@ -200,14 +206,26 @@ impl Reconciler {
 }
 
 impl Reconciler {
+    /// Nobody is under way, so nothing that ends could be missed.
+    pub async fn idle(&self) -> bool {
+        self.glance.lock().await.idle()
+    }
+
+    /// A moment's look between two turns: has a migration ended that ran? Then a turn is due.
+    pub async fn glance(&self) -> bool {
+        let mut glance = self.glance.lock().await;
+        !glance.idle() && glance.look(self.given().world.pve.as_ref()).await
+    }
+
     /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
     async fn rest(&self, mut left: Duration) {
         loop {
             self.given().world.meter.waits();
-            let nap = left.min(NAP);
+            let idle = self.idle().await;
+            let nap = left.min(if idle { NAP } else { glance::EVERY });
             tokio::time::sleep(nap).await;
             left -= nap;
-            if left.is_zero() {
+            if left.is_zero() || (!idle && self.glance().await) {
                 return;
             }
         }

@@ -102,6 +102,14 @@ impl Pve for Deadly {
         Pve::inventory(&self.doors, node, avoid).await
     }
 
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble> {
+        self.doors.moves_running(node, avoid).await
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         self.around(self.doors.migrate(order)).await
     }

@@ -9,7 +9,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    client::{Client, Limits},
+    calls::{self, TaskFilter},
+    client::{Client, Limits, Route},
     discovery::{Others, TrustOthers},
     endpoint::Endpoint,
     error::PveError,
@@ -17,6 +18,7 @@ use super::{
     request::ApiToken,
     tls::Trust,
     transport::HttpTransport,
+    views,
     wire::ClusterStatus,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
@@ -130,6 +132,17 @@ impl Pve for Proxmox {
 
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
         super::inventory::inventory(self, node, avoid).await
+    }
+
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble> {
+        let filter = TaskFilter { active_only: true, ..TaskFilter::default() };
+        let route = Route::avoiding(avoid.iter().map(NodeName::as_str));
+        let rows = self.client.run(&calls::tasks(node.as_str(), &filter), &route).await?.value;
+        Ok(views::moving(&rows))
     }
 
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
 use crate::decide::faults::whole_seconds;
-use crate::decide::placement::{Room, rooms};
-use crate::decide::plan::need;
+use crate::decide::live::{Room, need, rooms};
 use crate::decide::turn::Turn;
 use crate::decide::way::{Way, way};
 use crate::model::case::Phase;
@@ -183,12 +182,11 @@ fn begin(
     if slots.out >= packing.slots_out {
         return Ok(());
     }
-    let need = need(id, guest, turn.view.guest(id)?, how, turn.view);
+    let need = need(guest, turn.view.guest(id)?, how, packing);
     let planned = plan.moves.iter().find(|m| m.guest == id).map(|m| &m.to);
     let mut targets: Vec<&NodeName> = plan.targets().into_iter().collect();
-    targets.sort_by_key(|to| {
-        (Some(*to) != planned, std::cmp::Reverse(rooms.get(*to).map(|r| r.share_left(&need))))
-    });
+    let left = |to: &NodeName| rooms.get(to).map(|room| room.memory);
+    targets.sort_by_key(|to| (Some(*to) != planned, std::cmp::Reverse(left(to))));
     if planned.is_none() || !plan.covers(id, targets[0], how) {
         return Err(Wait::OutsideApproval { guest: id });
     }

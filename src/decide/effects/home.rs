@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
 use crate::decide::faults::whole_seconds;
-use crate::decide::placement::{Room, room};
-use crate::decide::plan::need;
+use crate::decide::live::{Room, need, room};
 use crate::decide::turn::Turn;
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::note::Noted;
@@ -245,7 +244,7 @@ fn our_home(
     }
     let detail = turn.view.guest(id)?;
     let how = how(guest, detail);
-    let need = need(id, guest, detail, how, turn.view);
+    let need = need(guest, detail, how, &turn.view.rules.packing);
     let refusal = match room {
         Ok(room) => room.refuses(&node, &need),
         // A person keeps the node in maintenance: it is not ours to fill.

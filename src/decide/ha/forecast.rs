@@ -20,7 +20,7 @@ pub struct Forecast {
 
 /// One round of HA's manager over the guests that it moves off `leaving`. `None`: this scheduler cannot be foretold.
 pub fn forecast(leaving: &NodeName, cluster: &Opinion, ha: &HaView, rules: &HaRules) -> Option<Forecast> {
-    if rules.scheduler != HaScheduler::Basic {
+    if rules.datacenter.scheduler != HaScheduler::Basic {
         return None;
     }
     let mut round = Round { places: places(ha), rules };
@@ -195,7 +195,8 @@ mod tests {
     #[test]
     fn a_scheduler_that_weighs_is_not_foretold() {
         let world = cluster(1);
-        let rules = HaRules { scheduler: HaScheduler::Weighing, ..world.ha_rules() };
+        let mut rules = world.ha_rules();
+        rules.datacenter.scheduler = HaScheduler::Weighing;
         assert_eq!(forecast(&node(1), &world.opinion(&node(2)), &world.ha_view(), &rules), None);
     }
 }

@@ -90,10 +90,22 @@ pub struct HaRules {
     pub broken: BTreeMap<String, String>,
     /// HA moves guests by itself to even the load (`ha-auto-rebalance`).
     pub auto_rebalance: bool,
-    pub scheduler: HaScheduler,
+    #[serde(default)]
+    pub datacenter: Datacenter,
 }
 
-/// How HA chooses among the nodes that its rules allow (`crs: ha=` in the datacenter's options).
+/// What the datacenter's options say of migrations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Datacenter {
+    /// How HA chooses among the nodes that its rules allow (`crs: ha=`).
+    #[serde(default)]
+    pub scheduler: HaScheduler,
+    /// Migrations that HA runs at a time from one node; `None`: Proxmox's default.
+    pub workers: Option<u32>,
+    /// Bytes per second that one migration may use; `None`: no limit.
+    pub bwlimit: Option<u64>,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HaScheduler {

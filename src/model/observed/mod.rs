@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use alarms::{AlarmsView, Missing};
 pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
-    Affinity, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService, HaView, LrmMode,
+    Affinity, Datacenter, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService, HaView, LrmMode,
     NodeAffinity, ResourceAffinity,
 };
 pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};

@@ -68,6 +68,19 @@ impl Pve for Doors {
         })
     }
 
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble> {
+        self.ask(Call::PveGlance, |world| {
+            let via = way_in(world, |name| avoid.contains(name))?;
+            world.audit(&format!("/nodes/{node}"))?;
+            let running = world.tasks_on(via, node)?.into_iter().map(task).filter(observed::Task::runs);
+            Ok(running.filter_map(|task| task.guest.filter(|guest| task.moves(*guest))).collect())
+        })
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         let call = MigrateCall {
             guest: order.guest,

@@ -9,6 +9,7 @@ use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, Fingerprint, RequestId};
 use crate::model::note::{Note, Noted};
 use crate::model::notice::{ChannelName, Notice, NoticeId, SILENT_TRIES, Silent, Undelivered};
+use crate::model::rates::Rates;
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Unread, Unreadable};
@@ -69,6 +70,7 @@ impl Shelf {
             next_case: self.last_case + 1,
             told: self.told(),
             silent: self.silent(),
+            rates: Rates::default(),
         }
     }
 

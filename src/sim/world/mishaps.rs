@@ -40,10 +40,11 @@ pub enum Call {
     BmcLook,
     BmcInventory,
     BmcLocate,
+    PveGlance,
 }
 
 impl Call {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -74,6 +75,7 @@ impl Call {
         Self::BmcLook,
         Self::BmcInventory,
         Self::BmcLocate,
+        Self::PveGlance,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.

@@ -229,6 +229,8 @@ fn policy() -> Policy {
             mode: Mode::Approve,
             time_box: hour,
             locate: false,
+            canary: false,
+            move_within: None,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
         },
@@ -276,6 +278,7 @@ impl Parts {
             stays: Default::default(),
             warnings: Vec::new(),
             in_place: Default::default(),
+            forecast: None,
         };
         let phase = Phase::Preparing { since: at(0), approval: None, shown: Some(plan.hash()) };
         *self.world.phase.lock().expect("no test panics holding it") = Some(phase);
