@@ -11,6 +11,7 @@ mod faults;
 mod ha;
 mod in_place;
 mod inventory;
+pub mod learning;
 mod live;
 mod notices;
 mod phases;

@@ -293,6 +293,7 @@ pub(super) fn new_case(
         overran: false,
         heal: false,
         in_place: None,
+        took: None,
         parts: Default::default(),
         revision: 0,
     }

@@ -10,6 +10,7 @@ use super::ids::{CaseId, NodeName, OsdId, Person, PlanHash, PolicyName};
 use super::owed::Owed;
 use super::parts::Parts;
 use super::proof::{Clearance, Drained, EmptyRead, Settled};
+use super::rates::Took;
 use super::time::Time;
 use super::wait::Wait;
 
@@ -34,6 +35,9 @@ pub struct Case {
     pub overran: bool,
     /// A person chose to let Ceph heal: noout goes back although OSDs are down.
     pub heal: bool,
+    /// How long the drain was planned to take, and took.
+    #[serde(default)]
+    pub took: Option<Took>,
     /// The machine's parts before it was touched.
     #[serde(default)]
     pub parts: Parts,

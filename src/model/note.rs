@@ -10,6 +10,7 @@ use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, T
 use super::notice::{ChannelName, Urgency};
 use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
+use super::rates::Took;
 use super::rules::ProofCheck;
 use super::time::{Period, Time};
 use super::wait::Wait;
@@ -74,6 +75,7 @@ pub enum Noted {
     CameBack { guest: GuestId, name: String },
     Outgrown { guest: GuestId },
     Empty { node: NodeName },
+    Took { node: NodeName, took: Took },
 
     // With the technician
     HandedOver { node: NodeName },

@@ -134,6 +134,7 @@ impl fmt::Display for Noted {
                 write!(f, "Guest {guest} is aboard and not part of the plan; the node is judged anew.")
             }
             Empty { node } => write!(f, "{node} is empty, seen twice."),
+            Took { node, took } => write!(f, "The drain of {node} {took}."),
 
             HandedOver { node } => write!(f, "{node} is the technician's now."),
             WorkOrderAsked { title } => write!(f, "A work order is written: {title}."),

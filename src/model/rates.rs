@@ -3,6 +3,10 @@
 //! A figure is a measurement or a default that argues its number, and it always says which of the two. Nothing here may
 //! ever decide whether something is safe: a wrong figure makes a forecast wrong, never a drain.
 
+mod summary;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{GuestId, NodeName, Upid};
 use super::observed::{GuestKind, pairs};
-use super::time::Time;
+use super::time::{Time, age, to_the_second};
 
 /// One migration that went well, as its task's log tells it. What the log does not tell is `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,8 @@ pub struct Measured {
     pub dirty: Option<u64>,
     /// Milliseconds without the guest. For a container from its shutdown to its start.
     pub downtime_ms: Option<u64>,
+    /// Milliseconds that needed no wire: checks, the start of the other half, the handing over.
+    pub fixed_ms: Option<u64>,
 }
 
 /// Something that went over the wire.
@@ -42,15 +48,6 @@ pub struct Sent {
     pub millis: u64,
     /// Bytes per second while it flowed: a stall of the network is not the stream's rate. `None`: too short to tell.
     pub rate: Option<u64>,
-}
-
-impl Measured {
-    /// Milliseconds that needed no wire: checks, the start of the other half, the handing over.
-    pub fn fixed_ms(&self) -> u64 {
-        let all = u64::try_from(self.ended.duration_since(self.started).as_millis()).unwrap_or(0);
-        let sent = [self.memory, self.disks].into_iter().flatten().map(|sent| sent.millis).sum();
-        all.saturating_sub(sent)
-    }
 }
 
 /// A figure, and how many migrations it rests on; none: it is a default.
@@ -84,6 +81,8 @@ pub struct Rates {
     /// Bytes per second that several migrations from one node carried together, where they slowed each other down: what
     /// the network gives. Without an entry nobody has seen the limit, and the configuration's word counts.
     pub wires: BTreeMap<NodeName, Figure>,
+    /// Bytes per second at which local disks are copied along.
+    pub disk: Figure,
     /// Bytes per second at which a guest rewrites its memory,
     pub dirty: Figure,
     /// and those of single guests that were measured themselves.
@@ -108,6 +107,8 @@ pub const STREAM_DEFAULT: u64 = 500 << 20;
 /// What Gigabit Ethernet carries, less headers: 112 MiB/s. For networks of which nothing is known: the slowest that
 /// Proxmox is run on, so that the first forecast is rather too long than too short.
 pub const WIRE_DEFAULT: u64 = 112 << 20;
+/// What an ordinary disk writes in one stream, and less than any network of 10 Gbit/s: 200 MiB/s.
+const DISK_DEFAULT: u64 = 200 << 20;
 /// An idle Linux rewrites some MiB each second. Next to any network this changes a forecast by a few per cent.
 const DIRTY_DEFAULT: u64 = 4 << 20;
 /// Proxmox's own limit to begin with (`migrate_downtime`).
@@ -118,8 +119,10 @@ const SETUP_MS_DEFAULT: u64 = 7_000;
 const RESTART_MS_DEFAULT: u64 = 30_000;
 /// Measured on a genuine 9.2.11.
 const OFFLINE_MS_DEFAULT: u64 = 3_000;
-/// Measurements older than this do not count.
-pub const WINDOW_DAYS: u32 = 30;
+/// The time that a forecast speaks of while nothing was measured.
+const WINDOW_DAYS: u32 = 30;
+/// Measurements that are kept: some drains of a large node, or years of small ones.
+pub const MEASURED_MAX: usize = 500;
 
 impl Default for Rates {
     /// Nothing was measured yet.
@@ -128,6 +131,7 @@ impl Default for Rates {
             stream: Figure::default_of(STREAM_DEFAULT),
             streams: BTreeMap::new(),
             wires: BTreeMap::new(),
+            disk: Figure::default_of(DISK_DEFAULT),
             dirty: Figure::default_of(DIRTY_DEFAULT),
             dirties: BTreeMap::new(),
             downtime_ms: Figure::default_of(DOWNTIME_MS_DEFAULT),
@@ -141,6 +145,11 @@ impl Default for Rates {
 }
 
 impl Rates {
+    /// What these measurements say at `now`.
+    pub fn of(all: &[Measured], now: Time) -> Self {
+        summary::rates(all, now)
+    }
+
     /// Bytes per second of one migration on this way.
     pub fn stream(&self, from: &NodeName, to: &NodeName) -> Figure {
         self.streams.get(&(from.clone(), to.clone())).copied().unwrap_or(self.stream)
@@ -167,7 +176,7 @@ impl Rates {
 /// How long a drain is expected to take, and why we think so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// Seconds from the start of the drain until the node is empty.
+    /// Seconds from the first guest's leaving until the node is empty.
     pub secs: u64,
     /// Bytes per second of one migration that it counts with.
     pub stream: u64,
@@ -203,22 +212,28 @@ impl fmt::Display for Forecast {
     }
 }
 
-/// What was planned and what came of it, seconds.
+/// A drain as it was planned and as it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Took {
-    /// From the start of the drain until the node was first seen empty.
-    pub secs: u64,
-    /// What the plan that was carried out said; `None`: it had no forecast.
+    /// Everything was held and the guests could begin to leave.
+    pub since: Time,
+    /// The node was first seen empty; `None`: not yet.
+    pub until: Option<Time>,
+    /// What the plan that is carried out says; `None`: it has no forecast.
     pub planned: Option<Forecast>,
 }
 
 impl fmt::Display for Took {
     /// `took 15 min, planned 14 min`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "took {}", Span(self.secs))?;
-        match &self.planned {
-            Some(planned) => write!(f, ", planned {}", Span(planned.secs)),
-            None => Ok(()),
+        let planned = self.planned.map(|forecast| Span(forecast.secs));
+        match (self.until, planned) {
+            (Some(until), Some(planned)) => {
+                write!(f, "took {}, planned {planned}", Span(age(until, self.since).as_secs()))
+            }
+            (Some(until), None) => write!(f, "took {}", Span(age(until, self.since).as_secs())),
+            (None, Some(planned)) => write!(f, "planned {planned}, since {}", to_the_second(self.since)),
+            (None, None) => write!(f, "since {}", to_the_second(self.since)),
         }
     }
 }
@@ -248,48 +263,5 @@ impl fmt::Display for PerSecond {
             rate if rate >= 10 << 20 => write!(f, "{:.0} MiB/s", bytes / f64::from(1 << 20)),
             _ => write!(f, "{:.1} MiB/s", bytes / f64::from(1 << 20)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_forecast_says_what_it_rests_on() {
-        let forecast = |secs, stream, basis| Forecast { secs, stream, basis }.to_string();
-        let measured = |migrations| Basis::Measured { migrations, days: 30 };
-        assert_eq!(
-            forecast(840, 1_181_116_006, measured(37)),
-            "about 14 min; from 37 migrations of the last 30 days, 1.1 GiB/s a stream"
-        );
-        assert_eq!(
-            forecast(95, 112 << 20, measured(1)),
-            "about 95 s; from one migration of the last 30 days, 112 MiB/s a stream"
-        );
-        assert_eq!(
-            forecast(9_000, STREAM_DEFAULT, Basis::Default),
-            "about 2 h 30 min; from the default of 500 MiB/s a stream, nothing measured yet"
-        );
-    }
-
-    #[test]
-    fn planned_stands_beside_real() {
-        let planned = Forecast { secs: 830, stream: STREAM_DEFAULT, basis: Basis::Default };
-        assert_eq!(Took { secs: 905, planned: Some(planned) }.to_string(), "took 15 min, planned 14 min");
-        assert_eq!(Took { secs: 7_190, planned: None }.to_string(), "took 2 h 0 min");
-    }
-
-    #[test]
-    fn a_node_or_a_guest_without_figures_of_its_own_has_the_clusters() {
-        let (a, b) = (NodeName::from("pve1"), NodeName::from("pve2"));
-        let mut rates = Rates::default();
-        assert_eq!(rates.stream(&a, &b), Figure::default_of(STREAM_DEFAULT));
-        rates.streams.insert((a.clone(), b.clone()), Figure { value: 7, rests_on: 5 });
-        rates.dirties.insert(GuestId(100), 9);
-        assert_eq!((rates.stream(&a, &b).value, rates.stream(&b, &a).value), (7, STREAM_DEFAULT));
-        assert_eq!((rates.dirty(GuestId(100)), rates.dirty(GuestId(101))), (9, DIRTY_DEFAULT));
-        let json = serde_json::to_string(&rates).expect("figures serialise");
-        assert_eq!(serde_json::from_str::<Rates>(&json).expect("and come back"), rates);
     }
 }

@@ -7,6 +7,7 @@ mod act;
 mod alarms;
 pub mod courier;
 mod glance;
+mod learn;
 mod look;
 mod machines;
 
@@ -77,6 +78,8 @@ pub struct Reconciler {
     shown: watch::Sender<Arc<Shown>>,
     /// Rung when there is something to deliver.
     courier: Arc<Notify>,
+    /// Held while logs are read; a turn never asks for it.
+    learned: tokio::sync::Mutex<learn::Learned>,
     /// What runs between two turns.
     glance: tokio::sync::Mutex<Glance>,
 }
@@ -96,7 +99,8 @@ impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
         let shown = watch::Sender::new(Arc::new(Shown::nothing()));
-        Self { given, bell, shown, courier: Arc::default(), glance: Default::default() }
+        let (glance, learned) = Default::default();
+        Self { given, bell, shown, courier: Arc::default(), glance, learned }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -169,8 +173,27 @@ impl Reconciler {
         }
     }
 
-    /// Turns until told to stop. A turn that has begun is finished.
+    /// Reads the logs of migrations that the last turn saw ending.
+    pub async fn learn(&self) {
+        let (given, shown) = (self.given(), Arc::clone(&self.shown.borrow()));
+        self.learned.lock().await.round(&given.world, &shown).await;
+    }
+
+    /// Turns until told to stop. A turn that has begun is finished; learning goes on beside them, and is torn.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut shown = self.shown.subscribe();
+        let learning = async {
+            while shown.changed().await.is_ok() {
+                self.learn().await;
+            }
+        };
+        tokio::select! {
+            () = self.turns(stop) => {}
+            () = learning => {}
+        }
+    }
+
+    async fn turns(&self, stop: CancellationToken) {
         let mut patience = backoff::ExponentialBackoff {
             initial_interval: Duration::from_secs(1),
             max_interval: Duration::from_secs(30),

@@ -14,8 +14,9 @@ use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, Ticket
 use pitlane::model::notice::Notice;
 use pitlane::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
-    WorkOrderView,
+    TaskLog, WorkOrderView,
 };
+use pitlane::model::rates::Measured;
 use pitlane::model::request::{Reply, Request};
 use pitlane::model::rules::SensorQuery;
 use pitlane::model::seen::{Seen, Trouble};
@@ -116,6 +117,10 @@ impl Pve for Deadly {
 
     async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble> {
         self.around(self.doors.cancel(on, task, avoid)).await
+    }
+
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble> {
+        self.doors.task_log(task, avoid).await
     }
 
     async fn start(
@@ -270,6 +275,14 @@ impl Store for Deadly {
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
         self.store.poison(body, why, at).await
+    }
+
+    async fn learn(&self, measured: Vec<Measured>) -> Result<(), Trouble> {
+        self.around(self.store.learn(measured)).await
+    }
+
+    async fn learned(&self) -> Result<Vec<Measured>, Trouble> {
+        self.store.learned().await
     }
 
     async fn request(&self, request: &Request) -> Result<(), Trouble> {

@@ -166,6 +166,7 @@ impl Teller {
             turned = async {
                 let turned = self.reconciler.turn().await;
                 // Beside the turns in service; after each of them here, so that a history is one history.
+                self.reconciler.learn().await;
                 self.courier.round().await.map_err(|_| TurnFailed::Conflict).and(turned)
             } => Some(turned),
             () = scythe.fell() => None,

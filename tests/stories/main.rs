@@ -9,6 +9,7 @@ mod events;
 mod happens;
 mod harness;
 mod late;
+mod learning;
 mod script;
 mod setting;
 

@@ -22,7 +22,7 @@ use super::{
     wire::ClusterStatus,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
-use crate::model::observed::{GuestKind, Inventory, PveView};
+use crate::model::observed::{GuestKind, Inventory, PveView, TaskLog};
 use crate::model::seen::{Seen, Trouble};
 use crate::ports::{Clock, Migration, Pve};
 
@@ -151,6 +151,10 @@ impl Pve for Proxmox {
 
     async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble> {
         self.order_cancel(on, task, avoid).await
+    }
+
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble> {
+        self.read_log(task, avoid).await
     }
 
     async fn start(

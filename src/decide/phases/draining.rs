@@ -7,6 +7,7 @@ use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::proof::{Drained, EmptyRead};
+use crate::model::rates::Took;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
@@ -42,12 +43,22 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     move_mgr(turn)?;
     hold_maintenance(turn)?;
     hold_noout(turn)?;
+    begin_the_clock(turn);
     away(turn)?;
     let second = emptiness::look(&turn.case.node, turn.view)?;
     let first = sighting(turn, &second)?;
+    let emptied = first.at;
     let proof = Drained::of(first, second).ok_or(Wait::SecondLook { since: turn.view.now })?;
     let node = turn.case.node.clone();
     turn.note(Noted::Empty { node: node.clone() });
+    if let Some(took) = turn.case.took.as_mut() {
+        took.until = Some(emptied);
+        let took = *took;
+        // Without a forecast there was nobody to move.
+        if took.planned.is_some() {
+            turn.note(Noted::Took { node: node.clone(), took });
+        }
+    }
     turn.note(Noted::HandedOver { node });
     Ok(Phase::HandedOver {
         since: turn.view.now,
@@ -55,6 +66,15 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         claim: None,
         cancelled: None,
     })
+}
+
+/// From here on guests leave: planned and real time are counted from the same moment. A new plan begins a new count.
+fn begin_the_clock(turn: &mut Turn) {
+    let Phase::Draining { since, clearance, .. } = &turn.case.phase else { return };
+    if turn.case.took.is_none_or(|took| took.since < *since) {
+        let planned = clearance.plan().forecast;
+        turn.case.took = Some(Took { since: turn.view.now, until: None, planned });
+    }
 }
 
 /// Nothing leaves: noout is held, and Ceph is asked once more at the last moment.

@@ -19,7 +19,7 @@ pub use ha::{
 pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};
 pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
-    Privileges, PveView, Storage, Task, TaskEnd, Votes,
+    Privileges, PveView, Storage, Task, TaskEnd, TaskLog, Votes,
 };
 
 use super::alert::Episode;

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::{
     self, GuestDetail, GuestKind, Inventory, LiveState, Maintained, NodeDetail, Opinion, Privileges, PveView,
-    TaskEnd,
+    TaskEnd, TaskLog,
 };
 use crate::model::plan::How;
 use crate::model::seen::{Seen, Trouble};
@@ -101,6 +101,15 @@ impl Pve for Doors {
         self.act(Call::PveCancel, |world| {
             let via = way_in(world, |name| name == avoid)?.clone();
             Ok(world.cancel_task(Actor::Pitlane, &via, on, task)?)
+        })
+    }
+
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble> {
+        self.ask(Call::PveTaskLog, |world| {
+            let via = way_in(world, |name| avoid.contains(name))?;
+            let node = task.as_str().split(':').nth(1).unwrap_or_default().into();
+            let lines = world.task(via, &node, task)?.lines();
+            Ok(TaskLog { lines, cut: false })
         })
     }
 

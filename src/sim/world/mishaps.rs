@@ -40,11 +40,12 @@ pub enum Call {
     BmcLook,
     BmcInventory,
     BmcLocate,
+    PveTaskLog,
     PveGlance,
 }
 
 impl Call {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -75,6 +76,7 @@ impl Call {
         Self::BmcLook,
         Self::BmcInventory,
         Self::BmcLocate,
+        Self::PveTaskLog,
         Self::PveGlance,
     ];
 

@@ -11,6 +11,7 @@ pub mod effects;
 pub mod guest;
 pub mod migrate;
 mod move_ends;
+mod move_log;
 pub mod moving;
 pub mod node;
 pub mod refusal;
