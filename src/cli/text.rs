@@ -80,7 +80,7 @@ fn drain(judged: &Judged) -> String {
     }
     let mut rows = table(["guest", "name", "goes to", "how"]);
     for step in &plan.moves {
-        rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), step.how.to_string()]);
+        rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), plan.words(step)]);
     }
     for (guest, nodes) in &plan.ha {
         let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::case::{Case, Origin};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{Guest, Opinion, Power};
+use crate::model::owed::Whereabouts;
 use crate::model::plan::{How, Move, Plan};
 use crate::model::rates::Forecast;
 use crate::model::rules::{HandSetup, Mode, Policy, Rules};
@@ -13,6 +14,7 @@ use crate::model::wait::{Source, Wait};
 
 use super::ha;
 use super::live::{self, Ask, Going, Hop};
+use super::room;
 use super::view::View;
 use super::way::{Way, way};
 
@@ -26,6 +28,8 @@ pub struct Planned {
     pub unplaced: Vec<Wait>,
     /// Nodes whose loss could not be absorbed afterwards, with the guests that would find no place.
     pub fragile: Vec<(NodeName, Vec<GuestId>)>,
+    /// Guests elsewhere that might make room: nobody has looked at them in full yet.
+    pub ask_about: BTreeSet<GuestId>,
     /// Things that whoever approves should know.
     pub warnings: Vec<Wait>,
 }
@@ -45,12 +49,45 @@ pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) 
     if let Some(known) = view.plans.borrow().get(&key) {
         return known.clone();
     }
-    let made = make(node, case, policy, view);
+    let made = make(node, case, policy, view, None);
     view.plans.borrow_mut().insert(key, made.clone());
     made
 }
 
-fn make(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) -> Result<Planned, Wait> {
+/// What a plan that is made on the way keeps of the one before.
+pub struct Kept<'a> {
+    pub approved: &'a Plan,
+    /// As planned last.
+    pub moves: &'a [Move],
+    /// Guests whose target does not take them any more, and why.
+    pub lost: &'a BTreeMap<GuestId, String>,
+    pub within: Within,
+}
+
+/// Where guests may go that need another target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// To any target of the approved plan: that much a person has agreed to.
+    Approved,
+    Anywhere,
+}
+
+/// Plans again for a node that is being drained: finished moves stay, those under way are waited for, and all others keep
+/// their targets as far as these still work. Guests that were not approved are not planned.
+///
+/// # Errors
+/// Something needed for it cannot be seen.
+pub fn again(case: &Case, policy: &Policy, view: &View, kept: &Kept) -> Result<Planned, Wait> {
+    make(&case.node, Some(case), policy, view, Some(kept))
+}
+
+fn make(
+    node: &NodeName,
+    case: Option<&Case>,
+    policy: &Policy,
+    view: &View,
+    kept: Option<&Kept>,
+) -> Result<Planned, Wait> {
     let agreed = agreed(case, policy, view.rules);
     let cluster = view.cluster()?;
     let mut plan = Plan {
@@ -68,7 +105,10 @@ fn make(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) -> R
     };
     let mut stuck = Vec::new();
     let mut warnings = Vec::new();
-    let mut ask = Ask { leaving: Some(node.clone()), canary: policy.respond.canary, ..Ask::default() };
+    let mut ask = Ask { leaving: Some(node.clone()), ..Ask::default() };
+    // Once something has moved, the way between the nodes is known.
+    ask.canary = policy.respond.canary && case.is_none_or(|case| case.owed.guests.is_empty());
+    keep(&mut ask, case, kept, cluster);
     let foretold = ha::forecast(node, cluster, view.ha()?, view.ha_rules()?);
     for (id, guest) in cluster.guests_on(node) {
         sized(*id, guest)?;
@@ -87,6 +127,11 @@ fn make(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) -> R
                 }
             },
             Way::Move(how) => {
+                if kept
+                    .is_some_and(|kept| !kept.approved.moves.iter().any(|m| m.guest == *id && m.how == how))
+                {
+                    continue;
+                }
                 if how == How::Restart {
                     warnings.push(Wait::ContainerRestarts { guest: *id });
                 }
@@ -108,7 +153,11 @@ fn make(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) -> R
         };
         ask.going.insert(*id, going);
     }
+    if kept.is_none() {
+        ask.residents = room::residents(node, policy, agreed, view)?;
+    }
     let found = live::find(&ask, view)?;
+    let ask_about = room::ask_about(node, &found, view)?;
     let mut unplaced = Vec::new();
     for (guest, blockers) in found.left {
         let overfilled = foretold.as_ref().and_then(|foretold| overfilled(guest, foretold, &blockers));
@@ -116,7 +165,7 @@ fn make(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) -> R
     }
     plan.moves = moves(&found.hops, &ask, cluster);
     plan.canary = found.canary;
-    if policy.respond.canary && plan.canary.is_none() {
+    if ask.canary && plan.canary.is_none() {
         warnings.push(Wait::NoCanary);
     }
     plan.forecast = (!found.hops.is_empty()).then(|| Forecast {
@@ -124,7 +173,27 @@ fn make(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) -> R
         stream: view.rates().stream.value,
         basis: view.rates().basis(),
     });
-    Ok(Planned { plan, stuck, unplaced, fragile: found.fragile, warnings })
+    Ok(Planned { plan, stuck, unplaced, fragile: found.fragile, ask_about, warnings })
+}
+
+/// What an earlier plan promised, and what is done of it.
+fn keep(ask: &mut Ask, case: Option<&Case>, kept: Option<&Kept>, cluster: &Opinion) {
+    let owed = case.into_iter().flat_map(|case| &case.owed.guests);
+    ask.done = owed.filter(|(_, d)| matches!(d.at, Whereabouts::Away { .. })).map(|(id, _)| *id).collect();
+    let Some(kept) = kept else { return };
+    let home = |m: &Move| m.from.clone().unwrap_or_else(|| kept.approved.node.clone());
+    for m in kept.moves.iter().filter(|m| cluster.guests.get(&m.guest).is_some_and(|g| g.node == home(m))) {
+        if m.from.is_some() {
+            ask.residents.insert(m.guest, m.how);
+        }
+        match kept.lost.get(&m.guest) {
+            Some(why) => drop(ask.lost.insert(m.guest, (m.to.clone(), why.clone()))),
+            None => drop(ask.keep.insert(m.guest, m.to.clone())),
+        }
+    }
+    if kept.within == Within::Approved {
+        ask.targets = Some(kept.approved.targets().into_iter().cloned().collect());
+    }
 }
 
 /// HA asks nobody: what it will do is what there has to be room for.

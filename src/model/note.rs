@@ -66,6 +66,9 @@ pub enum Noted {
     MaintenanceAsked { node: NodeName },
     NooutAsked { host: HostName },
     Leaves { guest: GuestId, name: String, to: NodeName, how: How },
+    MakesRoom { guest: GuestId, name: String, from: NodeName, to: NodeName },
+    // `why` is missing where another guest's change brought this one about.
+    Replanned { guest: GuestId, name: String, from: NodeName, to: NodeName, why: Option<String> },
     HaMoves { guest: GuestId, name: String, to: Option<NodeName> },
     ShutsDown { guest: GuestId, name: String, why: String },
     IsDown { guest: GuestId, name: String },

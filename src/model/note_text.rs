@@ -114,6 +114,18 @@ impl fmt::Display for Noted {
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
             NooutAsked { host } => write!(f, "noout is set on {host}: Ceph waits instead of copying."),
             Leaves { guest, name, to, how } => write!(f, "Guest {guest} ({name}) leaves for {to}, {how}."),
+            MakesRoom { guest, name, from, to } => {
+                write!(f, "Guest {guest} ({name}) leaves {from} for {to}, live, to make room.")
+            }
+            Replanned { guest, name, from, to, why: Some(why) } => {
+                write!(f, "Guest {guest} ({name}) will go to {to} instead of {from}: {why}.")
+            }
+            Replanned { guest, name, from, to, why: None } => {
+                write!(
+                    f,
+                    "Guest {guest} ({name}) will go to {to} instead of {from}, for the sake of another."
+                )
+            }
             HaMoves { guest, name, to: Some(to) } => write!(f, "HA moves guest {guest} ({name}) to {to}."),
             HaMoves { guest, name, to: None } => write!(f, "HA moves guest {guest} ({name})."),
             ShutsDown { guest, name, why } => {

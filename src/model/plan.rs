@@ -63,6 +63,15 @@ impl Plan {
         self.moves.iter().map(|m| &m.to).collect()
     }
 
+    /// How one of its guests moves, and what is special about it.
+    pub fn words(&self, step: &Move) -> String {
+        match &step.from {
+            Some(from) => format!("{}, leaves {from} to make room", step.how),
+            None if self.canary == Some(step.guest) => format!("{}, first and alone", step.how),
+            None => step.how.to_string(),
+        }
+    }
+
     /// Was this guest part of what was approved, moved by us?
     pub fn covers(&self, guest: GuestId, to: &NodeName, how: How) -> bool {
         self.moves.iter().any(|m| m.guest == guest && m.how == how) && self.targets().contains(to)

@@ -146,6 +146,8 @@ pub enum Wait {
     MaintenancePending,
     NooutPending { host: HostName },
     GuestsAboard { guests: Vec<GuestId> },
+    // The canary, or those that make room: nothing else begins before they are away.
+    FirstMoves { guests: Vec<GuestId> },
     MoveFails { guest: GuestId, tries: u32, error: String },
     HaStuck { guest: GuestId },
     SecondLook { since: Time },
@@ -202,6 +204,7 @@ impl Wait {
             CameAboard { guests }
             | StrandedGuests { guests }
             | GuestsAboard { guests }
+            | FirstMoves { guests }
             | GuestsNotHome { guests } => {
                 format!("{name}/{guests:?}")
             }
@@ -243,6 +246,7 @@ impl Wait {
         matches!(
             self,
             GuestsAboard { .. }
+                | FirstMoves { .. }
                 | SecondLook { .. }
                 | MaintenancePending
                 | NooutPending { .. }

@@ -192,6 +192,7 @@ impl fmt::Display for Wait {
             MaintenancePending => f.write_str("HA maintenance is asked for and not yet in effect"),
             NooutPending { host } => write!(f, "noout on {host} is not yet set"),
             GuestsAboard { guests: aboard } => write!(f, "still aboard: {}", guests(aboard)),
+            FirstMoves { guests: first } => write!(f, "before anything else goes: {}", guests(first)),
             MoveFails { guest, tries, error } => {
                 write!(f, "guest {guest} did not move in {tries} tries: {error}")
             }

@@ -267,6 +267,15 @@ impl Looker for Reconciler {
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
         let observed = look::look(world, rules, &wish, &state, &before.observed).await?;
+        let more = decide::might_make_room(node, &state, &observed, rules);
+        let observed = match more.is_empty() {
+            true => observed,
+            false => {
+                let guests = &wish.guests | &more;
+                let wish = Wish { guests, ..wish };
+                look::look(world, rules, &wish, &state, &observed).await?
+            }
+        };
         let (verdict, plan) = decide::judge(node, &state, &observed, rules)
             .map_err(|wait| Trouble::NotConfigured(wait.to_string()))?;
         let in_place = decide::judge_in_place(node, &state, &observed, rules)

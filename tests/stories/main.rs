@@ -10,6 +10,7 @@ mod happens;
 mod harness;
 mod late;
 mod learning;
+mod makespan;
 mod script;
 mod setting;
 

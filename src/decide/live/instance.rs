@@ -26,7 +26,7 @@ const WORKERS_DEFAULT: u32 = 4;
 /// From the command to the first migration: HA's worker and its manager look every 5 and 10 s, in turn.
 const HA_BEGINS_SECS: f64 = 25.0;
 /// From a migration's end until the next one is asked for: it is looked for once a second, and then there is a turn.
-const TURN_SECS: f64 = 1.5;
+const TURN_SECS: f64 = 1.0;
 
 impl Live {
     pub(super) fn of(ask: &Ask, view: &View) -> Result<Self, Wait> {
@@ -153,10 +153,14 @@ impl Live {
             for (storage, bytes) in disks(detail) {
                 guest.disks.push((self.storage(&storage), bytes.div_ceil(MIB) as i64));
             }
-            if !detail.refused.is_empty() {
-                let open = self.nodes.iter().filter(|node| !detail.refused.contains_key(*node));
+            let mut refused = detail.refused.clone();
+            refused.extend(ask.lost.get(&id).cloned());
+            let within =
+                |node: &&NodeName| ask.targets.as_ref().is_none_or(|targets| targets.contains(*node));
+            if !refused.is_empty() || ask.targets.is_some() {
+                let open = self.nodes.iter().filter(|node| !refused.contains_key(*node)).filter(within);
                 guest.allowed = Some(self.nodes_at(open));
-                self.refused.insert(id, detail.refused.clone());
+                self.refused.insert(id, refused);
             }
         }
         if let Some(Going::Ha(nodes)) = &going {

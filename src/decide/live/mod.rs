@@ -19,7 +19,7 @@ use super::planner::instance::{Instance, Kind};
 use super::planner::{Effort, Planned, Reason, Wishes, plan_steadily};
 use super::view::View;
 
-pub use room::{Closed, Room, Rooms, need, room, rooms};
+pub use room::{Closed, Need, Room, Rooms, need, room, rooms};
 
 /// What is asked of the cluster.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,10 @@ pub struct Ask {
     pub homes: BTreeMap<GuestId, NodeName>,
     /// Residents that may make room.
     pub residents: BTreeMap<GuestId, How>,
+    /// Our guests go nowhere else; `None`: anywhere.
+    pub targets: Option<BTreeSet<NodeName>>,
+    /// Where a guest shall not go again, and why.
+    pub lost: BTreeMap<GuestId, (NodeName, String)>,
     /// Where an earlier plan wanted guests to go.
     pub keep: BTreeMap<GuestId, NodeName>,
     /// Moved already: they have had their turn.
@@ -120,7 +124,7 @@ pub fn find(ask: &Ask, view: &View) -> Result<Found, Wait> {
     let quick = live.plan()?;
     // Only a knotty cluster is worth a long search: most are done at the first attempt.
     let hard = |left: &super::planner::Left| !matches!(left.why, Reason::Immovable | Reason::NodeClosed);
-    if !quick.left.iter().any(hard) {
+    if !quick.left.iter().any(hard) || !ask.keep.is_empty() {
         return Ok(live.named(&quick));
     }
     live.wishes.effort = Effort::Full;

@@ -3,10 +3,10 @@
 //!
 //! Where guests go is not decided here: that is the planner's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::model::ids::{GuestId, NodeName};
-use crate::model::observed::{Guest, GuestDetail, GuestKind, HaNodeState, Opinion, Power, Storage};
+use crate::model::observed::{Guest, GuestDetail, GuestKind, HaNodeState, Power, Storage};
 use crate::model::plan::How;
 use crate::model::rules::Packing;
 use crate::model::wait::Wait;
@@ -79,8 +79,13 @@ pub fn rooms(leaving: &NodeName, view: &View) -> Result<(Rooms, Closed), Wait> {
     let mut rooms = Rooms::new();
     let mut closed = Closed::new();
     let held = view.held_by_others(leaving);
+    let residents = residents(view)?;
     for node in view.cluster()?.nodes.keys().filter(|node| *node != leaving) {
-        match if held.contains(node) { Err("in maintenance".to_owned()) } else { room(node, view)? } {
+        match if held.contains(node) {
+            Err("in maintenance".to_owned())
+        } else {
+            left(node, residents.get(node), view)?
+        } {
             Ok(room) => {
                 rooms.insert(node.clone(), room);
             }
@@ -94,6 +99,10 @@ pub fn rooms(leaving: &NodeName, view: &View) -> Result<(Rooms, Closed), Wait> {
 
 /// What one node has left, or why it takes nobody.
 pub fn room(node: &NodeName, view: &View) -> Result<Result<Room, String>, Wait> {
+    left(node, residents(view)?.get(node), view)
+}
+
+fn left(node: &NodeName, residents: Option<&Residents>, view: &View) -> Result<Result<Room, String>, Wait> {
     let (cluster, ha) = (view.cluster()?, view.ha()?);
     let packing = &view.rules.packing;
     let Some(row) = cluster.nodes.get(node) else { return Ok(Err("no member".to_owned())) };
@@ -110,7 +119,7 @@ pub fn room(node: &NodeName, view: &View) -> Result<Result<Room, String>, Wait> 
     let total = capacity.memory.saturating_sub(packing.node_reserve);
     let cpus = f64::from(capacity.cores) * packing.cpu_overcommit * 100.0;
     let mut room = Room { memory: i128::from(total), cpus: cpus as i128, storages: row.storages.clone() };
-    for (id, guest) in residents(node, cluster, view) {
+    for (id, guest) in residents.into_iter().flatten().copied() {
         if guest.memory == 0 && guest.power != Power::Stopped && !guest.template {
             return Ok(Err(format!("the size of guest {id} there is not known")));
         }
@@ -124,19 +133,25 @@ pub fn room(node: &NodeName, view: &View) -> Result<Result<Room, String>, Wait> 
     Ok(Ok(room))
 }
 
-/// Guests that are on a node, and guests that are moving to it.
-fn residents<'a>(
-    node: &'a NodeName,
-    cluster: &'a Opinion,
-    view: &View,
-) -> impl Iterator<Item = (GuestId, &'a Guest)> {
-    let coming: BTreeSet<GuestId> =
-        under_way(view).into_iter().filter(|(_, to)| to == node).map(|(id, _)| id).collect();
-    cluster
-        .guests
-        .iter()
-        .filter(move |(id, guest)| &guest.node == node || coming.contains(*id))
-        .map(|(id, guest)| (*id, guest))
+type Residents<'a> = Vec<(GuestId, &'a Guest)>;
+
+/// Node → guests that are there, and guests that are moving there. Once for all nodes: a large cluster has many of both.
+fn residents<'a>(view: &View<'a>) -> Result<BTreeMap<NodeName, Residents<'a>>, Wait> {
+    let cluster = view.cluster()?;
+    let mut all: BTreeMap<NodeName, Residents> = BTreeMap::new();
+    let mut add = |node: &NodeName, id: GuestId, guest: &'a Guest| match all.get_mut(node) {
+        Some(there) => there.push((id, guest)),
+        None => drop(all.insert(node.clone(), vec![(id, guest)])),
+    };
+    for (id, guest) in &cluster.guests {
+        add(&guest.node, *id, guest);
+    }
+    for (id, to) in under_way(view) {
+        if let Some(guest) = cluster.guests.get(&id) {
+            add(&to, id, guest);
+        }
+    }
+    Ok(all)
 }
 
 impl Room {

@@ -32,7 +32,7 @@ fn believe(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         // The case goes on as what is believed asks for, whichever alarm opened it.
         turn.case.policy = policy.name.clone();
         turn.case.in_place = wanted(policy);
-        return Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }));
+        return Ok(Some(Phase::preparing(turn.view.now)));
     }
     false_alarm(turn)
 }
@@ -70,7 +70,13 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         }
     }
     turn.note(Noted::FalseAlarm { reading: readings.join(", ") });
-    Ok(Some(Phase::GivingBack { since: now, why: Ending::FalseAlarm, clean_since: None, handover: None }))
+    Ok(Some(Phase::GivingBack {
+        since: now,
+        why: Ending::FalseAlarm,
+        clean_since: None,
+        handover: None,
+        course: Vec::new(),
+    }))
 }
 
 fn unconfirmed(turn: &Turn) -> Result<Wait, Wait> {

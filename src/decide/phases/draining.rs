@@ -1,7 +1,7 @@
 //! The node leaves: manager moved off, HA maintenance on, noout held, guests away; then seen empty twice.
 
 use super::second_failure;
-use crate::decide::effects::{away, hold_maintenance, hold_noout, move_mgr, owe_all};
+use crate::decide::effects::{ahead, away, follow, hold_maintenance, hold_noout, move_mgr, owe_all};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
@@ -16,7 +16,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     // A guest that the plan does not know wants a new plan: judged anew, approved anew, with everything held meanwhile.
     if let Err(Wait::OutsideApproval { guest }) = &next {
         turn.note(Noted::Outgrown { guest: *guest });
-        return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
+        return Ok(Phase::preparing(turn.view.now));
     }
     if let (Phase::Draining { empty, .. }, Err(wait)) = (&mut turn.case.phase, &next)
         && !matches!(wait, Wait::SecondLook { .. })
@@ -40,6 +40,8 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         return serve(turn);
     }
     owe_all(turn)?;
+    follow(turn)?;
+    ahead(turn)?;
     move_mgr(turn)?;
     hold_maintenance(turn)?;
     hold_noout(turn)?;

@@ -132,7 +132,7 @@ fn give_back(turn: &mut Turn, why: Ending) -> Phase {
         _ => None,
     };
     turn.note(Noted::ReturnBegins { why: why.clone() });
-    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover }
+    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover, course: Vec::new() }
 }
 
 fn remember(turn: &mut Turn, since: Option<Time>) {

@@ -95,6 +95,8 @@ pub struct World {
     pub effects: Vec<Effect>,
     /// Where each guest was, and how, when the world was made.
     pub origin: BTreeMap<GuestId, (NodeName, Power)>,
+    /// What one SSH stream carries at most, bytes per second, whatever the network can: encryption on one core.
+    pub stream_max: u64,
     /// Guest → how its next migrations go wrong.
     pub(crate) ill_moves: BTreeMap<GuestId, VecDeque<IllMove>>,
     /// What members that are cut off still believe.

@@ -205,7 +205,7 @@ fn plan_table(plan: &Plan) -> Markup {
             thead { tr { th { "Guest" } th { "Name" } th { "Goes to" } th { "How" } } }
             tbody {
                 @for step in &plan.moves {
-                    tr { td { (step.guest) } td { (step.name) } td { (step.to) } td { (step.how) } }
+                    tr { td { (step.guest) } td { (step.name) } td { (step.to) } td { (plan.words(step)) } }
                 }
                 @for (guest, nodes) in &plan.ha {
                     tr { td { (guest) } td {} td { (list(nodes)) } td { "HA chooses and moves it" } }
