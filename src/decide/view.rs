@@ -15,6 +15,7 @@ use crate::model::observed::{
 use crate::model::rates::Rates;
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
+use crate::model::silence::SilencesView;
 use crate::model::state::State;
 use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
@@ -183,6 +184,12 @@ impl<'a> View<'a> {
     /// as old as a scrape and an evaluation anyway.
     pub fn alarms(&self) -> Result<&'a AlarmsView, Wait> {
         let fresh = self.seen.alarms.fresh(self.now, ALARMS_FRESH);
+        fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
+    }
+
+    /// What Alertmanager shows of our silences; as old as what it lists may be.
+    pub fn silences(&self) -> Result<&'a SilencesView, Wait> {
+        let fresh = self.seen.silences.fresh(self.now, ALARMS_FRESH);
         fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
     }
 

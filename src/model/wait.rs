@@ -161,6 +161,7 @@ pub enum Wait {
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
     LocateStillOn { node: NodeName },
+    SilenceStillSet { node: NodeName, until: Time },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
@@ -253,6 +254,7 @@ impl Wait {
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
                 | LocateStillOn { .. }
+                | SilenceStillSet { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }

@@ -213,6 +213,11 @@ impl fmt::Display for Wait {
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
             LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
+            SilenceStillSet { node, until } => write!(
+                f,
+                "the silence for {node} in Alertmanager is not yet over; it ends by itself at {}",
+                to_the_second(*until)
+            ),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
             WorkOrderCancelled { ticket } => write!(
@@ -364,6 +369,9 @@ impl Wait {
             }
             EffectFails { effect, .. } if effect.starts_with("locate-off") => {
                 "see the log; pitlane accept CASE led --reason … leaves the lamp as it is".into()
+            }
+            EffectFails { effect, .. } if effect == "silence-off" => {
+                "see to Alertmanager, or wait: the silence ends by itself".into()
             }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),
