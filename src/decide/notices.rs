@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::model::case::{Case, Phase};
-use crate::model::fault::{Fault, FaultKey};
+use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::note::{Note, Noted};
 use crate::model::notice::Urgency::{self, Page, Tell};
@@ -256,7 +256,7 @@ pub(super) fn of_faults(view: &View, out: &mut Decision) {
     // A person is called for what can be told, also while Ceph is dead and some alerts cannot be placed.
     let faults = view.placed.as_slice();
     for storm in view.storms.iter().filter(|storm| storm.believed) {
-        of_storm(storm, faults, view, out);
+        of_storm(storm, view, out);
     }
     for fault in faults {
         let Some(policy) = view.rules.policy(&fault.policy) else { continue };
@@ -294,12 +294,9 @@ pub(super) fn of_faults(view: &View, out: &mut Decision) {
     }
 }
 
-fn of_storm(storm: &Storm, faults: &[Fault], view: &View, out: &mut Decision) {
+fn of_storm(storm: &Storm, view: &View, out: &mut Decision) {
     let Storm { class, domain, nodes, since, .. } = storm;
-    let policy = faults
-        .iter()
-        .find(|fault| storm.faults.contains(&fault.key))
-        .and_then(|fault| view.rules.policy(&fault.policy));
+    let policy = view.rules.policy(&storm.policy);
     let place = domain.as_deref().unwrap_or("the cluster");
     let said = say(
         Page,
