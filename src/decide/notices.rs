@@ -97,6 +97,13 @@ fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "keeps guests away until nobody works on the machine.",
             format!("ask at the machine, then: pitlane done {id} --hands-off"),
         ),
+        Noted::CalledOffHalfway { by, .. } => say(
+            Page,
+            "cancelled",
+            format!("{node}: called off by {by} while the technician has a work order"),
+            "takes nothing more and gives nothing back until nobody works on the machine.",
+            format!("ask at the machine, then: pitlane done {id} --hands-off"),
+        ),
         Noted::DrainBegins { .. } => say(
             Tell,
             "drain-begins",
