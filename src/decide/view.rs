@@ -65,9 +65,10 @@ impl<'a> View<'a> {
         match view.cluster() {
             Ok(members) => {
                 let cluster = Cluster { members, ceph: seen.ceph.any_age() };
-                let (placed, unplaced, unplaceable) = faults::derive(seen, cluster, rules, &state.past);
-                view.storms = correlate::storms(&placed, rules, view.now);
-                (view.placed, view.unplaced, view.unplaceable) = (placed, unplaced, unplaceable);
+                let derived = faults::derive(seen, cluster, rules, &state.past);
+                view.storms = correlate::storms(&derived.all_told, rules, view.now);
+                (view.placed, view.unplaced, view.unplaceable) =
+                    (derived.faults, derived.unplaced, derived.unseen);
             }
             Err(wait) => view.unplaceable = Some(wait),
         }

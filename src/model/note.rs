@@ -99,6 +99,7 @@ pub enum Noted {
     // Done in the ticket, and then taken up again there.
     TakenUpAgain,
     Cancelled { by: Person, reason: String },
+    CalledOffHalfway { by: Person, reason: String },
     Overrun { time_box: Period },
 
     // Proving

@@ -84,6 +84,12 @@ impl fmt::Display for Noted {
                 osds(ids)
             ),
             AlsoInPlace { disks } => write!(f, "To be served as well: {}.", list(disks)),
+            CalledOffHalfway { by, reason } => write!(
+                f,
+                "{by} calls it off{}; the technician has a work order, so everything stays as it is until nobody works \
+                 on the machine.",
+                because(reason)
+            ),
             CalledOffInPlace { by, reason } => write!(
                 f,
                 "{by} calls it off{}; noout stays until nobody works on the machine.",

@@ -48,7 +48,8 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
     let silence = give_silence_back(turn);
     let node = turn.case.node.clone();
     let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
-    if in_place && let Ok(Some(died)) = died(turn) {
+    let works_on = matches!(&turn.case.phase, Phase::Proving { handover, .. } if handover.works_on());
+    if works_on && let Ok(Some(died)) = died(turn) {
         return Ok(died);
     }
     if !turn.view.cluster()?.online(&node) {
