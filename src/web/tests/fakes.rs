@@ -297,7 +297,12 @@ impl Parts {
             canary: None,
             forecast: Some(Forecast { secs: 840, stream: 1 << 30, basis: Basis::Default }),
         };
-        let phase = Phase::Preparing { since: at(0), approval: None, shown: Some(plan.hash()) };
+        let phase = Phase::Preparing {
+            since: at(0),
+            approval: None,
+            shown: Some(plan.hash()),
+            room: Default::default(),
+        };
         *self.world.phase.lock().expect("no test panics holding it") = Some(phase);
         self.shown.send_modify(|shown| {
             Arc::make_mut(shown).show.plans.insert("pve2".into(), plan);
