@@ -14,9 +14,10 @@ use crate::model::note::Note;
 use crate::model::notice::{ChannelName, Notice, NoticeId, Undelivered};
 use crate::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
-    WorkOrderView,
+    TaskLog, WorkOrderView,
 };
 use crate::model::plan::How;
+use crate::model::rates::Measured;
 use crate::model::request::{Reply, Request};
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
@@ -47,6 +48,13 @@ pub trait Pve: Send + Sync {
     /// `avoid`: nodes never to be asked through.
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory>;
 
+    /// Guests whose migrations run on this node now, in one cheap call: what wakes the loop between two looks.
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble>;
+
     /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
     ///
     /// # Errors
@@ -55,6 +63,9 @@ pub trait Pve: Send + Sync {
 
     /// Cancels a task of ours. Best effort; what it left behind is seen by the next look.
     async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble>;
+
+    /// The log of a task that has ended: its first and its last lines. For learning only.
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble>;
 
     /// Starts a stopped guest, or resumes a paused one. Accepted, not done: look.
     async fn start(
@@ -193,6 +204,12 @@ pub trait Store: Send + Sync {
 
     /// A delivery that we could not read, kept for people. Durable when it returns.
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble>;
+
+    /// Keeps measurements, each task once; the newest [`MEASURED_MAX`] of them.
+    async fn learn(&self, measured: Vec<Measured>) -> Result<(), Trouble>;
+
+    /// What is kept of them, oldest first.
+    async fn learned(&self) -> Result<Vec<Measured>, Trouble>;
 
     /// Durable when it returns; the same id twice is one request.
     async fn request(&self, request: &Request) -> Result<(), Trouble>;

@@ -332,6 +332,7 @@ mod tests {
             overran: false,
             heal: false,
             in_place: None,
+            took: None,
             parts: Default::default(),
             revision: 1,
         }];

@@ -342,6 +342,13 @@ pub struct PackingFile {
     #[schemars(range(min = 1))]
     pub slots_in: Option<u32>,
     pub n_plus_one: Option<NPlusOne>,
+    /// Mbit/s of the network that migrations use, each way. Without it, what was measured counts, or else 1 Gbit/s.
+    /// It changes forecasts and the order of moves, never what is safe.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub nic_mbps: Option<u32>,
+    /// Node → Mbit/s, where a node's network is another one.
+    #[serde(default)]
+    pub nics_mbps: BTreeMap<NodeName, u32>,
 }
 
 /// Who may ask what: a file of its own, readable by the service alone.

@@ -284,6 +284,11 @@ fn bytes_of(digits: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Bytes per second in so many Mbit/s.
+fn wire_of(mbps: u32) -> u64 {
+    u64::from(mbps) * 125_000
+}
+
 fn assemble(
     file: ConfigFile,
     base: &Path,
@@ -338,6 +343,8 @@ fn assemble(
             slots_out: p.slots_out.unwrap_or(packing.slots_out),
             slots_in: p.slots_in.unwrap_or(packing.slots_in),
             n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
+            nic: p.nic_mbps.map(wire_of),
+            nics: p.nics_mbps.into_iter().map(|(node, mbps)| (node, wire_of(mbps))).collect(),
         },
         notify: file.notify.into(),
     };

@@ -92,7 +92,7 @@ fn drain<'a>(
     let origin = Origin::Person { by: request.by.clone(), reason: reason.to_owned(), yes };
     let opened =
         Noted::PersonOpened { node: node.clone(), by: request.by.clone(), reason: reason.to_owned() };
-    let preparing = Phase::Preparing { since: view.now, approval: None, shown: None };
+    let preparing = Phase::preparing(view.now);
     if let Some(turn) = turns.iter_mut().find(|turn| &turn.case.node == node) {
         let id = turn.case.id;
         return match turn.case.phase {
@@ -172,8 +172,13 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
                 }
                 let why = Ending::Retired { by, reason: reason.clone() };
                 turn.note(Noted::ReturnBegins { why: why.clone() });
-                turn.case.phase =
-                    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover: None };
+                turn.case.phase = Phase::GivingBack {
+                    since: turn.view.now,
+                    why,
+                    clean_since: None,
+                    handover: None,
+                    course: Vec::new(),
+                };
                 Ok(())
             }
             _ => Err(format!(
@@ -241,15 +246,34 @@ fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
     }
 }
 
-/// Before the hand-over everything goes straight back. After it, guests wait until nobody works on the machine.
+/// Before the hand-over everything goes straight back. After it, guests wait until nobody works on the machine; and so they
+/// do where a work order is out from before: a disk that was served when the whole node was wanted may still be in a hand.
 fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
     let id = turn.case.id;
     let ending = Ending::Aborted { by: cancel.by.clone(), reason: cancel.reason.clone() };
+    let order_is_out = turn.case.owed.work_order.is_some();
     match &mut turn.case.phase {
+        Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Draining { .. } if order_is_out => {
+            let (by, reason) = (cancel.by.clone(), cancel.reason.clone());
+            turn.note(Noted::CalledOffHalfway { by, reason });
+            turn.case.in_place = None;
+            turn.case.phase = Phase::HandedOver {
+                since: turn.view.now,
+                handover: Handover::Halfway,
+                claim: None,
+                cancelled: Some(cancel),
+            };
+            Ok(())
+        }
         Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Draining { .. } => {
             turn.note(Noted::ReturnBegins { why: ending.clone() });
-            turn.case.phase =
-                Phase::GivingBack { since: turn.view.now, why: ending, clean_since: None, handover: None };
+            turn.case.phase = Phase::GivingBack {
+                since: turn.view.now,
+                why: ending,
+                clean_since: None,
+                handover: None,
+                course: Vec::new(),
+            };
             Ok(())
         }
         Phase::HandedOver { handover, cancelled, .. } | Phase::Proving { handover, cancelled, .. } => {
@@ -293,6 +317,7 @@ pub(super) fn new_case(
         overran: false,
         heal: false,
         in_place: None,
+        took: None,
         parts: Default::default(),
         revision: 0,
     }

@@ -40,6 +40,9 @@ pub fn wish(state: &State) -> Wish {
         if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {
             wish.bmc.insert(case.node.clone());
         }
+        if let Phase::Preparing { room, .. } = &case.phase {
+            wish.guests.extend(room.iter().copied());
+        }
         if case.owed.work_order.is_some() {
             wish.work_orders.insert(case.id);
         }
@@ -49,6 +52,16 @@ pub fn wish(state: &State) -> Wish {
         });
         for (id, debt) in away {
             wish.guests.insert(id);
+            // Who makes room leaves another node than the case's: its migration runs there.
+            if matches!(&case.phase, Phase::Draining { .. })
+                && debt.home != case.node
+                && matches!(debt.at, Whereabouts::Aboard | Whereabouts::Leaving { .. })
+            {
+                wish.nodes.insert(debt.home.clone());
+            }
+            if matches!(&case.phase, Phase::GivingBack { .. }) && debt.home != case.node {
+                wish.nodes.insert(debt.home.clone());
+            }
             // Going home, a guest's migration runs on the node where it is now.
             if let Phase::GivingBack { .. } = &case.phase
                 && let Whereabouts::Away { node } | Whereabouts::Returning { from: node, .. } = &debt.at

@@ -16,6 +16,7 @@ pub mod owed;
 pub mod parts;
 pub mod plan;
 pub mod proof;
+pub mod rates;
 pub mod request;
 pub mod rules;
 pub mod seen;

@@ -10,6 +10,7 @@ use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, T
 use super::notice::{ChannelName, Urgency};
 use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
+use super::rates::Took;
 use super::rules::ProofCheck;
 use super::time::{Period, Time};
 use super::wait::Wait;
@@ -65,6 +66,9 @@ pub enum Noted {
     MaintenanceAsked { node: NodeName },
     NooutAsked { host: HostName },
     Leaves { guest: GuestId, name: String, to: NodeName, how: How },
+    MakesRoom { guest: GuestId, name: String, from: NodeName, to: NodeName },
+    // `why` is missing where another guest's change brought this one about.
+    Replanned { guest: GuestId, name: String, from: NodeName, to: NodeName, why: Option<String> },
     HaMoves { guest: GuestId, name: String, to: Option<NodeName> },
     ShutsDown { guest: GuestId, name: String, why: String },
     IsDown { guest: GuestId, name: String },
@@ -74,6 +78,7 @@ pub enum Noted {
     CameBack { guest: GuestId, name: String },
     Outgrown { guest: GuestId },
     Empty { node: NodeName },
+    Took { node: NodeName, took: Took },
 
     // With the technician
     HandedOver { node: NodeName },
@@ -94,6 +99,7 @@ pub enum Noted {
     // Done in the ticket, and then taken up again there.
     TakenUpAgain,
     Cancelled { by: Person, reason: String },
+    CalledOffHalfway { by: Person, reason: String },
     Overrun { time_box: Period },
 
     // Proving

@@ -84,6 +84,12 @@ impl fmt::Display for Noted {
                 osds(ids)
             ),
             AlsoInPlace { disks } => write!(f, "To be served as well: {}.", list(disks)),
+            CalledOffHalfway { by, reason } => write!(
+                f,
+                "{by} calls it off{}; the technician has a work order, so everything stays as it is until nobody works \
+                 on the machine.",
+                because(reason)
+            ),
             CalledOffInPlace { by, reason } => write!(
                 f,
                 "{by} calls it off{}; noout stays until nobody works on the machine.",
@@ -115,6 +121,18 @@ impl fmt::Display for Noted {
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
             NooutAsked { host } => write!(f, "noout is set on {host}: Ceph waits instead of copying."),
             Leaves { guest, name, to, how } => write!(f, "Guest {guest} ({name}) leaves for {to}, {how}."),
+            MakesRoom { guest, name, from, to } => {
+                write!(f, "Guest {guest} ({name}) leaves {from} for {to}, live, to make room.")
+            }
+            Replanned { guest, name, from, to, why: Some(why) } => {
+                write!(f, "Guest {guest} ({name}) will go to {to} instead of {from}: {why}.")
+            }
+            Replanned { guest, name, from, to, why: None } => {
+                write!(
+                    f,
+                    "Guest {guest} ({name}) will go to {to} instead of {from}, for the sake of another."
+                )
+            }
             HaMoves { guest, name, to: Some(to) } => write!(f, "HA moves guest {guest} ({name}) to {to}."),
             HaMoves { guest, name, to: None } => write!(f, "HA moves guest {guest} ({name})."),
             ShutsDown { guest, name, why } => {
@@ -135,6 +153,7 @@ impl fmt::Display for Noted {
                 write!(f, "Guest {guest} is aboard and not part of the plan; the node is judged anew.")
             }
             Empty { node } => write!(f, "{node} is empty, seen twice."),
+            Took { node, took } => write!(f, "The drain of {node} {took}."),
 
             HandedOver { node } => write!(f, "{node} is the technician's now."),
             WorkOrderAsked { title } => write!(f, "A work order is written: {title}."),

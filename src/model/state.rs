@@ -10,6 +10,7 @@ use super::ids::{CaseId, NodeName, Person, RequestId};
 use super::note::Note;
 use super::notice::{ChannelName, Notice, NoticeId, Silent};
 use super::plan::Plan;
+use super::rates::Rates;
 use super::request::{Reply, Request};
 use super::step::{Ledger, Step};
 use super::time::{Period, Time};
@@ -35,6 +36,9 @@ pub struct State {
     /// Channels that notices do not reach.
     #[serde(default)]
     pub silent: BTreeMap<ChannelName, Silent>,
+    /// How fast guests move here.
+    #[serde(default)]
+    pub rates: Rates,
 }
 
 /// What is remembered of a closed case.

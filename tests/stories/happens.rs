@@ -151,10 +151,14 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
         }
         ["put-in", node, kind, slot, serial] => {
             let part = Part { serial: Some((*serial).to_owned()), good: Some(true), ..Part::default() };
-            bmc(world, node)?
-                .parts
-                .parts
-                .insert(part_key(kind, slot)?, Part { text: "OK".to_owned(), ..part });
+            let (key, part) = (part_key(kind, slot)?, Part { text: "OK".to_owned(), ..part });
+            // The running system lists cards, the BMC what it watches.
+            if key.kind == PartKind::Nic {
+                let machine = world.machines.get_mut(&NodeName::from(*node)).ok_or("no such machine")?;
+                machine.inside.parts.insert(key, part);
+            } else {
+                bmc(world, node)?.parts.parts.insert(key, part);
+            }
         }
         ["human", "locate", to, node] => {
             let (node, chassis) = ((*node).into(), LocateTarget::Chassis);

@@ -68,6 +68,10 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         }
         // Every machine has a BMC that pitlane may ask.
         ["bmc"] => builder.bmcs(),
+        ["canary"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.canary = true);
+            builder
+        }
         ["locate"] => {
             rules.policies.iter_mut().for_each(|p| p.respond.locate = true);
             builder

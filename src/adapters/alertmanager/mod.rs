@@ -4,6 +4,7 @@
 //! answer 200 for what a power cut could still lose. A poll asks every member, and must never call a list whole to
 //! which somebody's part is missing. A silence is looked for before it is set, and none but ours is ended.
 
+mod alerts;
 mod error;
 mod intake;
 mod listing;

@@ -57,7 +57,6 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     else {
         return Ok(None);
     };
-    let node = turn.case.node.clone();
     let Some(fault) = turn.view.failing(&turn.case)?.map(|fault| fault.key.clone()) else {
         return Ok(None);
     };
@@ -85,12 +84,12 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         let Some(guest) = cluster.guests.get(id) else { continue };
         debt.at = match &debt.at {
             same @ (Whereabouts::Stays { .. } | Whereabouts::ShutDown) => same.clone(),
-            _ if guest.node == node => Whereabouts::Aboard,
+            _ if guest.node == debt.home => Whereabouts::Aboard,
             coming @ Whereabouts::Returning { .. } => coming.clone(),
             _ => Whereabouts::Away { node: guest.node.clone() },
         };
     }
-    Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }))
+    Ok(Some(Phase::preparing(turn.view.now)))
 }
 
 /// Nothing was given back yet, or asked to be; nobody is aboard or on the way.

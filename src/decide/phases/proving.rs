@@ -48,7 +48,8 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
     let silence = give_silence_back(turn);
     let node = turn.case.node.clone();
     let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
-    if in_place && let Ok(Some(died)) = died(turn) {
+    let works_on = matches!(&turn.case.phase, Phase::Proving { handover, .. } if handover.works_on());
+    if works_on && let Ok(Some(died)) = died(turn) {
         return Ok(died);
     }
     if !turn.view.cluster()?.online(&node) {
@@ -135,7 +136,7 @@ fn give_back(turn: &mut Turn, why: Ending) -> Phase {
         _ => None,
     };
     turn.note(Noted::ReturnBegins { why: why.clone() });
-    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover }
+    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover, course: Vec::new() }
 }
 
 fn remember(turn: &mut Turn, since: Option<Time>) {

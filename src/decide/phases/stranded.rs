@@ -22,7 +22,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         turn.note(Noted::NodeBack { node });
         // "Heal" was said of the dead node. It lives, so what its service takes is held again.
         turn.case.heal = false;
-        return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
+        return Ok(Phase::preparing(turn.view.now));
     }
     let aboard = emptiness::aboard(cluster, &node);
     // A ticket system that is down holds nothing up; the work order stands on the board, and is tried again.

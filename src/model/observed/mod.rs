@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 pub use alarms::{AlarmsView, Missing};
 pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
-    Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
-    ResourceAffinity,
+    Affinity, Datacenter, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService, HaView, LrmMode,
+    NodeAffinity, ResourceAffinity,
 };
 pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};
 pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
-    Privileges, PveView, Storage, Task, TaskEnd, Votes,
+    Privileges, PveView, Storage, Task, TaskEnd, TaskLog, Votes,
 };
 
 use super::alert::Episode;

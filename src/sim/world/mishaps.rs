@@ -40,13 +40,15 @@ pub enum Call {
     BmcLook,
     BmcInventory,
     BmcLocate,
+    PveTaskLog,
+    PveGlance,
     SilenceLook,
     SilenceSet,
     SilenceEnd,
 }
 
 impl Call {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -77,6 +79,8 @@ impl Call {
         Self::BmcLook,
         Self::BmcInventory,
         Self::BmcLocate,
+        Self::PveTaskLog,
+        Self::PveGlance,
         Self::SilenceLook,
         Self::SilenceSet,
         Self::SilenceEnd,

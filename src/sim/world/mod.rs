@@ -11,6 +11,7 @@ pub mod effects;
 pub mod guest;
 pub mod migrate;
 mod move_ends;
+mod move_log;
 pub mod moving;
 pub mod node;
 pub mod refusal;
@@ -97,6 +98,8 @@ pub struct World {
     pub effects: Vec<Effect>,
     /// Where each guest was, and how, when the world was made.
     pub origin: BTreeMap<GuestId, (NodeName, Power)>,
+    /// What one SSH stream carries at most, bytes per second, whatever the network can: encryption on one core.
+    pub stream_max: u64,
     /// Guest → how its next migrations go wrong.
     pub(crate) ill_moves: BTreeMap<GuestId, VecDeque<IllMove>>,
     /// What members that are cut off still believe.
