@@ -170,7 +170,7 @@ fn make(
     }
     plan.forecast = (!found.hops.is_empty()).then(|| Forecast {
         secs: found.secs.ceil() as u64,
-        stream: view.rates().stream.value,
+        stream: view.rates().stream.value.min(view.rates().nic(node, view.rules.packing.nic(node))),
         basis: view.rates().basis(),
     });
     Ok(Planned { plan, stuck, unplaced, fragile: found.fragile, ask_about, warnings })

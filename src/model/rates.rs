@@ -81,6 +81,8 @@ pub struct Rates {
     /// Bytes per second that several migrations from one node carried together, where they slowed each other down: what
     /// the network gives. Without an entry nobody has seen the limit, and the configuration's word counts.
     pub wires: BTreeMap<NodeName, Figure>,
+    /// Bytes per second that were seen to leave a node together, limit or not.
+    pub carried: Option<Figure>,
     /// Bytes per second at which local disks are copied along.
     pub disk: Figure,
     /// Bytes per second at which a guest rewrites its memory,
@@ -131,6 +133,7 @@ impl Default for Rates {
             stream: Figure::default_of(STREAM_DEFAULT),
             streams: BTreeMap::new(),
             wires: BTreeMap::new(),
+            carried: None,
             disk: Figure::default_of(DISK_DEFAULT),
             dirty: Figure::default_of(DIRTY_DEFAULT),
             dirties: BTreeMap::new(),
@@ -158,6 +161,16 @@ impl Rates {
     /// Bytes per second that leave this node together at most; `None`: nobody has seen the limit.
     pub fn wire(&self, from: &NodeName) -> Option<Figure> {
         self.wires.get(from).copied()
+    }
+
+    /// Bytes per second of a node's network, each way: as measured; else as configured; else as another node's, because
+    /// a cluster has one network; else more than was seen so far by one more stream. Who took what was seen for the limit
+    /// would never again try for more.
+    pub fn nic(&self, node: &NodeName, configured: Option<u64>) -> u64 {
+        let measured = self.wire(node).map(|wire| wire.value);
+        let others = || self.wires.values().map(|wire| wire.value).max();
+        let seen = self.carried.map_or(0, |carried| carried.value.saturating_add(self.stream.value));
+        measured.or(configured).or_else(others).unwrap_or(seen.max(WIRE_DEFAULT))
     }
 
     /// Bytes per second at which this guest rewrites its memory.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use pitlane::decide::learning;
 use pitlane::model::ids::{GuestId, NodeName, Upid};
 use pitlane::model::observed::{Task, TaskEnd, TaskLog};
-use pitlane::model::rates::Measured;
+use pitlane::model::rates::{Measured, Rates};
 use pitlane::model::seen::Trouble;
 use pitlane::ports::Pve;
 use pitlane::sim::World;
 use pitlane::sim::world::{Actor, Builder, GIB, IllMove, MigrateCall, TaskState};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::pve_scripted::{Reply, healthy, proxmox, recorded};
@@ -178,4 +179,53 @@ async fn a_log_that_cannot_be_read_is_a_trouble_and_no_measurement() {
     let script = Arc::new(healthy().on("GET /nodes/pve2/tasks/*", recorded("error-tasks-unknown-upid-log")));
     let log = proxmox(&script).task_log(&Upid(UPID.into()), &around_pve1()).await.expect("a log");
     assert_eq!(log.lines, ["unable to open file - No such file or directory"]);
+}
+
+/// As recorded when the network was cut; and with a local disk, an active guest, xbzrle and a VFIO device.
+const REAL: [&str; 2] =
+    [include_str!("../data/pve/logs/stalled.log"), include_str!("../data/pve/logs/busy.log")];
+
+fn ended_well() -> Task {
+    let started = "2026-11-22T10:00:00Z".parse().expect("a time");
+    Task {
+        upid: Upid(UPID.into()),
+        node: "pve2".into(),
+        kind: "qmigrate".into(),
+        guest: Some(GuestId(100)),
+        started,
+        ended: Some(TaskEnd { at: started, status: "OK".into() }),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_is_too_strange(text in "\\PC{0,400}", cut: bool) {
+        let lines = text.lines().map(str::to_owned).collect();
+        let _ = learning::measured(&ended_well(), &TaskLog { lines, cut }, Some(MIB));
+    }
+
+    /// Real lines, cut, mixed and bent: whatever is measured is possible.
+    #[test]
+    fn no_mixture_of_real_lines_measures_the_impossible(
+        picks in prop::collection::vec((0..60usize, 0..90usize, prop::option::of("[0-9.: A-Zi]{0,9}")), 0..60),
+        cut: bool,
+    ) {
+        let real: Vec<&str> = REAL.iter().flat_map(|log| log.lines()).collect();
+        let bent = picks.into_iter().map(|(line, at, put)| {
+            let mut line = real[line % real.len()].to_owned();
+            if let Some(put) = put {
+                line.insert_str(at.min(line.len()), &put);
+            }
+            line
+        });
+        let text = TaskLog { lines: bent.collect(), cut };
+        let task = ended_well();
+        if let Some(one) = learning::measured(&task, &text, Some(MIB)) {
+            let all = Rates::of(std::slice::from_ref(&one), task.started);
+            prop_assert_eq!(all.migrations, 1);
+            prop_assert!(all.stream.value > 0 && all.disk.value > 0);
+        }
+    }
 }

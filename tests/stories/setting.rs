@@ -68,6 +68,11 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         }
         // Every machine has a BMC that pitlane may ask.
         ["bmc"] => builder.bmcs(),
+        ["move-within", within] => {
+            let within = within.parse().map_err(|why| format!("{why}"))?;
+            rules.policies.iter_mut().for_each(|p| p.respond.move_within = Some(within));
+            builder
+        }
         ["canary"] => {
             rules.policies.iter_mut().for_each(|p| p.respond.canary = true);
             builder

@@ -203,8 +203,7 @@ impl Live {
         (p.setup, p.restart) = (secs(rates.setup_ms.value), secs(rates.restart_ms.value));
         (p.offline, p.cold) = (secs(rates.offline_ms.value), secs(rates.restart_ms.value));
         for (node, name) in self.timing.nodes.iter_mut().zip(&self.nodes) {
-            let wire = rates.wire(name).map(|wire| wire.value).or(view.rules.packing.nic(name));
-            node.nic = wire.unwrap_or(WIRE_DEFAULT) as f64 * MBIT;
+            node.nic = rates.nic(name, view.rules.packing.nic(name)) as f64 * MBIT;
         }
         for (guest, id) in self.timing.guests.iter_mut().zip(&self.guests) {
             let used = view.cluster().ok().and_then(|c| c.guests.get(id)).map_or(0, |row| row.memory_used);

@@ -51,6 +51,9 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     owe_all(turn)?;
     follow(turn)?;
+    if first_moves(turn) {
+        begin_the_clock(turn);
+    }
     ahead(turn)?;
     move_mgr(turn)?;
     hold_maintenance(turn)?;
@@ -78,6 +81,13 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         claim: None,
         cancelled: None,
     })
+}
+
+/// Some guests move before anything is held: the canary, and residents that make room.
+fn first_moves(turn: &Turn) -> bool {
+    let Phase::Draining { clearance, .. } = &turn.case.phase else { return false };
+    let plan = clearance.plan();
+    plan.canary.is_some() || plan.moves.iter().any(|m| m.from.is_some())
 }
 
 /// From here on guests leave: planned and real time are counted from the same moment. A new plan begins a new count.

@@ -44,7 +44,8 @@ pub(super) fn rates(all: &[Measured], now: Time) -> Rates {
     for (way, on_it) in ways.into_iter().filter(|(_, on_it)| on_it.len() >= OF_ONE_WAY_MIN) {
         found.streams.extend(stream(&on_it).map(|figure| (way, figure)));
     }
-    found.wires = wires(&streams);
+    found.wires = wires(&streams, found.stream);
+    found.carried = quantile(streams.iter().map(|one| (one.together, one.weight)).collect(), 75);
     let live = |one: &&&Measured| one.kind == GuestKind::Qemu && one.ran;
     let of = |which: &dyn Fn(&&&Measured) -> bool, what: &dyn Fn(&Measured) -> Option<u64>, percent: u64| {
         let values = counted.iter().filter(|one| which(one));
@@ -139,11 +140,8 @@ fn stream(all: &[&Stream]) -> Option<Figure> {
     quantile(all.iter().map(|one| (one.rate, one.weight)).collect(), 75)
 }
 
-/// Where several migrations from one node carried clearly less each than one alone, the wire is what they carried together.
-/// Without one alone to compare with, nobody knows whether it was the wire.
-fn wires(streams: &[Stream]) -> BTreeMap<NodeName, Figure> {
-    let alone: Vec<&Stream> = streams.iter().filter(|one| one.beside <= ALONE_MAX).collect();
-    let Some(lone) = stream(&alone).filter(|_| alone.len() >= ALONE_MIN) else { return BTreeMap::new() };
+/// Where several migrations from one node carried clearly less each than one does, the wire is what they carried together.
+fn wires(streams: &[Stream], lone: Figure) -> BTreeMap<NodeName, Figure> {
     let limited = |one: &&Stream| {
         let each_alone = u128::from(lone.value) * u128::from(100 + one.beside_out) / 100;
         one.beside_out >= 50 && u128::from(one.together) * 100 < each_alone * u128::from(LIMITED_PERCENT)

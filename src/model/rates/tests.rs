@@ -75,9 +75,15 @@ fn migrations_that_slow_each_other_down_show_the_wires_limit() {
     let wire = found.wire(&"pve1".into()).expect("seen").value / MIB;
     assert!((480..=500).contains(&wire), "{wire}");
     assert_eq!(found.wire(&"pve2".into()), None);
+    let nic = |node: &str, configured| found.nic(&node.into(), configured) / MIB;
+    assert_eq!((nic("pve1", Some(1 << 40)), nic("pve2", Some(9 * MIB)), nic("pve2", None)), (wire, 9, wire));
     // In company and none the slower for it: that is no limit.
     let free: Vec<Measured> = (0..9).map(|n| one(n, u64::from(n / 2 + n.min(4)) * 100, 400)).collect();
-    assert!(Rates::of(&free, at(3_000)).wires.is_empty());
+    let found = Rates::of(&free, at(3_000));
+    assert!(found.wires.is_empty());
+    let nic = found.nic(&"pve1".into(), None) / MIB;
+    assert!(nic >= 1_100, "two were carried, a third may be tried: {nic}");
+    assert_eq!(Rates::default().nic(&"pve1".into(), None), WIRE_DEFAULT);
 }
 
 #[test]

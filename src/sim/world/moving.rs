@@ -267,6 +267,8 @@ impl World {
         let dirty = self.guests.get(&call.guest).filter(|_| running).map_or(0, |g| g.dirty);
         let millis = age(self.now, moving.stepped).as_millis() as u64;
         // Above the guest's own writing it shrinks by itself; below, QEMU slows the guest down until it does.
+        // Disks go first, and once.
+        let dirty = if moving.left > moving.memory { 0 } else { dirty };
         let gain = rate.saturating_sub(dirty).max(rate / THROTTLED_GAIN);
         let sent = gain.saturating_mul(millis) / 1000;
         let left = moving.left.saturating_sub(sent);
