@@ -21,6 +21,7 @@ use crate::model::rates::Measured;
 use crate::model::request::{Reply, Request};
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
+use crate::model::silence::{Silence, SilenceMark, SilencesView};
 use crate::model::state::{Decision, State};
 use crate::model::step::{Outcome, StepId, Switch, WorkOrder};
 use crate::model::time::Time;
@@ -132,6 +133,26 @@ pub trait Alarms: Send + Sync {
     /// The union of all members, silenced and inhibited alerts included. What they list, who did not answer, nothing
     /// else: following one poll with another is the loop's. Unknown only where nobody answered.
     async fn poll(&self) -> Seen<AlarmsView>;
+
+    /// Everything with a mark of pitlane's, of all clusters. What is gossiped is known from one member that answers.
+    async fn silences(&self) -> Seen<SilencesView>;
+
+    /// Makes ours end at `until`: the one that is there, or else a new one. It is looked for first, so that doing it
+    /// twice sets one.
+    ///
+    /// # Errors
+    /// [`Trouble::TooSlow`]: it may be set all the same.
+    async fn silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble>;
+
+    /// Ends ours now: all with this mark, or of all of them the one with this id. One that a person changed stays.
+    async fn end_silence(&self, which: &EndSilence) -> Result<(), Trouble>;
+}
+
+/// Which silence of ours is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndSilence {
+    Of(SilenceMark),
+    Id(String),
 }
 
 /// The machines' management controllers (Redfish, IPMI). A node without a configured one is

@@ -58,7 +58,7 @@ struct Checker<'s, 'm> {
 impl<'s> Checker<'s, '_> {
     /// The part as JSON, or `None` when it is wrong, which has been told then.
     fn check(&mut self, node: &Node, schema: &'s Value, path: &str) -> Option<Value> {
-        let schema = self.resolve(schema);
+        let schema = self.resolve(schema, Some(node));
         if let Some(words) = choices(schema) {
             return self.choice(node, &words, path);
         }
@@ -69,12 +69,16 @@ impl<'s> Checker<'s, '_> {
         }
     }
 
-    /// Follows references and looks through "or nothing".
-    fn resolve(&self, mut schema: &'s Value) -> &'s Value {
+    /// Follows references and looks through "or nothing". Of "one or a list of them" the one that was written.
+    fn resolve(&self, mut schema: &'s Value, written: Option<&Node>) -> &'s Value {
+        let listed = written.is_some_and(|node| matches!(node.kind, Kind::List(_)));
         for _ in 0..8 {
             let inner =
                 schema["$ref"].as_str().map(|r| &self.whole[&"$defs"][r.trim_start_matches("#/$defs/")]);
-            let option = schema["anyOf"].as_array().and_then(|any| any.iter().find(|s| s["type"] != "null"));
+            let option = schema["anyOf"].as_array().and_then(|any| {
+                let list = any.iter().find(|s| listed && s["type"] == "array");
+                list.or_else(|| any.iter().find(|s| s["type"] != "null"))
+            });
             match inner.or(option) {
                 Some(next) => schema = next,
                 None => break,
@@ -111,8 +115,10 @@ impl<'s> Checker<'s, '_> {
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !entries.iter().any(|entry| entry.key == name) {
                 let place = entries.first().map_or(node.place, |entry| entry.key_place);
-                let hint =
-                    known.and_then(|k| k.get(name)).map(|s| example(self.resolve(s))).unwrap_or_default();
+                let hint = known
+                    .and_then(|k| k.get(name))
+                    .map(|s| example(self.resolve(s, None)))
+                    .unwrap_or_default();
                 self.mistakes.add(place, format!("{} is missing{hint}", join(path, name)));
             }
         }

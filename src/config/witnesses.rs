@@ -1,6 +1,7 @@
 //! The usual witnesses of each alarm class: what the common exporters call a healthy part.
 //!
 //! A policy that names its own queries replaces them. They may overlap: whoever has no sample of a part says nothing.
+//! Each class asks for the part by its name; the queries about all of its kind beside that may only call it bad.
 
 use super::policy::{Queries, SensorFile};
 use crate::model::rules::SensorQuery;
@@ -45,9 +46,12 @@ fn usual(class: &str) -> &'static [&'static str] {
         ],
         // The kernel's counters start anew with the kernel; what counts is whether they still grow.
         "ecc" => &[
+            r#"ipmi_sensor_state{node="{{ node }}", type="Memory", name="{{ component }}"} == bool 0"#,
+            r#"(increase(node_edac_uncorrectable_errors_total{node="{{ node }}", controller="{{ component }}"}[30m]) == bool 0) and node_edac_uncorrectable_errors_total{node="{{ node }}", controller="{{ component }}"}"#,
+            r#"idrac_memory_module_health{node="{{ node }}", id="{{ component }}"} == bool 0"#,
             r#"ipmi_sensor_state{node="{{ node }}", type="Memory"} == bool 0"#,
-            r#"increase(node_edac_uncorrectable_errors_total{node="{{ node }}"}[30m]) == bool 0"#,
-            r#"increase(node_edac_correctable_errors_total{node="{{ node }}"}[30m]) == bool 0"#,
+            r#"(increase(node_edac_uncorrectable_errors_total{node="{{ node }}"}[30m]) == bool 0) and node_edac_uncorrectable_errors_total{node="{{ node }}"}"#,
+            r#"(increase(node_edac_correctable_errors_total{node="{{ node }}"}[30m]) == bool 0) and node_edac_correctable_errors_total{node="{{ node }}"}"#,
             r#"idrac_memory_module_health{node="{{ node }}"} == bool 0"#,
         ],
         "disk" => &[
@@ -56,13 +60,17 @@ fn usual(class: &str) -> &'static [&'static str] {
             r#"idrac_storage_drive_health{node="{{ node }}", id="{{ component }}"} == bool 0"#,
         ],
         "storage-controller" => &[
+            r#"megaraid_healthy{node="{{ node }}", controller="{{ component }}"} == bool 1"#,
+            r#"idrac_storage_controller_health{node="{{ node }}", id="{{ component }}"} == bool 0"#,
             r#"megaraid_healthy{node="{{ node }}"} == bool 1"#,
             r#"idrac_storage_controller_health{node="{{ node }}"} == bool 0"#,
         ],
         "raid" => {
             &[r#"node_md_disks{node="{{ node }}", device="{{ component }}", state="failed"} == bool 0"#]
         }
+        // A leg that fell off the bus is no leg of the bond any more: the most there were within a week count.
         "nic" => &[
+            r#"node_bonding_active{node="{{ node }}", master="{{ component }}"} == bool max_over_time(node_bonding_slaves{node="{{ node }}", master="{{ component }}"}[7d])"#,
             r#"node_network_carrier{node="{{ node }}", device="{{ component }}"} == bool 1"#,
             r#"idrac_network_port_health{node="{{ node }}", id="{{ component }}"} == bool 0"#,
         ],

@@ -17,29 +17,36 @@ use crate::model::wait::{Source, Wait};
 
 use super::resolve::{self, Cluster};
 
+/// What the alerts come to.
+pub struct Derived {
+    /// What is broken.
+    pub faults: Vec<Fault>,
+    /// The same of every class that may be a room or a feed, with what closed cases knew of.
+    pub all_told: Vec<Fault>,
+    /// Alerts that we could not place.
+    pub unplaced: Vec<Unplaced>,
+    /// Why there may be more.
+    pub unseen: Option<Wait>,
+}
+
 /// What is broken, and which alerts we could not place.
 ///
 /// The wait: an alert that fires names nothing but a Ceph daemon, and Ceph cannot be seen. Whose fault it is is unknown,
 /// and an unknown fault must not look like none.
-pub fn derive(
-    seen: &Observed,
-    cluster: Cluster,
-    rules: &Rules,
-    past: &[Past],
-) -> (Vec<Fault>, Vec<Unplaced>, Option<Wait>) {
+pub fn derive(seen: &Observed, cluster: Cluster, rules: &Rules, past: &[Past]) -> Derived {
     let mut unseen = None;
-    let mut faults: BTreeMap<FaultKey, (PolicyName, Vec<Episode>)> = BTreeMap::new();
+    let (mut faults, mut all_told) = (Gathered::default(), Gathered::default());
     let mut unplaced = Vec::new();
     for episode in &seen.episodes {
         match place(&episode.labels, cluster, rules) {
-            Ok((key, policy)) if !dealt_with(&key, episode, past) => {
-                faults
-                    .entry(key)
-                    .or_insert_with(|| (policy.name.clone(), Vec::new()))
-                    .1
-                    .push(episode.clone());
+            Ok((key, policy)) => {
+                if policy.correlate.is_some() {
+                    all_told.add(&key, policy, episode);
+                }
+                if !dealt_with(&key, episode, past) {
+                    faults.add(&key, policy, episode);
+                }
             }
-            Ok(_) => {}
             Err(Misfit::CephUnseen { .. }) if episode.fires() => {
                 let why = match &seen.ceph {
                     Seen::Unknown { why } => Blind::Unknown(why.clone()),
@@ -53,11 +60,26 @@ pub fn derive(
             Err(_) => {}
         }
     }
-    let faults = faults.into_iter().map(|(key, (policy, mut episodes))| {
-        episodes.sort_by_key(|episode| episode.starts_at);
-        Fault { key, policy, episodes }
-    });
-    (faults.collect(), unplaced, unseen)
+    Derived { faults: faults.sorted(), all_told: all_told.sorted(), unplaced, unseen }
+}
+
+/// Episodes by the fault that they are witnesses of.
+#[derive(Default)]
+struct Gathered(BTreeMap<FaultKey, (PolicyName, Vec<Episode>)>);
+
+impl Gathered {
+    fn add(&mut self, key: &FaultKey, policy: &Policy, episode: &Episode) {
+        let new = || (policy.name.clone(), Vec::new());
+        self.0.entry(key.clone()).or_insert_with(new).1.push(episode.clone());
+    }
+
+    fn sorted(self) -> Vec<Fault> {
+        let faults = self.0.into_iter().map(|(key, (policy, mut episodes))| {
+            episodes.sort_by_key(|episode| episode.starts_at);
+            Fault { key, policy, episodes }
+        });
+        faults.collect()
+    }
 }
 
 /// Which fault an alert with these labels is a witness of.

@@ -32,21 +32,50 @@ pub(super) fn asked(turn: &Turn) -> Result<(), Wait> {
     }
 }
 
-/// Before anything is taken: what is the machine made of? A later list replaces an earlier one as long as the node
-/// was not touched by us; afterwards the baseline stays what it is.
+/// Before anything is taken: what is the machine made of? A later list may add to the first one as long as the node was
+/// not touched by us, and never takes anything out of it: a part that vanishes while an approval is awaited has
+/// vanished all the same. Afterwards the baseline stays what it is.
 pub(super) fn keep_baseline(turn: &mut Turn) {
     let untouched = turn.case.owed.nothing();
     let Some(seen) = turn.view.seen.inventory.get(&turn.case.node) else { return };
     for source in PartSource::ALL {
         let Ok(now) = seen.of(source).fresh(turn.view.now, FRESH_FOR) else { continue };
         let at = seen.of(source).at().unwrap_or(turn.view.now);
-        let kept = turn.case.parts.baseline.get(&source);
-        let same = kept.is_some_and(|kept| identity(&kept.inventory) == identity(now));
-        if kept.is_none() || (untouched && !same) {
-            let baseline = Baseline { at, inventory: now.clone() };
-            turn.case.parts.baseline.insert(source, baseline);
+        let baseline = match turn.case.parts.baseline.get(&source) {
+            None => Baseline { at, inventory: now.clone() },
+            Some(_) if !untouched => continue,
+            Some(kept) => {
+                let inventory = grown(source, kept, now);
+                // A reading that says nothing new is no change of the case.
+                if identity(&inventory) == identity(&kept.inventory) {
+                    continue;
+                }
+                Baseline { at, inventory }
+            }
+        };
+        turn.case.parts.baseline.insert(source, baseline);
+    }
+}
+
+/// What was on record, and what came to it. Of a part in both lists the later word counts, unless it is a difference:
+/// then the proof will tell it, and until then the record stands.
+fn grown(source: PartSource, kept: &Baseline, now: &Inventory) -> Inventory {
+    let mut parts = kept.inventory.parts.clone();
+    let differences = differences(source, kept, now);
+    for (key, is) in &now.parts {
+        // A disk that came for one that went is seen as its replacement as long as it is not on record itself.
+        let stands_in = |difference: &Difference| matches!(difference, Difference::Replaced(serial) if *serial == key.slot);
+        match parts.get(key) {
+            Some(_) if differences.contains_key(key) => {}
+            None if key.kind == PartKind::Disk && differences.values().any(stands_in) => {}
+            was => {
+                // Memory that shrinks by a little each time has shrunk.
+                let size = was.and_then(|was| was.size).max(is.size);
+                parts.insert(key.clone(), Part { size, ..is.clone() });
+            }
         }
     }
+    Inventory { parts }
 }
 
 /// When the drain begins: which sources the proof will rest on. Proxmox alone, where no BMC is configured, goes

@@ -87,6 +87,9 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
             }
         }
     }
+    if paused.is_none() {
+        out.leaked = effects::leaked_silences(&view, &turns);
+    }
     show(&turns, &view, &mut out);
     for turn in turns {
         collect(turn, state, &mut out);
@@ -172,6 +175,7 @@ fn join(turn: &mut Turn, fault: &Fault) {
 
 /// Lets the case go as far as it can in this turn.
 fn advance(turn: &mut Turn) {
+    effects::notice_silence(turn);
     in_place::turn_into_drain(turn);
     for _ in 0..PHASES_A_TURN_MAX {
         match phases::turn(turn) {

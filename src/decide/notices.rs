@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::model::case::{Case, Phase};
-use crate::model::fault::{Fault, FaultKey};
+use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::note::{Note, Noted};
 use crate::model::notice::Urgency::{self, Page, Tell};
@@ -95,6 +95,13 @@ fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "cancelled",
             format!("{node}: the work is called off by {by}"),
             "keeps guests away until nobody works on the machine.",
+            format!("ask at the machine, then: pitlane done {id} --hands-off"),
+        ),
+        Noted::CalledOffHalfway { by, .. } => say(
+            Page,
+            "cancelled",
+            format!("{node}: called off by {by} while the technician has a work order"),
+            "takes nothing more and gives nothing back until nobody works on the machine.",
             format!("ask at the machine, then: pitlane done {id} --hands-off"),
         ),
         Noted::DrainBegins { .. } => say(
@@ -256,7 +263,7 @@ pub(super) fn of_faults(view: &View, out: &mut Decision) {
     // A person is called for what can be told, also while Ceph is dead and some alerts cannot be placed.
     let faults = view.placed.as_slice();
     for storm in view.storms.iter().filter(|storm| storm.believed) {
-        of_storm(storm, faults, view, out);
+        of_storm(storm, view, out);
     }
     for fault in faults {
         let Some(policy) = view.rules.policy(&fault.policy) else { continue };
@@ -294,12 +301,9 @@ pub(super) fn of_faults(view: &View, out: &mut Decision) {
     }
 }
 
-fn of_storm(storm: &Storm, faults: &[Fault], view: &View, out: &mut Decision) {
+fn of_storm(storm: &Storm, view: &View, out: &mut Decision) {
     let Storm { class, domain, nodes, since, .. } = storm;
-    let policy = faults
-        .iter()
-        .find(|fault| storm.faults.contains(&fault.key))
-        .and_then(|fault| view.rules.policy(&fault.policy));
+    let policy = view.rules.policy(&storm.policy);
     let place = domain.as_deref().unwrap_or("the cluster");
     let said = say(
         Page,

@@ -109,13 +109,17 @@ fn make(
     // Once something has moved, the way between the nodes is known.
     ask.canary = policy.respond.canary && case.is_none_or(|case| case.owed.guests.is_empty());
     keep(&mut ask, case, kept, cluster);
+    let foretold = ha::forecast(node, cluster, view.ha()?, view.ha_rules()?);
     for (id, guest) in cluster.guests_on(node) {
         sized(*id, guest)?;
         let going = match way(*id, guest, policy, agreed, view)? {
             Way::Ha => match ha::candidates(*id, node, cluster, view.ha()?, view.ha_rules()?) {
                 Ok(nodes) => {
                     plan.ha.insert(*id, nodes.clone());
-                    Going::Ha(nodes)
+                    match &foretold {
+                        Some(foretold) => going_by_ha(*id, foretold, &mut stuck),
+                        None => Going::Ha(nodes),
+                    }
                 }
                 Err(no_place) => {
                     stuck.push(no_place);
@@ -156,7 +160,8 @@ fn make(
     let ask_about = room::ask_about(node, &found, view)?;
     let mut unplaced = Vec::new();
     for (guest, blockers) in found.left {
-        unplaced.push(Wait::NoTarget { guest, blockers });
+        let overfilled = foretold.as_ref().and_then(|foretold| overfilled(guest, foretold, &blockers));
+        unplaced.push(overfilled.unwrap_or(Wait::NoTarget { guest, blockers }));
     }
     plan.moves = moves(&found.hops, &ask, cluster);
     plan.canary = found.canary;
@@ -189,6 +194,25 @@ fn keep(ask: &mut Ask, case: Option<&Case>, kept: Option<&Kept>, cluster: &Opini
     if kept.within == Within::Approved {
         ask.targets = Some(kept.approved.targets().into_iter().cloned().collect());
     }
+}
+
+/// HA asks nobody: what it will do is what there has to be room for.
+fn going_by_ha(guest: GuestId, foretold: &ha::Forecast, stuck: &mut Vec<Wait>) -> Going {
+    match (foretold.to.get(&guest), foretold.stalls.get(&guest)) {
+        (Some(to), _) => Going::Ha([to.clone()].into()),
+        (None, why) => {
+            let why = why.cloned().unwrap_or_else(|| "its manager does not move it".to_owned());
+            stuck.push(Wait::HaNoCandidate { guest, why });
+            Going::Stuck
+        }
+    }
+}
+
+/// HA will put the guest on a node that has no room for it.
+fn overfilled(guest: GuestId, foretold: &ha::Forecast, blockers: &[(NodeName, String)]) -> Option<Wait> {
+    let node = foretold.to.get(&guest)?;
+    let (_, why) = blockers.iter().find(|(name, _)| name == node)?;
+    Some(Wait::HaOverfills { guest, node: node.clone(), why: why.clone() })
 }
 
 /// Those that are ours to move; what HA moves, it moves in an order of its own.

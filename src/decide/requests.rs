@@ -246,11 +246,25 @@ fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
     }
 }
 
-/// Before the hand-over everything goes straight back. After it, guests wait until nobody works on the machine.
+/// Before the hand-over everything goes straight back. After it, guests wait until nobody works on the machine; and so they
+/// do where a work order is out from before: a disk that was served when the whole node was wanted may still be in a hand.
 fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
     let id = turn.case.id;
     let ending = Ending::Aborted { by: cancel.by.clone(), reason: cancel.reason.clone() };
+    let order_is_out = turn.case.owed.work_order.is_some();
     match &mut turn.case.phase {
+        Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Draining { .. } if order_is_out => {
+            let (by, reason) = (cancel.by.clone(), cancel.reason.clone());
+            turn.note(Noted::CalledOffHalfway { by, reason });
+            turn.case.in_place = None;
+            turn.case.phase = Phase::HandedOver {
+                since: turn.view.now,
+                handover: Handover::Halfway,
+                claim: None,
+                cancelled: Some(cancel),
+            };
+            Ok(())
+        }
         Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Draining { .. } => {
             turn.note(Noted::ReturnBegins { why: ending.clone() });
             turn.case.phase = Phase::GivingBack {

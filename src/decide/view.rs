@@ -15,6 +15,7 @@ use crate::model::observed::{
 use crate::model::rates::Rates;
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
+use crate::model::silence::SilencesView;
 use crate::model::state::State;
 use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
@@ -64,9 +65,10 @@ impl<'a> View<'a> {
         match view.cluster() {
             Ok(members) => {
                 let cluster = Cluster { members, ceph: seen.ceph.any_age() };
-                let (placed, unplaced, unplaceable) = faults::derive(seen, cluster, rules, &state.past);
-                view.storms = correlate::storms(&placed, rules, view.now);
-                (view.placed, view.unplaced, view.unplaceable) = (placed, unplaced, unplaceable);
+                let derived = faults::derive(seen, cluster, rules, &state.past);
+                view.storms = correlate::storms(&derived.all_told, rules, view.now);
+                (view.placed, view.unplaced, view.unplaceable) =
+                    (derived.faults, derived.unplaced, derived.unseen);
             }
             Err(wait) => view.unplaceable = Some(wait),
         }
@@ -183,6 +185,12 @@ impl<'a> View<'a> {
     /// as old as a scrape and an evaluation anyway.
     pub fn alarms(&self) -> Result<&'a AlarmsView, Wait> {
         let fresh = self.seen.alarms.fresh(self.now, ALARMS_FRESH);
+        fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
+    }
+
+    /// What Alertmanager shows of our silences; as old as what it lists may be.
+    pub fn silences(&self) -> Result<&'a SilencesView, Wait> {
+        let fresh = self.seen.silences.fresh(self.now, ALARMS_FRESH);
         fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
     }
 

@@ -1,5 +1,6 @@
 //! What the next look must bring: cheap readings always, the deep ones only for nodes with a case.
 
+use super::effects::wish_silences;
 use super::in_place;
 use crate::model::case::Phase;
 use crate::model::observed::Wish;
@@ -69,6 +70,7 @@ pub fn wish(state: &State) -> Wish {
             }
         }
     }
+    wish.silences = wish_silences(state);
     if wish.avoid.is_empty() {
         // Nobody is out, so the first that may leave is not asked about itself. More than one at a time would leave a
         // small cluster without a second opinion about the one that is out.

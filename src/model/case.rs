@@ -149,6 +149,16 @@ pub enum Handover {
         /// All OSDs of the host at that time: as many have to be there afterwards, whatever they are called.
         beside: BTreeSet<OsdId>,
     },
+    /// Called off on the way out, while a work order was with a technician: somebody may have a hand in the machine, and
+    /// guests may be aboard. Nothing more is taken; what is held stays so until nobody works on it.
+    Halfway,
+}
+
+impl Handover {
+    /// The node works on with guests aboard: nobody may switch it off, and when it dies they are stranded.
+    pub fn works_on(&self) -> bool {
+        matches!(self, Self::InPlace { .. } | Self::Halfway)
+    }
 }
 
 /// A person's yes to one plan.

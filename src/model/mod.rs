@@ -21,6 +21,7 @@ pub mod request;
 pub mod rules;
 pub mod seen;
 pub mod shown;
+pub mod silence;
 pub mod state;
 pub mod step;
 pub mod ticket_template;

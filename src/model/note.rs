@@ -87,11 +87,19 @@ pub enum Noted {
     WorkOrderReopened { round: u32, why: String },
     WorkOrderAlso { fault: FaultKey },
     LocateAsked { node: NodeName, target: LocateTarget },
+    SilenceAsked { node: NodeName, alertnames: Vec<String>, lease: Period },
+    SilenceNotSet { node: NodeName, error: String },
+    // Ended or changed in Alertmanager by somebody there.
+    SilenceLeft { node: NodeName, changed: bool },
+    SilenceLapsed { node: NodeName },
+    // A person lengthened it, and nobody can be asked to end it.
+    SilenceOutlives { node: NodeName, until: Time },
     ClaimedDone { by: Person, note: String },
     HandsOff { by: Person },
     // Done in the ticket, and then taken up again there.
     TakenUpAgain,
     Cancelled { by: Person, reason: String },
+    CalledOffHalfway { by: Person, reason: String },
     Overrun { time_box: Period },
 
     // Proving
@@ -111,6 +119,8 @@ pub enum Noted {
     NooutGone { host: HostName },
     MaintenanceReturned { node: NodeName },
     MaintenanceGone { node: NodeName },
+    SilenceReturned { node: NodeName },
+    SilenceGone { node: NodeName },
     LocateReturned { node: NodeName, target: LocateTarget },
     LocateGone { node: NodeName, target: LocateTarget },
     LocateLeft { node: NodeName, target: LocateTarget, why: String },

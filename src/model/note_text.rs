@@ -5,6 +5,7 @@ use std::fmt;
 use super::ids::OsdId;
 use super::note::Noted;
 use super::notice::Urgency;
+use super::time::to_the_second;
 use super::wait_text::{count, list};
 
 fn upper(text: &str) -> String {
@@ -83,6 +84,12 @@ impl fmt::Display for Noted {
                 osds(ids)
             ),
             AlsoInPlace { disks } => write!(f, "To be served as well: {}.", list(disks)),
+            CalledOffHalfway { by, reason } => write!(
+                f,
+                "{by} calls it off{}; the technician has a work order, so everything stays as it is until nobody works \
+                 on the machine.",
+                because(reason)
+            ),
             CalledOffInPlace { by, reason } => write!(
                 f,
                 "{by} calls it off{}; noout stays until nobody works on the machine.",
@@ -160,6 +167,30 @@ impl fmt::Display for Noted {
             ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
             LocateAsked { node, target } => write!(f, "The locate LED of {node} is lit ({target})."),
+            SilenceAsked { node, alertnames, lease } => write!(
+                f,
+                "Alertmanager is to hold back {} of {node}, for {lease} at a time.",
+                list(alertnames)
+            ),
+            SilenceNotSet { node, error } => write!(
+                f,
+                "The silence for {node} in Alertmanager cannot be set: {error}. Nothing waits for it; it is tried again."
+            ),
+            SilenceLeft { node, changed: true } => {
+                write!(f, "Somebody changed the silence for {node} in Alertmanager; it is theirs now.")
+            }
+            SilenceLeft { node, changed: false } => {
+                write!(f, "Somebody ended the silence for {node} in Alertmanager; it is not set again.")
+            }
+            SilenceLapsed { node } => {
+                write!(f, "The silence for {node} in Alertmanager has run out by itself.")
+            }
+            SilenceOutlives { node, until } => write!(
+                f,
+                "The silence for {node} cannot be ended, and somebody lengthened it to {}. Nothing waits for it any \
+                 more; it is ended when Alertmanager answers again.",
+                to_the_second(*until)
+            ),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),
             Cancelled { by, reason } => {
                 write!(
@@ -198,6 +229,8 @@ impl fmt::Display for Noted {
             NooutGone { host } => write!(f, "noout on {host} is gone."),
             MaintenanceReturned { node } => write!(f, "HA may use {node} again."),
             MaintenanceGone { node } => write!(f, "HA maintenance of {node} is over."),
+            SilenceReturned { node } => write!(f, "The silence for {node} in Alertmanager is to end now."),
+            SilenceGone { node } => write!(f, "The silence for {node} in Alertmanager is over."),
             LocateReturned { node, target } => write!(f, "The locate LED of {node} is put out ({target})."),
             LocateGone { node, target } => write!(f, "The locate LED of {node} is dark ({target})."),
             LocateLeft { node, target, why } => {

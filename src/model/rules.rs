@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{NodeName, PolicyName};
 use super::matcher::{Labels, Matcher};
 use super::notice::{NotifyRules, Recipients};
+use super::silence::SilenceRules;
 use super::time::Period;
 
 /// The rules of one cluster.
@@ -27,6 +28,9 @@ pub struct Rules {
     pub packing: Packing,
     #[serde(default)]
     pub notify: NotifyRules,
+    /// What may be silenced in Alertmanager while a node is out; `None`: nothing.
+    #[serde(default)]
+    pub silences: Option<SilenceRules>,
 }
 
 impl Rules {

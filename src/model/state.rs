@@ -74,6 +74,9 @@ pub struct Decision {
     pub replies: BTreeMap<RequestId, Reply>,
     /// Set by a pause or resume request.
     pub pause: Option<Option<Pause>>,
+    /// Silences of ours that no case owes, to be ended after the steps. Visible, and safe to end twice: not stored.
+    #[serde(default)]
+    pub leaked: BTreeSet<String>,
     /// For showing: not stored.
     pub show: Show,
     /// When to look again at the latest. Zero: at once, the world is expected to have changed.

@@ -74,6 +74,8 @@ pub enum Wait {
     HaDisarmed,
     HaDead { who: String },
     HaNoCandidate { guest: GuestId, why: String },
+    // It chooses by the number of guests, and this node lacks what the guest needs.
+    HaOverfills { guest: GuestId, node: NodeName, why: String },
     HaGuestInError { guest: GuestId, state: String },
     HaRuleBroken { rule: String, text: String },
     NoHand { what: String },
@@ -159,6 +161,7 @@ pub enum Wait {
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
     LocateStillOn { node: NodeName },
+    SilenceStillSet { node: NodeName, until: Time },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
@@ -177,6 +180,7 @@ impl Wait {
         match self {
             CannotSee { source, .. } => format!("{name}/{source:?}"),
             HaNoCandidate { guest, .. }
+            | HaOverfills { guest, .. }
             | HaGuestInError { guest, .. }
             | NoTarget { guest, .. }
             | Unmovable { guest, .. }
@@ -250,6 +254,7 @@ impl Wait {
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
                 | LocateStillOn { .. }
+                | SilenceStillSet { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }

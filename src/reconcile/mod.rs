@@ -10,6 +10,7 @@ mod glance;
 mod learn;
 mod look;
 mod machines;
+mod silences;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -152,6 +153,7 @@ impl Reconciler {
         }
         self.blind(&observed);
         act::act(world, &decision.steps).await;
+        act::end_leaked(world, &decision.leaked).await;
 
         let Decision { show, pace, .. } = decision;
         let state = world.store.load().await.unwrap_or(state);

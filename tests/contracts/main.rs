@@ -4,6 +4,7 @@ mod alarm_table;
 mod alarms;
 mod alert_clients;
 mod alertmanager_poll;
+mod alertmanager_silences;
 mod bmc_redfish;
 mod ceph_program;
 mod ceph_recordings;

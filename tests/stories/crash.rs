@@ -33,9 +33,15 @@ fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(Str
         let untold = teller.everybody_is_told().await?;
         let left = teller.left_behind().await?;
         let kept: Vec<&str> = left.lines().filter(|line| !line.starts_with("pitlane did")).collect();
-        let orders = teller.doors.world().board.orders.len();
+        let (orders, silences) = {
+            let world = teller.doors.world();
+            (world.board.orders.len(), world.silences.len())
+        };
         Ok((
-            format!("{}\nwork orders in all: {orders}\nuntold: {untold}", kept.join("\n")),
+            format!(
+                "{}\nwork orders in all: {orders}\nsilences in all: {silences}\nuntold: {untold}",
+                kept.join("\n")
+            ),
             teller.scythe.passed(),
         ))
     })

@@ -20,11 +20,13 @@ use pitlane::model::rates::Measured;
 use pitlane::model::request::{Reply, Request};
 use pitlane::model::rules::SensorQuery;
 use pitlane::model::seen::{Seen, Trouble};
+use pitlane::model::silence::{Silence, SilencesView};
 use pitlane::model::state::{Decision, State};
 use pitlane::model::step::{Outcome, StepId, Switch, WorkOrder};
 use pitlane::model::time::Time;
 use pitlane::ports::{
-    Alarms, Bmc, Ceph, Hand, Ingested, Migration, Notifier, Pve, Sensors, Store, Tickets, Uncommitted,
+    Alarms, Bmc, Ceph, EndSilence, Hand, Ingested, Migration, Notifier, Pve, Sensors, Store, Tickets,
+    Uncommitted,
 };
 use pitlane::sim::{Doors, MemoryStore};
 use tokio::sync::Notify;
@@ -197,6 +199,18 @@ impl Sensors for Deadly {
 impl Alarms for Deadly {
     async fn poll(&self) -> Seen<AlarmsView> {
         self.doors.poll().await
+    }
+
+    async fn silences(&self) -> Seen<SilencesView> {
+        self.doors.silences().await
+    }
+
+    async fn silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble> {
+        self.around(self.doors.silence(silence, until)).await
+    }
+
+    async fn end_silence(&self, which: &EndSilence) -> Result<(), Trouble> {
+        self.around(self.doors.end_silence(which)).await
     }
 }
 

@@ -300,6 +300,13 @@ impl Teller {
                 let lit = machine.bmc.iter().flat_map(|bmc| &bmc.lit);
                 lit.map(move |(target, who)| format!("locate {node} {target} ({who:?})"))
             }))
+            .chain(
+                world
+                    .silences
+                    .values()
+                    .filter(|set| set.ends_at > world.now)
+                    .map(|set| format!("silence {} ({:?})", set.node(), set.by)),
+            )
             .collect();
         let _ = writeln!(text, "held: {}", or_none(&held));
         let _ = writeln!(text, "work orders open: {}", world.board.open_orders().len());

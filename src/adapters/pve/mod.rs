@@ -32,6 +32,7 @@ pub mod upid;
 pub mod views;
 pub mod wire;
 
+pub use super::pins::Fingerprint;
 pub use client::{Answer, Client, Limits, Route};
 pub use discovery::{CephFound, TrustOthers, name_behind};
 pub use endpoint::Endpoint;
@@ -39,6 +40,6 @@ pub use error::{PveError, Refusal};
 pub use https::{ConnectionLimits, Https};
 pub use proxmox::{Member, Proxmox, Settings};
 pub use request::{ApiToken, Call};
-pub use tls::{Fingerprint, Trust};
+pub use tls::Trust;
 pub use transport::{HttpTransport, TransportError};
 pub use upid::Upid;

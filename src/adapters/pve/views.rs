@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::wire::{self, Flag, Int, Stat};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{
-    Affinity, Capacity, Datacenter, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaService,
-    HaView, LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage, Votes,
+    Affinity, Capacity, Datacenter, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaScheduler,
+    HaService, HaView, LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage,
+    Votes,
 };
 use crate::model::seen::Trouble;
 use crate::model::time::Time;
@@ -179,7 +180,11 @@ pub fn ha_rules(
     groups: &[wire::HaGroup],
     options: &wire::ClusterOptions,
 ) -> HaRules {
-    let datacenter = Datacenter { workers: options.workers(), bwlimit: options.migration_limit() };
+    let datacenter = Datacenter {
+        scheduler: if options.counts_guests() { HaScheduler::Basic } else { HaScheduler::Weighing },
+        workers: options.workers(),
+        bwlimit: options.migration_limit(),
+    };
     let mut out = HaRules { auto_rebalance: options.auto_rebalance(), datacenter, ..HaRules::default() };
     for resource in resources {
         let Some(id) = sid_guest(&resource.sid) else { continue };

@@ -161,13 +161,17 @@ impl Prometheus {
     }
 
     /// All witnesses at once. One who cannot be asked may know something bad, so without him there is no good reading;
-    /// one who does not see the part says nothing.
+    /// one who does not see the part says nothing. Where the alert names the part and somebody can be asked for it by
+    /// name, only he can call it good: all others of the node are well, too, when this one fell off the bus.
     async fn try_read(&self, fault: &FaultKey, query: &SensorQuery) -> Result<(Reading, Time), SensorError> {
+        let named = |promql: &&String| !fault.component.is_empty() && template::names_the_part(promql);
+        let by_name = query.promql.iter().any(|promql| named(&promql));
         let words = query.promql.iter().map(|promql| self.witness(fault, promql));
         let (mut good, mut blank, mut failed) = (None::<(Reading, Time)>, None, None);
-        for word in futures::future::join_all(words).await {
+        for (promql, word) in query.promql.iter().zip(futures::future::join_all(words).await) {
             match word {
                 Ok((reading, at)) if !reading.good => return Ok((reading, at)),
+                Ok(_) if by_name && !named(&promql) => blank = blank.or(Some(SensorError::NoSample)),
                 Ok((reading, at)) => {
                     good = Some(match good {
                         None => (reading, at),

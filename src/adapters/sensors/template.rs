@@ -83,6 +83,12 @@ pub fn fill(template: &str, fault: &FaultKey) -> Result<String, BadQuery> {
     if matches!(place, Place::Text { .. }) { Err(BadQuery::Unclosed) } else { Ok(query) }
 }
 
+/// Whether the question is about the very part that an alert names.
+pub fn names_the_part(template: &str) -> bool {
+    let inside = |rest: &str| rest.split("}}").next().is_some_and(|name| name.trim() == "component");
+    template.split("{{").skip(1).any(inside)
+}
+
 fn named<'a>(name: &str, fault: &'a FaultKey) -> Result<(&'static str, &'a str), BadQuery> {
     match name {
         "node" => Ok(("node", fault.node.as_str())),

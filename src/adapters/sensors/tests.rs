@@ -170,3 +170,50 @@ async fn a_query_that_cannot_be_asked_is_not_asked() {
     assert_eq!(why.kind(), "not_configured");
     assert_eq!(asked.lock().expect("no panic while held").as_str(), "");
 }
+
+/// Answers each question by what it is about: the named part, or all of the node.
+async fn serve_two(named: Option<String>, all: Option<String>) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
+            while !head.windows(4).any(|w| w == b"\r\n\r\n") {
+                match stream.read(&mut buffer).await {
+                    Ok(n) if n > 0 => head.extend_from_slice(&buffer[..n]),
+                    _ => break,
+                }
+            }
+            let about = if String::from_utf8_lossy(&head).contains("eno2") { &named } else { &all };
+            drop(stream.write_all(about.clone().unwrap_or_default().as_bytes()).await);
+        }
+    });
+    format!("http://{address}/").parse().expect("an address")
+}
+
+#[tokio::test]
+async fn those_that_are_left_cannot_call_a_vanished_part_good() {
+    let query = SensorQuery {
+        promql: vec!["up{device=\"{{ component }}\"} == bool 1".into(), "up{node=\"n\"} == bool 1".into()],
+        bmc: false,
+    };
+    let part =
+        |component: &str| FaultKey { node: "pve2".into(), class: "nic".into(), component: component.into() };
+    let (yes, no, none) = (vector(&sample(NOW, "1")), vector(&sample(NOW, "0")), vector(""));
+    for (component, named, all, good) in [
+        ("eno2", &yes, &yes, Some(true)),
+        ("eno2", &none, &yes, None),
+        ("eno2", &yes, &none, Some(true)),
+        ("eno2", &none, &no, Some(false)),
+        ("eno2", &yes, &no, Some(false)),
+        ("", &none, &yes, Some(true)),
+    ] {
+        let url = serve_two(named.clone(), all.clone()).await;
+        let seen = prometheus(url, LIMIT).read(&part(component), &query).await;
+        let told = seen.any_age().map(|reading| reading.good);
+        assert_eq!(told, good, "{component:?} {named:?} {all:?}: {seen:?}");
+        if let Seen::Unknown { why } = seen {
+            assert_eq!(why.kind(), "no_trace", "{why}");
+        }
+    }
+}

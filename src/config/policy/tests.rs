@@ -219,3 +219,36 @@ fn sensors_ok_needs_a_witness() {
     let policy = parse(&asks, &mut mistakes).expect("a fan has its usual witnesses");
     assert!(policy.sensor.is_some_and(|sensor| sensor.bmc && sensor.promql.len() > 1));
 }
+
+#[test]
+fn a_sensor_has_one_query_or_a_list_of_them() {
+    let sensors = |text: &str| {
+        let mut mistakes = Mistakes::of("fan.yaml");
+        let policy = parse(&format!("{GOOD}sensor: {text}\n"), &mut mistakes);
+        mistakes.or(policy).map(|policy| policy.sensor.expect("a sensor").promql)
+    };
+    assert_eq!(sensors("{promql: up}").expect("right"), ["up"]);
+    assert_eq!(sensors("{promql: [up, 'x == bool 0']}").expect("right"), ["up", "x == bool 0"]);
+    let wrong = sensors("{promql: [up, 'x == 0']}").expect_err("a comparison drops what is false");
+    assert!(wrong.to_string().contains("sensor.promql.1: == drops"), "{wrong}");
+    let wrong = sensors("{promql: {a: b}}").expect_err("a group is no query");
+    assert!(wrong.to_string().contains("sensor.promql needs a text"), "{wrong}");
+}
+
+/// A question about all fans of a node is answered "good" by those that are left, when the broken one is not listed any
+/// more. Disks alone are asked so: a new disk has another name, and it is asked elsewhere whether the old one is gone.
+#[test]
+fn every_shipped_sensor_asks_for_the_part_by_its_name() {
+    let mut mistakes = Mistakes::default();
+    let policies = load(None, &mut mistakes);
+    mistakes.or(Some(())).expect("the shipped policies are right");
+    let of = |policy: &Policy| policy.sensor.as_ref().map(|sensor| sensor.promql.clone()).unwrap_or_default();
+    let by_name = |queries: &[String]| queries.iter().any(|query| query.contains("\"{{ component }}\""));
+    let unnamed: Vec<&str> =
+        policies.iter().filter(|p| !of(p).is_empty() && !by_name(&of(p))).map(|p| p.name.as_str()).collect();
+    assert_eq!(unnamed, ["disk"]);
+    for class in ["fan", "temperature", "psu", "ecc", "disk", "storage-controller", "raid", "nic"] {
+        let usual = witnesses::of(class, None).expect("a class with usual witnesses").promql;
+        assert!(by_name(&usual), "{class}: {usual:?}");
+    }
+}

@@ -10,6 +10,7 @@ mod flags;
 mod home;
 mod locate;
 mod replan;
+mod silence;
 mod watch;
 mod way_home;
 mod work_order;
@@ -21,6 +22,10 @@ pub(super) use flags::{
 };
 pub(super) use home::home;
 pub(super) use locate::{leave_lit, light, put_out};
+pub(super) use silence::{
+    give_back as give_silence_back, hold as hold_silence, leaked as leaked_silences,
+    notice as notice_silence, wish as wish_silences,
+};
 pub(super) use work_order::{
     close_work_order, open_work_order, taken_up_again, tell_called_off, work_order_shown,
 };

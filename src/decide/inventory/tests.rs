@@ -85,3 +85,58 @@ fn a_part_is_named_by_its_slot_or_in_full_and_never_by_guess() {
     assert!(named(&parts, "1").is_err_and(|why| why.contains("may be")));
     assert_eq!(named(&parts, "FAN9"), Err("the list of parts has no FAN9".to_owned()));
 }
+
+fn grows(source: PartSource, first: &Inventory, then: &Inventory) -> Inventory {
+    let at = "2026-01-01T00:00:00Z".parse().expect("a valid instant");
+    grown(source, &Baseline { at, inventory: first.clone() }, then)
+}
+
+#[test]
+fn what_vanished_after_the_first_reading_stays_on_record() {
+    let card = |slot| (PartKind::Nic, slot, part(None, None));
+    let first = inventory(&[card("eno1"), card("eno2")]);
+    let then = inventory(&[card("eno1"), card("eno3")]);
+    let record = grows(PartSource::Proxmox, &first, &then);
+    assert_eq!(record, inventory(&[card("eno1"), card("eno2"), card("eno3")]), "it grows and loses nothing");
+    assert_eq!(
+        told(PartSource::Proxmox, &record, &then),
+        ["network card eno2 is gone, says Proxmox"],
+        "and the proof misses what vanished"
+    );
+    assert_eq!(grows(PartSource::Proxmox, &record, &inventory(&[])), record);
+}
+
+#[test]
+fn a_later_reading_that_knows_less_changes_nothing() {
+    let psu = |serial, good, size| {
+        let part = Part { serial, good, size, ..Part::default() };
+        inventory(&[(PartKind::PowerSupply, "PS1", part)])
+    };
+    let first = psu(Some("A".into()), Some(true), Some(800));
+    for less in [
+        psu(None, Some(true), Some(800)),
+        psu(Some("A".into()), Some(false), Some(800)),
+        psu(Some("A".into()), Some(true), Some(400)),
+        psu(Some("B".into()), Some(true), Some(800)),
+    ] {
+        assert_eq!(grows(PartSource::Bmc, &first, &less), first, "{less:?}");
+    }
+    // By a little, again and again.
+    let mut record = first.clone();
+    for size in [792, 784, 776, 768] {
+        record = grows(PartSource::Bmc, &record, &psu(Some("A".into()), Some(true), Some(size)));
+    }
+    assert_eq!(record, first);
+    let more = psu(Some("A".into()), Some(true), Some(900));
+    assert_eq!(grows(PartSource::Bmc, &psu(None, None, Some(800)), &more), more, "what is learned counts");
+}
+
+#[test]
+fn a_disk_swapped_before_the_drain_is_a_swap_afterwards() {
+    let disk = |serial| (PartKind::Disk, serial, part(Some(serial), None));
+    let (first, then) = (inventory(&[disk("S1"), disk("S2")]), inventory(&[disk("S1"), disk("S3")]));
+    let record = grows(PartSource::Proxmox, &first, &then);
+    assert_eq!(told(PartSource::Proxmox, &record, &then), ["disk S2 was replaced by S3"]);
+    let lost = inventory(&[disk("S1")]);
+    assert_eq!(told(PartSource::Proxmox, &record, &lost), ["disk S2 is gone, says Proxmox"]);
+}

@@ -5,11 +5,12 @@ use super::draining::died;
 use crate::decide::disks;
 use crate::decide::faults::episodes_in_window;
 use crate::decide::in_place::{belief, wanted};
+use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
 use crate::decide::witness;
 use crate::model::case::{Ending, Phase};
 use crate::model::note::Noted;
-use crate::model::rules::Response;
+use crate::model::rules::{ProofCheck, Response};
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
@@ -20,6 +21,8 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     {
         return Ok(died);
     }
+    // What vanishes while nobody is sure yet was there, too.
+    inventory::keep_baseline(turn);
     match believe(turn)? {
         Some(phase) => Ok(phase),
         None => Err(unconfirmed(turn)?),
@@ -69,6 +72,13 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
             Err(wait) => return Err(Wait::QuietButUnproved { why: wait.to_string() }),
         }
     }
+    // What vanished raises no alarm any more, and what is left reads good.
+    if inspected(turn)? {
+        inventory::compare(&turn.case, turn.view).map_err(|unlike| match unlike {
+            Unlike::Unseen(wait) => Wait::QuietButUnproved { why: wait.to_string() },
+            Unlike::Differs(text) => Wait::QuietButUnproved { why: text },
+        })?;
+    }
     turn.note(Noted::FalseAlarm { reading: readings.join(", ") });
     Ok(Some(Phase::GivingBack {
         since: now,
@@ -77,6 +87,11 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         handover: None,
         course: Vec::new(),
     }))
+}
+
+/// Whether the parts were to be compared after a repair, too.
+fn inspected(turn: &Turn) -> Result<bool, Wait> {
+    Ok(turn.view.policy(&turn.case)?.prove.checks.contains(&ProofCheck::Inventory))
 }
 
 fn unconfirmed(turn: &Turn) -> Result<Wait, Wait> {

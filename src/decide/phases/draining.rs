@@ -1,7 +1,9 @@
 //! The node leaves: manager moved off, HA maintenance on, noout held, guests away; then seen empty twice.
 
 use super::second_failure;
-use crate::decide::effects::{ahead, away, follow, hold_maintenance, hold_noout, move_mgr, owe_all};
+use crate::decide::effects::{
+    ahead, away, follow, hold_maintenance, hold_noout, hold_silence, move_mgr, owe_all,
+};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
@@ -23,6 +25,14 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     {
         // Anything but "empty, look again" ends the first sighting: it has to be empty all the time.
         *empty = None;
+    }
+    // Last: whatever else is to be done is not kept waiting by an Alertmanager that does not answer. Not in place: there
+    // the node works on, and "node down" would be true.
+    if let (Phase::Draining { clearance, .. }, Err(wait)) = (&turn.case.phase, &next)
+        && clearance.plan().in_place.is_empty()
+        && !matches!(wait, Wait::SecondFailure { .. })
+    {
+        hold_silence(turn);
     }
     next
 }

@@ -2,7 +2,7 @@
 //! order. The one way back; success, abort and false alarm all walk it.
 
 use crate::decide::effects::{
-    close_work_order, give_maintenance_back, give_noout_back, home, leave_lit, put_out,
+    close_work_order, give_maintenance_back, give_noout_back, give_silence_back, home, leave_lit, put_out,
 };
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
@@ -24,8 +24,9 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     let Phase::GivingBack { why, .. } = &turn.case.phase else { return Err(Wait::Technician) };
     let why = why.clone();
-    // Nothing else waits for a lamp; only the end of the case does.
+    // Nothing else waits for a lamp or a silence; only the end of the case does.
     let lamp = put_out(turn);
+    let silence = give_silence_back(turn);
     if let Ending::Retired { .. } = why {
         forget_homes(turn);
         leave_lit(turn, "its node is retired");
@@ -44,6 +45,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     home(turn)?;
     lamp?;
     close_work_order(turn, &format!("Closed: {why}."))?;
+    silence?;
     close(turn)
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::draining::died;
 use super::second_failure;
 use crate::decide::effects::{
-    give_noout_back, hold, light, open_work_order, tell_called_off, work_order_shown,
+    give_noout_back, give_silence_back, hold, hold_silence, light, open_work_order, tell_called_off,
+    work_order_shown,
 };
 use crate::decide::emptiness;
 use crate::decide::in_place::find;
@@ -21,23 +22,35 @@ use crate::model::wait::Wait;
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let in_place = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::InPlace { .. }, .. });
+    let halfway = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::Halfway, .. });
+    // Its guests are aboard: when it dies, they are stranded, and nobody works on one disk any more.
+    if (in_place || halfway)
+        && let Ok(Some(died)) = died(turn)
+    {
+        return Ok(died);
+    }
     if in_place {
-        // Its guests are aboard: when it dies, they are stranded, and nobody works on one disk any more.
-        if let Ok(Some(died)) = died(turn) {
-            return Ok(died);
-        }
         also(turn);
     }
     let drained = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::Drained { .. }, .. });
     // A person's wish to heal goes before noout, also for a node that died.
     let held = match turn.case.heal {
         true => give_noout_back(turn),
-        false if drained || in_place => hold(turn),
+        false if drained || in_place || halfway => hold(turn),
         false => Ok(()),
     };
     // A ticket system that is down keeps nobody from saying "done": the work order stands on the board.
-    let order = open_work_order(turn).and_then(|()| tell_called_off(turn));
+    let order = match halfway {
+        // Whatever was to be said in another round, it is called off.
+        true => tell_called_off(turn),
+        false => open_work_order(turn).and_then(|()| tell_called_off(turn)),
+    };
     let lamp = light(turn);
+    // A node that died, or that works on, is heard by everybody.
+    match drained {
+        true => hold_silence(turn),
+        false => drop(give_silence_back(turn)),
+    }
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {
@@ -45,7 +58,9 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
             if let Some(second) = second_failure::look(&turn.case, turn.view)? {
                 return Err(second);
             }
-            if !in_place && let Some(aboard) = came_aboard(turn)? {
+            if !(in_place || halfway)
+                && let Some(aboard) = came_aboard(turn)?
+            {
                 return Err(aboard);
             }
             // After what endangers somebody: a ticket system may be down for days.
@@ -67,7 +82,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         return Err(Wait::Technician);
     };
     let (handover, cancelled) = (handover.clone(), cancelled.clone());
-    if !in_place {
+    if !handover.works_on() {
         turn.note(Noted::NodeBack { node });
     }
     Ok(Phase::Proving { since: turn.view.now, handover, claim, good_since: None, cancelled })
@@ -147,6 +162,9 @@ pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
     if let Phase::HandedOver { handover: Handover::InPlace { .. }, .. } = &case.phase {
         return Err(Wait::ServedInPlace { node: case.node.clone() });
     }
+    if let Phase::HandedOver { handover: Handover::Halfway, .. } = &case.phase {
+        return Err(Wait::HandsOff);
+    }
     emptiness::look(&case.node, view)?;
     if let Some(wait) = second_failure::look(case, view)? {
         return Err(wait);
@@ -175,9 +193,13 @@ pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
 
 /// May the served disks be taken out at this very moment? Never stored; worth 15 seconds. `None`: no disk is served.
 pub fn safe_to_pull(case: &Case, view: &View) -> Option<Result<Time, Wait>> {
-    let Phase::HandedOver { handover: Handover::InPlace { osds, .. }, claim, cancelled, .. } = &case.phase
-    else {
-        return None;
+    let (osds, claim, cancelled) = match &case.phase {
+        Phase::HandedOver { handover: Handover::InPlace { osds, .. }, claim, cancelled, .. } => {
+            (osds, claim, cancelled)
+        }
+        // A disk may have been served before; none is now.
+        Phase::HandedOver { handover: Handover::Halfway, .. } => return Some(Err(Wait::HandsOff)),
+        _ => return None,
     };
     if claim.is_some() || cancelled.is_some() {
         return Some(Err(Wait::HandsOff));

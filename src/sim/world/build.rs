@@ -106,6 +106,7 @@ impl World {
             ha,
             ceph: None,
             sensors: BTreeMap::new(),
+            silences: BTreeMap::new(),
             alertmanagers: Vec::new(),
             machines: BTreeMap::new(),
             heard: BTreeMap::new(),

@@ -42,10 +42,13 @@ pub enum Call {
     BmcLocate,
     PveTaskLog,
     PveGlance,
+    SilenceLook,
+    SilenceSet,
+    SilenceEnd,
 }
 
 impl Call {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -78,6 +81,9 @@ impl Call {
         Self::BmcLocate,
         Self::PveTaskLog,
         Self::PveGlance,
+        Self::SilenceLook,
+        Self::SilenceSet,
+        Self::SilenceEnd,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.
@@ -97,6 +103,8 @@ impl Call {
                 | Self::TicketTell
                 | Self::Notify
                 | Self::BmcLocate
+                | Self::SilenceSet
+                | Self::SilenceEnd
         )
     }
 }

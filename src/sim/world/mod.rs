@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::SignedDuration;
 
-pub use alarms::Alertmanager;
+pub use alarms::{Alertmanager, SetSilence};
 pub use audit::{Expect, audit};
 pub use board::Board;
 pub use build::{Builder, GIB};
@@ -76,6 +76,9 @@ pub struct World {
     /// One, or a pair; none in a world whose Alertmanager is not asked.
     #[serde(default)]
     pub alertmanagers: Vec<Alertmanager>,
+    /// Gossiped, so all living members know the same. Ended ones stay listed.
+    #[serde(default)]
+    pub silences: BTreeMap<String, SetSilence>,
     /// What each node's machine is made of.
     #[serde(default)]
     pub machines: BTreeMap<NodeName, Machine>,

@@ -127,6 +127,11 @@ impl ClusterOptions {
         self.ha.as_ref().and_then(|ha| ha.0.get("shutdown_policy")).map_or("conditional", |policy| policy)
     }
 
+    /// HA chooses nodes by counting guests, as it does unless told otherwise.
+    pub fn counts_guests(&self) -> bool {
+        self.crs.as_ref().and_then(|crs| crs.0.get("ha")).is_none_or(|word| &**word == "basic")
+    }
+
     /// Migrations that HA runs at a time from one node.
     pub fn workers(&self) -> Option<u32> {
         self.max_workers.and_then(|workers| u32::try_from(workers.0).ok()).filter(|workers| *workers > 0)
