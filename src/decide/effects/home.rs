@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::way_home::WayHome;
+use super::way_home::{WayHome, will_empty};
 use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
 use crate::decide::faults::whole_seconds;
 use crate::decide::live::need;
@@ -241,7 +241,7 @@ fn our_home(
     };
     if let Some(why) = refusal {
         // Who is on its way there, or about to leave, may be what stands in the way.
-        if !way.busy(&node) {
+        if !way.busy(&node) && !will_empty(turn, &node) {
             stays(turn, id, debt, Some(guest.node.clone()), &why);
         }
         return Ok(());

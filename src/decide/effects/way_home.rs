@@ -119,7 +119,8 @@ fn plan(turn: &mut Turn, rooms: &BTreeMap<NodeName, Result<Room, String>>) -> Re
     let debts: BTreeMap<GuestId, GuestDebt> = turn.case.owed.guests.clone();
     for (id, blockers) in &found.left {
         let (Some(debt), Some(guest)) = (debts.get(id), cluster.guests.get(id)) else { continue };
-        if matches!(debt.at, Whereabouts::Away { .. }) && guest.lock.is_none() {
+        let at_once = guest.lock.is_none() && !will_empty(turn, &debt.home);
+        if matches!(debt.at, Whereabouts::Away { .. }) && at_once {
             let why = blockers.iter().find(|(node, _)| *node == debt.home).map_or("no room", |(_, why)| why);
             stays(turn, *id, debt, Some(guest.node.clone()), why);
         }
@@ -135,4 +136,12 @@ fn plan(turn: &mut Turn, rooms: &BTreeMap<NodeName, Result<Room, String>>) -> Re
         course.clone_from(&moves);
     }
     Ok(moves)
+}
+
+/// Somebody of ours is on this node who will leave it for a home of its own: HA's guest for which the room was made. Until
+/// then it is no news that there is no room.
+pub fn will_empty(turn: &Turn, home: &NodeName) -> bool {
+    let Ok(cluster) = turn.view.cluster() else { return true };
+    let there = |id: &GuestId| cluster.guests.get(id).is_some_and(|guest| &guest.node == home);
+    turn.case.owed.away().any(|(id, debt)| &debt.home != home && there(&id))
 }
