@@ -11,6 +11,7 @@ mod harness;
 mod late;
 mod script;
 mod setting;
+mod watchdog;
 
 use std::fs;
 use std::path::{Path, PathBuf};
