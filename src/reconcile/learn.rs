@@ -50,6 +50,10 @@ impl Learned {
             let tries = self.tried.entry(task.upid.clone()).or_default();
             *tries = if done { TRIES_MAX } else { *tries + 1 };
             found.extend(measured);
+            if !done {
+                // Nobody is there: the others need not wait for the same deadline one by one.
+                break;
+            }
         }
         if !found.is_empty()
             && let Err(why) = world.store.learn(found).await
