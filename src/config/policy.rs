@@ -243,6 +243,11 @@ fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         let text = format!("confirm.steady_for is longer than confirm.within; write {within} or less");
         mistakes.add(place("confirm.steady_for"), text);
     }
+    if period("/respond/move_within").is_some_and(|within| within.0.is_zero()) {
+        let text = "respond.move_within is 0s: every migration would be cancelled as it begins; write how long one may take, or \
+                    leave it out and it follows from the guest's size";
+        mistakes.add(place("respond.move_within"), text);
+    }
     if period("/respond/time_box").is_some_and(|time_box| time_box.0.is_zero()) {
         let text = "respond.time_box is 0s: every case would overrun as it begins; write how long the work may take, \
                     such as 4h";

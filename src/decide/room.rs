@@ -44,8 +44,8 @@ pub fn residents(
 /// Something needed cannot be seen.
 pub fn ask_about(leaving: &NodeName, found: &Found, view: &View) -> Result<BTreeSet<GuestId>, Wait> {
     let cluster = view.cluster()?;
-    let unsafe_after = view.rules.packing.n_plus_one == NPlusOne::Required && !found.fragile.is_empty();
-    let lost = found.fragile.iter().filter(|_| unsafe_after).flat_map(|(_, guests)| guests);
+    let wanting_spare = view.rules.packing.n_plus_one == NPlusOne::Required && !found.fragile.is_empty();
+    let lost = found.fragile.iter().filter(|_| wanting_spare).flat_map(|(_, guests)| guests);
     let wanting = found.left.keys().chain(lost).filter_map(|id| cluster.guests.get(id));
     let Some(most) = wanting.map(|guest| guest.memory).max() else { return Ok(BTreeSet::new()) };
     let mut by_node: BTreeMap<&NodeName, Vec<(u64, GuestId)>> = BTreeMap::new();

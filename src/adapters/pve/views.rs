@@ -297,6 +297,16 @@ fn seconds(int: Option<Int>) -> u64 {
     int.map_or(0, |n| u64::try_from(n.0).unwrap_or(0))
 }
 
+/// Guests that running tasks of this list really move.
+pub fn moving(rows: &[wire::TaskRow]) -> BTreeSet<GuestId> {
+    let moves = |row: &&wire::TaskRow| {
+        row.end().is_none()
+            && row.kind.as_deref().is_some_and(|kind| matches!(kind, "qmigrate" | "vzmigrate"))
+    };
+    let ids = rows.iter().filter(moves).filter_map(|row| row.id.as_deref()?.parse().ok());
+    ids.map(GuestId).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,14 +336,4 @@ mod tests {
         assert_eq!(rules.broken["a"], "shares two; or more");
         assert!(rules.guests.is_empty() && rules.nodes.len() == 1 && rules.auto_rebalance);
     }
-}
-
-/// Guests that running tasks of this list really move.
-pub fn moving(rows: &[wire::TaskRow]) -> BTreeSet<GuestId> {
-    let moves = |row: &&wire::TaskRow| {
-        row.end().is_none()
-            && row.kind.as_deref().is_some_and(|kind| matches!(kind, "qmigrate" | "vzmigrate"))
-    };
-    let ids = rows.iter().filter(moves).filter_map(|row| row.id.as_deref()?.parse().ok());
-    ids.map(GuestId).collect()
 }

@@ -85,6 +85,11 @@ fn every_mistake_has_its_place_and_its_remedy() {
         ),
         ("{{ component }}", "{{component}}", "6:10: work_order.title: write {{ component }} with one space"),
         ("time_box: 4h", "time_box: 0s", "respond.time_box is 0s: every case would overrun"),
+        (
+            "time_box: 4h",
+            "time_box: 4h, move_within: 0s",
+            "respond.move_within is 0s: every migration would be cancelled",
+        ),
         ("action: drain", "action: in-place", "did you mean in_place?"),
         ("match: [", "or_match: [[]]\nmatch: [", "2:12: or_match.0 is empty and would fit every alert"),
         (

@@ -39,7 +39,6 @@ use crate::model::ids::{GuestId, NodeName};
 use crate::model::note::Noted;
 use crate::model::observed::{Guest, Task};
 use crate::model::owed::Whereabouts;
-use crate::model::rates::WIRE_DEFAULT;
 use crate::model::step::Action;
 use crate::model::time::{Time, age};
 use crate::model::wait::Wait;
@@ -103,8 +102,7 @@ fn deadline(turn: &Turn, id: GuestId, guest: &Guest) -> Duration {
         return within.0;
     }
     let (packing, rates) = (&turn.view.rules.packing, turn.view.rates());
-    let wire = rates.wire(&guest.node).map(|wire| wire.value).or(packing.nic(&guest.node));
-    let share = wire.unwrap_or(WIRE_DEFAULT) / u64::from(packing.slots_out.max(1));
+    let share = rates.nic(&guest.node, packing.nic(&guest.node)) / u64::from(packing.slots_out.max(1));
     let rate = rates.stream.value.min(share).max(1);
     let disks: u64 = turn.view.guest(id).map_or(0, |detail| detail.local_disks.values().sum());
     let needs = Duration::from_secs((guest.memory_used + disks) / rate);

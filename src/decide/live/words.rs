@@ -27,10 +27,12 @@ impl Live {
                 .collect();
             blockers.sort();
             if blockers.is_empty() {
-                // The reason is no node's.
-                let why = self.words(left.guest, self.placing.guests[left.guest].node, left.why, &free);
-                blockers.extend(self.nodes.iter().map(|node| (false, node.clone(), why.clone())));
-                blockers.retain(|(_, node, _)| *node != self.nodes[self.placing.guests[left.guest].node]);
+                // The reason is no node's, or there is only one node that counts: its home.
+                let there = &self.placing.guests[left.guest];
+                let why = self.words(left.guest, there.home.unwrap_or(there.node), left.why, &free);
+                let counts = |at: &NodeAt| there.home.map_or(*at != there.node, |home| *at == home);
+                let nodes = (0..self.nodes.len()).filter(counts);
+                blockers.extend(nodes.map(|at| (false, self.nodes[at].clone(), why.clone())));
             }
             (guest, blockers.into_iter().map(|(_, node, why)| (node, why)).collect())
         })

@@ -69,7 +69,7 @@ fn two_posts_at_once_are_both_accepted_and_the_second_fails() {
     assert!(status(&world, &second).contains("got timeout"));
     assert_eq!(at(&world, 101), "pve2");
     // Where the first is quick the second gets the lock, and finds nobody.
-    let mut world = cluster();
+    let mut world = World::builder(3).guest(101, "pve1", |g| g.memory_used = 64 << 20).build();
     migrate(&mut world, 101, "pve2").expect("accepted");
     let second = migrate(&mut world, 101, "pve2").expect("accepted too");
     world.advance_secs(30);
