@@ -14,12 +14,14 @@ use crate::model::note::Note;
 use crate::model::notice::{ChannelName, Notice, NoticeId, Undelivered};
 use crate::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
-    WorkOrderView,
+    TaskLog, WorkOrderView,
 };
 use crate::model::plan::How;
+use crate::model::rates::Measured;
 use crate::model::request::{Reply, Request};
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
+use crate::model::silence::{Silence, SilenceMark, SilencesView};
 use crate::model::state::{Decision, State};
 use crate::model::step::{Outcome, StepId, Switch, WorkOrder};
 use crate::model::time::Time;
@@ -46,6 +48,13 @@ pub trait Pve: Send + Sync {
     /// `avoid`: nodes never to be asked through.
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory>;
 
+    /// Guests whose migrations run on this node now, in one cheap call: what wakes the loop between two looks.
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble>;
+
     /// Asks for a migration. The answer is the task's id; that it was accepted, not that it happened.
     ///
     /// # Errors
@@ -54,6 +63,9 @@ pub trait Pve: Send + Sync {
 
     /// Cancels a task of ours. Best effort; what it left behind is seen by the next look.
     async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble>;
+
+    /// The log of a task that has ended: its first and its last lines. For learning only.
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble>;
 
     /// Starts a stopped guest, or resumes a paused one. Accepted, not done: look.
     async fn start(
@@ -121,6 +133,26 @@ pub trait Alarms: Send + Sync {
     /// The union of all members, silenced and inhibited alerts included. What they list, who did not answer, nothing
     /// else: following one poll with another is the loop's. Unknown only where nobody answered.
     async fn poll(&self) -> Seen<AlarmsView>;
+
+    /// Everything with a mark of pitlane's, of all clusters. What is gossiped is known from one member that answers.
+    async fn silences(&self) -> Seen<SilencesView>;
+
+    /// Makes ours end at `until`: the one that is there, or else a new one. It is looked for first, so that doing it
+    /// twice sets one.
+    ///
+    /// # Errors
+    /// [`Trouble::TooSlow`]: it may be set all the same.
+    async fn silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble>;
+
+    /// Ends ours now: all with this mark, or of all of them the one with this id. One that a person changed stays.
+    async fn end_silence(&self, which: &EndSilence) -> Result<(), Trouble>;
+}
+
+/// Which silence of ours is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndSilence {
+    Of(SilenceMark),
+    Id(String),
 }
 
 /// The machines' management controllers (Redfish, IPMI). A node without a configured one is
@@ -172,6 +204,12 @@ pub trait Store: Send + Sync {
 
     /// A delivery that we could not read, kept for people. Durable when it returns.
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble>;
+
+    /// Keeps measurements, each task once; the newest [`MEASURED_MAX`] of them.
+    async fn learn(&self, measured: Vec<Measured>) -> Result<(), Trouble>;
+
+    /// What is kept of them, oldest first.
+    async fn learned(&self) -> Result<Vec<Measured>, Trouble>;
 
     /// Durable when it returns; the same id twice is one request.
     async fn request(&self, request: &Request) -> Result<(), Trouble>;

@@ -189,7 +189,7 @@ impl Metrics {
     fn show(&self, shown: &Shown) {
         let mut phases: BTreeMap<PhaseName, i64> = BTreeMap::new();
         let mut waits: BTreeMap<String, i64> = BTreeMap::new();
-        let mut owed = [("maintenance", 0), ("noout", 0), ("guest", 0), ("work_order", 0)];
+        let mut owed = [("maintenance", 0), ("noout", 0), ("guest", 0), ("work_order", 0), ("silence", 0)];
         let mut overdue = 0;
         let mut out = BTreeSet::new();
         for case in &shown.state.cases {
@@ -201,6 +201,7 @@ impl Metrics {
             owed[1].1 += i64::from(case.owed.noout.is_some());
             owed[2].1 += case.owed.away().count() as i64;
             owed[3].1 += i64::from(case.owed.work_order.is_some());
+            owed[4].1 += i64::from(case.owed.silence.as_ref().is_some_and(|silence| !silence.left));
             let held = case.owed.maintenance.iter().chain(case.owed.noout.iter().map(|(_, debt)| debt));
             overdue += held.filter(|debt| debt.alarm_at <= shown.turn_at).count() as i64;
             if case.holds_the_node() {
@@ -331,6 +332,7 @@ mod tests {
             overran: false,
             heal: false,
             in_place: None,
+            took: None,
             parts: Default::default(),
             revision: 1,
         }];

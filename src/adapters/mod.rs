@@ -6,6 +6,7 @@ pub mod ceph;
 mod child;
 pub mod hand;
 pub mod notify;
+pub mod pins;
 pub mod pve;
 pub mod sensors;
 pub mod smtp;

@@ -1,14 +1,13 @@
 //! `explain`: a recorded turn is decided again, here, by the same pure code. The file is a bug report.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::Say;
 use super::exit::{Ended, Exit, Stop};
-use super::text;
+use super::{input, text};
 use crate::decide::{decide, judge, judge_in_place};
 use crate::model::ids::NodeName;
 use crate::model::plan::Plan;
@@ -16,11 +15,9 @@ use crate::model::shown::{Judged, Recorded};
 use crate::model::state::Decision;
 use crate::model::step::{Action, Step, Switch};
 
-/// A recorded turn of the largest cluster is smaller.
-const FILE_MAX: u64 = 256 << 20;
-
 pub fn run(file: &Path, node: Option<&str>, say: Say) -> Ended {
-    let recorded = read(file)?;
+    let want = "it must be {\"state\": …, \"observed\": …, \"rules\": …}, as GET /api/v1/observed gives it";
+    let recorded: Recorded = input::json(file, want)?;
     let decision = decide(&recorded.state, &recorded.observed, &recorded.rules);
     let nodes: BTreeSet<NodeName> = match node {
         Some(node) => [super::node(node)?].into(),
@@ -47,26 +44,6 @@ pub fn run(file: &Path, node: Option<&str>, say: Say) -> Ended {
     let value = json!({"decision": decision, "judged": judged});
     say.print(&value, || words(&recorded, &decision, &judged));
     Ok(Exit::Done)
-}
-
-fn read(file: &Path) -> Result<Recorded, Stop> {
-    let usage = |text: String| Stop::new(Exit::Usage, text);
-    let name = file.display();
-    let mut bytes = Vec::new();
-    let opened: Box<dyn std::io::Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(file).map_err(|e| usage(format!("{name} cannot be read: {e}")))?)
-    };
-    opened
-        .take(FILE_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(|e| usage(format!("{name} cannot be read: {e}")))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
-        let want =
-            "it must be {\"state\": …, \"observed\": …, \"rules\": …}, as GET /api/v1/observed gives it";
-        usage(format!("{name}:{}:{}: {e}; {want}", e.line(), e.column()))
-    })
 }
 
 fn words(recorded: &Recorded, decision: &Decision, judged: &[Judged]) -> String {

@@ -10,6 +10,7 @@ mod discover;
 mod exit;
 mod explain;
 mod follow;
+mod input;
 mod local;
 mod planner;
 mod policy_test;

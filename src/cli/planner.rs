@@ -1,20 +1,18 @@
 //! `planner`: an instance in, a plan out, offline. The same pure code that plans a real drain; nothing is touched.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use super::Say;
 use super::exit::{Ended, Exit, Stop};
+use super::input;
 use crate::config::planning::{instance, plan_file};
 use crate::decide::planner::{Planned, Wishes, plan};
 
-/// A cluster of a thousand nodes and a hundred thousand guests is smaller.
-const FILE_MAX: u64 = 256 << 20;
-
 pub fn run(file: &Path, output: Option<&Path>, canary: bool, say: Say) -> Ended {
-    let name = if file == Path::new("-") { "standard input".into() } else { file.display().to_string() };
+    let name = input::name(file);
     let usage = |text: String| Stop::new(Exit::Usage, text);
-    let text = read(file).map_err(|e| usage(format!("{name} cannot be read: {e}")))?;
+    let text = input::text(file)?;
     let inst = instance(&text, &name).map_err(|mistakes| usage(mistakes.to_string()))?;
     drop(text);
     let planned = plan(&inst, &Wishes { canary, ..Wishes::default() }).map_err(|refused| {
@@ -30,20 +28,6 @@ pub fn run(file: &Path, output: Option<&Path>, canary: bool, say: Say) -> Ended 
     }
     say.hint(&summary(&planned));
     Ok(Exit::Done)
-}
-
-fn read(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let opened: Box<dyn std::io::Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(file)?)
-    };
-    let read = opened.take(FILE_MAX + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_MAX {
-        return Err(std::io::Error::other(format!("it is larger than {} MiB", FILE_MAX >> 20)));
-    }
-    Ok(text)
 }
 
 fn write(output: Option<&Path>, json: &str) -> std::io::Result<()> {

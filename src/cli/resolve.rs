@@ -2,7 +2,6 @@
 //! answers conflict, or that none names a member. The same code answers that places alerts in service.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,14 +9,13 @@ use serde_json::Value;
 
 use super::Say;
 use super::exit::{Ended, Exit, Stop};
+use super::input;
 use crate::decide::{Cluster, Tried, explain_alert, place_alert};
 use crate::model::ids::NodeName;
 use crate::model::matcher::Labels;
 use crate::model::observed::{CephView, NodeRow, Opinion};
 use crate::model::rules::Rules;
 
-/// The largest genuine delivery measured has 5 MB; a recording holds some of them.
-const FILE_MAX: u64 = 256 << 20;
 /// An answer for people; whoever has more asks for JSON.
 const TOLD_MAX: usize = 500;
 
@@ -48,7 +46,7 @@ struct Answer {
 
 /// Answers for every alert of the file.
 pub fn run(file: &Path, against: &Against, say: Say) -> Ended {
-    let alerts = alerts(&read(file)?);
+    let alerts = alerts(&input::json(file, "it must be JSON")?);
     if alerts.is_empty() {
         let text =
             "holds no alert; it must be a webhook's body, a listing of Alertmanager's API, or a recording";
@@ -134,23 +132,6 @@ fn text(answers: &[Answer], lost: usize) -> String {
 
 fn times(n: usize) -> String {
     if n == 1 { "once".to_owned() } else { format!("{n} times") }
-}
-
-fn read(file: &Path) -> Result<Value, Stop> {
-    let usage = |text: String| Stop::new(Exit::Usage, text);
-    let name = file.display();
-    let mut bytes = Vec::new();
-    let opened: Box<dyn std::io::Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(file).map_err(|e| usage(format!("{name} cannot be read: {e}")))?)
-    };
-    opened
-        .take(FILE_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(|e| usage(format!("{name} cannot be read: {e}")))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| usage(format!("{name}:{}:{}: {e}; it must be JSON", e.line(), e.column())))
 }
 
 /// Every label set in it, wherever it stands, and how often. A group's own labels are no alert's.

@@ -75,9 +75,12 @@ fn drain(judged: &Judged) -> String {
         plan.warnings.iter().for_each(|warning| out.push_str(&format!("Warning: {warning}.\n")));
         return out;
     }
+    if let Some(forecast) = &plan.forecast {
+        out.push_str(&format!("Expected: {forecast}.\n"));
+    }
     let mut rows = table(["guest", "name", "goes to", "how"]);
     for step in &plan.moves {
-        rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), step.how.to_string()]);
+        rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), plan.words(step)]);
     }
     for (guest, nodes) in &plan.ha {
         let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
@@ -226,10 +229,19 @@ pub fn cases(lines: &[CaseLine]) -> String {
             line.node.to_string(),
             line.phase.to_string(),
             format!("{} ago", line.age),
-            line.text.clone(),
+            what(line),
         ]);
     }
     format!("{rows}\n")
+}
+
+/// What it waits for or how it ended, and how long its drain takes or took.
+fn what(line: &CaseLine) -> String {
+    match line.took {
+        Some(took) if line.text.is_empty() => format!("drain {took}"),
+        Some(took) => format!("{}\ndrain {took}", line.text),
+        None => line.text.clone(),
+    }
 }
 
 pub fn case(view: &CaseView) -> String {
@@ -243,6 +255,9 @@ pub fn case(view: &CaseView) -> String {
     );
     if let Some(wait) = &case.wait {
         out.push_str(&format!("Waits: {wait}.\n       {}\n", wait.remedy_for(case.id)));
+    }
+    if let Some(took) = &case.took {
+        out.push_str(&format!("Drain: {took}.\n"));
     }
     match &view.safe_to_pull {
         Some(Ok(at)) => out.push_str(&format!("The disk may be taken out, judged {}.\n", ago(now, *at))),

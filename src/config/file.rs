@@ -205,6 +205,27 @@ pub struct AlertmanagerFile {
     pub user: Option<String>,
     /// … and a file with one line: the password.
     pub password_file: Option<PathBuf>,
+    /// Silences while a node is drained and serviced. Without it none is ever set.
+    pub silences: Option<SilencesFile>,
+}
+
+/// A short silence for a node that is out, renewed while it is, ended before its repair is proved. Needs `name`, by
+/// which ours are told from those of other clusters.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SilencesFile {
+    /// How long one lasts when nobody renews it, 10m to 4h.
+    #[serde(default = "lease", rename = "for")]
+    pub lease: Period,
+    /// What the work itself raises, by its whole name: no patterns. Alerts of other names are never silenced.
+    #[schemars(length(min = 1, max = 50), extend("examples" = [["NodeDown", "TargetDown"]]))]
+    pub alertnames: Vec<String>,
+    /// The label that holds the member's name. Without it the first of `mapping.node_labels`.
+    pub label: Option<LabelName>,
+}
+
+fn lease() -> Period {
+    Period::mins(30)
 }
 
 /// Where something is asked over HTTP.
@@ -321,6 +342,13 @@ pub struct PackingFile {
     #[schemars(range(min = 1))]
     pub slots_in: Option<u32>,
     pub n_plus_one: Option<NPlusOne>,
+    /// Mbit/s of the network that migrations use, each way. Without it, what was measured counts, or else 1 Gbit/s.
+    /// It changes forecasts and the order of moves, never what is safe.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub nic_mbps: Option<u32>,
+    /// Node → Mbit/s, where a node's network is another one.
+    #[serde(default)]
+    pub nics_mbps: BTreeMap<NodeName, u32>,
 }
 
 /// Who may ask what: a file of its own, readable by the service alone.

@@ -18,6 +18,7 @@ pub mod policy_test;
 mod query;
 mod reader;
 mod settings;
+mod silences;
 mod ticket_template;
 mod tickets;
 mod tree;

@@ -144,6 +144,12 @@ pub struct RespondFile {
     /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
     #[serde(default)]
     pub locate: bool,
+    /// The smallest running guest that HA does not manage moves first and alone, before HA maintenance is asked for: if the
+    /// way between the nodes is broken, it shows on the one that matters least.
+    #[serde(default)]
+    pub canary: bool,
+    /// A migration that takes longer is cancelled and tried again. Without it, the limit follows from the guest's size.
+    pub move_within: Option<Period>,
     /// Running containers restart to move: who decides?
     #[serde(default = "ask")]
     pub containers: ContainerPolicy,
@@ -237,6 +243,8 @@ impl From<PolicyFile> for Policy {
                 mode: file.respond.mode,
                 time_box: file.respond.time_box.unwrap_or(TIME_BOX),
                 locate: file.respond.locate,
+                canary: file.respond.canary,
+                move_within: file.respond.move_within,
                 containers: file.respond.containers,
                 immovable: file.respond.immovable,
             },

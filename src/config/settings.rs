@@ -10,7 +10,7 @@ use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, tree};
+use super::{asked, bmc, file, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
@@ -98,6 +98,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     let Some(read) = read::<ConfigFile>(&text, &mut mistakes) else { return mistakes.or(None) };
     across(&read, &mut mistakes);
     asked::across(&read, &mut mistakes);
+    silences::across(&read, &mut mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
@@ -285,6 +286,11 @@ fn bytes_of(digits: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Bytes per second in so many Mbit/s.
+fn wire_of(mbps: u32) -> u64 {
+    u64::from(mbps) * 125_000
+}
+
 fn assemble(
     file: ConfigFile,
     base: &Path,
@@ -294,6 +300,7 @@ fn assemble(
     tokens: Vec<KnownToken>,
     tokens_file: Option<PathBuf>,
 ) -> Config {
+    let silences = silences::of(&file);
     let (budgets, limits, packing) = (Budgets::default(), Limits::default(), Packing::default());
     let (b, l, p) = (file.budgets, file.limits, file.packing);
     let rules = Rules {
@@ -308,6 +315,7 @@ fn assemble(
         },
         ceph: file.ceph.setup,
         hand: if file.hand.is_some() { HandSetup::Installed } else { HandSetup::Absent },
+        silences,
         alarms: if file.alertmanager.is_some() { AlarmsSetup::Polled } else { AlarmsSetup::Delivered },
         budgets: Budgets {
             nodes_out_max: b.nodes_out_max.unwrap_or(budgets.nodes_out_max),
@@ -337,6 +345,8 @@ fn assemble(
             slots_out: p.slots_out.unwrap_or(packing.slots_out),
             slots_in: p.slots_in.unwrap_or(packing.slots_in),
             n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
+            nic: p.nic_mbps.map(wire_of),
+            nics: p.nics_mbps.into_iter().map(|(node, mbps)| (node, wire_of(mbps))).collect(),
         },
         notify: file.notify.into(),
     };

@@ -76,7 +76,7 @@ pub fn take_the_whole_node(turn: &mut Turn, why: &str) {
     turn.case.in_place = None;
     // Who let Ceph heal around one disk did not choose to go without noout for the whole host.
     turn.case.heal = false;
-    turn.case.phase = Phase::Preparing { since: turn.view.now, approval: None, shown: None };
+    turn.case.phase = Phase::preparing(turn.view.now);
     if let Some(order) = &mut turn.case.owed.work_order {
         order.again(&format!("{why}; before you switch it off, ask: pitlane show {}", turn.case.id));
     }

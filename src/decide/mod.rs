@@ -11,25 +11,27 @@ mod faults;
 mod ha;
 mod in_place;
 mod inventory;
+pub mod learning;
+mod live;
 mod notices;
 mod phases;
-mod placement;
 mod plan;
 pub mod planner;
 mod preflight;
 mod requests;
 mod resolve;
+mod room;
 mod turn;
 mod view;
 mod way;
 mod wish;
 mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::case::{Case, Origin, Phase};
 use crate::model::fault::{Fault, FaultKey};
-use crate::model::ids::{CaseId, NodeName, PolicyName};
+use crate::model::ids::{CaseId, GuestId, NodeName, PolicyName};
 use crate::model::note::Noted;
 use crate::model::observed::Observed;
 use crate::model::plan::Plan;
@@ -85,6 +87,9 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
             }
         }
     }
+    if paused.is_none() {
+        out.leaked = effects::leaked_silences(&view, &turns);
+    }
     show(&turns, &view, &mut out);
     for turn in turns {
         collect(turn, state, &mut out);
@@ -111,6 +116,15 @@ pub fn judge(
     let policy = rules.policy(&name).ok_or(Wait::PolicyGone { policy: name })?;
     let (verdict, planned) = preflight::judge(node, case, policy, &view);
     Ok((verdict, planned.map(|planned| planned.plan)))
+}
+
+/// Guests on other nodes that should be looked at before it is said that somebody finds no place: they might make room.
+pub fn might_make_room(node: &NodeName, state: &State, seen: &Observed, rules: &Rules) -> BTreeSet<GuestId> {
+    let view = View::new(state, seen, rules);
+    let case = state.cases.iter().find(|case| &case.node == node);
+    let name = case.map_or_else(|| PolicyName::from("manual"), |case| case.policy.clone());
+    let planned = rules.policy(&name).map(|policy| plan::plan(node, case, policy, &view));
+    planned.and_then(Result::ok).map(|planned| planned.ask_about).unwrap_or_default()
 }
 
 /// The same about the disks of a node whose case is to serve them in place, before it begins.
@@ -161,6 +175,7 @@ fn join(turn: &mut Turn, fault: &Fault) {
 
 /// Lets the case go as far as it can in this turn.
 fn advance(turn: &mut Turn) {
+    effects::notice_silence(turn);
     in_place::turn_into_drain(turn);
     for _ in 0..PHASES_A_TURN_MAX {
         match phases::turn(turn) {

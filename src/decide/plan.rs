@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::case::{Case, Origin};
 use crate::model::ids::{GuestId, NodeName};
-use crate::model::observed::{Affinity, Guest, GuestDetail, Power};
+use crate::model::observed::{Guest, Opinion, Power};
+use crate::model::owed::Whereabouts;
 use crate::model::plan::{How, Move, Plan};
+use crate::model::rates::Forecast;
 use crate::model::rules::{HandSetup, Mode, Policy, Rules};
 use crate::model::seen::{Blind, Trouble};
 use crate::model::wait::{Source, Wait};
 
 use super::ha;
-use super::placement::{Need, cost, place, rooms};
+use super::live::{self, Ask, Going, Hop};
+use super::room;
 use super::view::View;
 use super::way::{Way, way};
 
@@ -23,6 +26,10 @@ pub struct Planned {
     pub stuck: Vec<Wait>,
     /// Guests that have a way and no place to go to.
     pub unplaced: Vec<Wait>,
+    /// Nodes whose loss could not be absorbed afterwards, with the guests that would find no place.
+    pub fragile: Vec<(NodeName, Vec<GuestId>)>,
+    /// Guests elsewhere that might make room: nobody has looked at them in full yet.
+    pub ask_about: BTreeSet<GuestId>,
     /// Things that whoever approves should know.
     pub warnings: Vec<Wait>,
 }
@@ -33,11 +40,54 @@ pub fn agreed(case: Option<&Case>, policy: &Policy, rules: &Rules) -> bool {
     person || rules.mode_of(policy) != Mode::Act
 }
 
-/// Makes the plan for `node` from what is seen now.
+/// Makes the plan for `node` from what is seen now. Asked again in the same turn it is the same, and not made again.
 ///
 /// # Errors
 /// Something needed for it cannot be seen.
 pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) -> Result<Planned, Wait> {
+    let key = (node.clone(), case.map(|case| case.id), policy.name.clone());
+    if let Some(known) = view.plans.borrow().get(&key) {
+        return known.clone();
+    }
+    let made = make(node, case, policy, view, None);
+    view.plans.borrow_mut().insert(key, made.clone());
+    made
+}
+
+/// What a plan that is made on the way keeps of the one before.
+pub struct Kept<'a> {
+    pub approved: &'a Plan,
+    /// As planned last.
+    pub moves: &'a [Move],
+    /// Guests whose target does not take them any more, and why.
+    pub lost: &'a BTreeMap<GuestId, String>,
+    pub within: Within,
+}
+
+/// Where guests may go that need another target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// To any target of the approved plan: that much a person has agreed to.
+    Approved,
+    Anywhere,
+}
+
+/// Plans again for a node that is being drained: finished moves stay, those under way are waited for, and all others keep
+/// their targets as far as these still work. Guests that were not approved are not planned.
+///
+/// # Errors
+/// Something needed for it cannot be seen.
+pub fn again(case: &Case, policy: &Policy, view: &View, kept: &Kept) -> Result<Planned, Wait> {
+    make(&case.node, Some(case), policy, view, Some(kept))
+}
+
+fn make(
+    node: &NodeName,
+    case: Option<&Case>,
+    policy: &Policy,
+    view: &View,
+    kept: Option<&Kept>,
+) -> Result<Planned, Wait> {
     let agreed = agreed(case, policy, view.rules);
     let cluster = view.cluster()?;
     let mut plan = Plan {
@@ -49,48 +99,141 @@ pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) 
         stops: BTreeMap::new(),
         stays: BTreeMap::new(),
         in_place: BTreeSet::new(),
+        canary: None,
         warnings: Vec::new(),
+        forecast: None,
     };
     let mut stuck = Vec::new();
     let mut warnings = Vec::new();
-    let mut ours: BTreeMap<GuestId, (&Guest, How)> = BTreeMap::new();
-    let mut needs = Vec::new();
+    let mut ask = Ask { leaving: Some(node.clone()), ..Ask::default() };
+    // Once something has moved, the way between the nodes is known.
+    ask.canary = policy.respond.canary && case.is_none_or(|case| case.owed.guests.is_empty());
+    keep(&mut ask, case, kept, cluster);
+    let foretold = ha::forecast(node, cluster, view.ha()?, view.ha_rules()?);
     for (id, guest) in cluster.guests_on(node) {
         sized(*id, guest)?;
-        match way(*id, guest, policy, agreed, view)? {
+        let going = match way(*id, guest, policy, agreed, view)? {
             Way::Ha => match ha::candidates(*id, node, cluster, view.ha()?, view.ha_rules()?) {
                 Ok(nodes) => {
-                    plan.ha.insert(*id, nodes);
+                    plan.ha.insert(*id, nodes.clone());
+                    match &foretold {
+                        Some(foretold) => going_by_ha(*id, foretold, &mut stuck),
+                        None => Going::Ha(nodes),
+                    }
                 }
-                Err(no_place) => stuck.push(no_place),
+                Err(no_place) => {
+                    stuck.push(no_place);
+                    Going::Stuck
+                }
             },
             Way::Move(how) => {
-                needs.push(need(*id, guest, view.guest(*id)?, how, view));
-                ours.insert(*id, (guest, how));
+                if kept
+                    .is_some_and(|kept| !kept.approved.moves.iter().any(|m| m.guest == *id && m.how == how))
+                {
+                    continue;
+                }
                 if how == How::Restart {
                     warnings.push(Wait::ContainerRestarts { guest: *id });
                 }
+                Going::Ours(how)
             }
             Way::ShutDown(why) => {
                 warnings.push(Wait::ShutsDown { guest: *id });
                 plan.stops.insert(*id, why);
+                Going::Down
             }
             Way::Stays(why) => {
                 plan.stays.insert(*id, why);
+                continue;
             }
-            Way::Stuck(why) => stuck.push(Wait::Unmovable { guest: *id, why }),
+            Way::Stuck(why) => {
+                stuck.push(Wait::Unmovable { guest: *id, why });
+                Going::Stuck
+            }
+        };
+        ask.going.insert(*id, going);
+    }
+    if kept.is_none() {
+        ask.residents = room::residents(node, policy, agreed, view)?;
+    }
+    let found = live::find(&ask, view)?;
+    let ask_about = room::ask_about(node, &found, view)?;
+    let mut unplaced = Vec::new();
+    for (guest, blockers) in found.left {
+        let overfilled = foretold.as_ref().and_then(|foretold| overfilled(guest, foretold, &blockers));
+        unplaced.push(overfilled.unwrap_or(Wait::NoTarget { guest, blockers }));
+    }
+    plan.moves = moves(&found.hops, &ask, cluster);
+    plan.canary = found.canary;
+    if ask.canary && plan.canary.is_none() {
+        warnings.push(Wait::NoCanary);
+    }
+    plan.forecast = (!found.hops.is_empty()).then(|| Forecast {
+        secs: found.secs.ceil() as u64,
+        stream: view.rates().stream.value.min(view.rates().nic(node, view.rules.packing.nic(node))),
+        basis: view.rates().basis(),
+    });
+    Ok(Planned { plan, stuck, unplaced, fragile: found.fragile, ask_about, warnings })
+}
+
+/// What an earlier plan promised, and what is done of it.
+fn keep(ask: &mut Ask, case: Option<&Case>, kept: Option<&Kept>, cluster: &Opinion) {
+    let owed = case.into_iter().flat_map(|case| &case.owed.guests);
+    ask.done = owed.filter(|(_, d)| matches!(d.at, Whereabouts::Away { .. })).map(|(id, _)| *id).collect();
+    let Some(kept) = kept else { return };
+    let home = |m: &Move| m.from.clone().unwrap_or_else(|| kept.approved.node.clone());
+    for m in kept.moves.iter().filter(|m| cluster.guests.get(&m.guest).is_some_and(|g| g.node == home(m))) {
+        if m.from.is_some() {
+            ask.residents.insert(m.guest, m.how);
+        }
+        match kept.lost.get(&m.guest) {
+            Some(why) => drop(ask.lost.insert(m.guest, (m.to.clone(), why.clone()))),
+            None => drop(ask.keep.insert(m.guest, m.to.clone())),
         }
     }
-    needs.extend(ha_needs(&plan.ha, view)?);
-    let (rooms, closed) = rooms(node, view)?;
-    let placed = place(&needs, &rooms);
-    let mut unplaced = Vec::new();
-    for (guest, mut blockers) in placed.left {
-        blockers.extend(closed.iter().map(|(node, why)| (node.clone(), why.clone())));
-        unplaced.push(Wait::NoTarget { guest, blockers });
+    if kept.within == Within::Approved {
+        ask.targets = Some(kept.approved.targets().into_iter().cloned().collect());
     }
-    plan.moves = order(ours, &placed.to);
-    Ok(Planned { plan, stuck, unplaced, warnings })
+}
+
+/// HA asks nobody: what it will do is what there has to be room for.
+fn going_by_ha(guest: GuestId, foretold: &ha::Forecast, stuck: &mut Vec<Wait>) -> Going {
+    match (foretold.to.get(&guest), foretold.stalls.get(&guest)) {
+        (Some(to), _) => Going::Ha([to.clone()].into()),
+        (None, why) => {
+            let why = why.cloned().unwrap_or_else(|| "its manager does not move it".to_owned());
+            stuck.push(Wait::HaNoCandidate { guest, why });
+            Going::Stuck
+        }
+    }
+}
+
+/// HA will put the guest on a node that has no room for it.
+fn overfilled(guest: GuestId, foretold: &ha::Forecast, blockers: &[(NodeName, String)]) -> Option<Wait> {
+    let node = foretold.to.get(&guest)?;
+    let (_, why) = blockers.iter().find(|(name, _)| name == node)?;
+    Some(Wait::HaOverfills { guest, node: node.clone(), why: why.clone() })
+}
+
+/// Those that are ours to move; what HA moves, it moves in an order of its own.
+fn moves(hops: &[Hop], ask: &Ask, cluster: &Opinion) -> Vec<Move> {
+    let how = |id: &GuestId| match (ask.going.get(id), ask.residents.get(id)) {
+        (Some(Going::Ours(how)), _) | (None, Some(how)) => Some(*how),
+        _ => None,
+    };
+    let ours = hops.iter().filter_map(|hop| {
+        let guest = cluster.guests.get(&hop.guest)?;
+        Some(Move {
+            guest: hop.guest,
+            name: guest.name.clone(),
+            kind: guest.kind,
+            to: hop.to.clone(),
+            how: how(&hop.guest)?,
+            from: hop.resident.then(|| guest.node.clone()),
+            after: hop.after.iter().copied().filter(|other| how(other).is_some()).collect(),
+        })
+    });
+    ours.collect()
 }
 
 /// The list loses a guest's size when its node is silent for long. Nobody can be placed by a size of nothing.
@@ -108,81 +251,4 @@ fn sized(id: GuestId, guest: &Guest) -> Result<(), Wait> {
 /// HA maintenance keeps HA from filling the node again. Without HA in use, or without the helper, there is none.
 pub fn needs_maintenance(view: &View) -> Result<bool, Wait> {
     Ok(view.rules.hand == HandSetup::Installed && view.ha()?.in_use())
-}
-
-/// What one of our guests needs of its target.
-pub fn need(id: GuestId, guest: &Guest, detail: &GuestDetail, how: How, view: &View) -> Need {
-    let runs = how != How::Offline;
-    let mut disks = BTreeMap::new();
-    for (volume, bytes) in &detail.local_disks {
-        let storage = volume.split(':').next().unwrap_or(volume).to_owned();
-        *disks.entry(storage).or_insert(0) += bytes;
-    }
-    Need {
-        guests: vec![id],
-        memory: if runs { cost(guest, &view.rules.packing) } else { 0 },
-        cpus: if runs { guest.cpus } else { 0 },
-        disks,
-        refused: detail.refused.clone(),
-        ..Need::default()
-    }
-}
-
-/// HA's guests, so that ours are placed beside them: guests that HA keeps together are one.
-fn ha_needs(guests: &BTreeMap<GuestId, BTreeSet<NodeName>>, view: &View) -> Result<Vec<Need>, Wait> {
-    let cluster = view.cluster()?;
-    let rules = view.ha_rules()?;
-    let mut done = BTreeSet::new();
-    let mut needs = Vec::new();
-    for id in guests.keys() {
-        let mut bundle: BTreeSet<GuestId> = [*id].into();
-        for rule in rules.guests.iter().filter(|r| r.kind == Affinity::Together && r.guests.contains(id)) {
-            bundle.extend(rule.guests.iter().filter(|guest| guests.contains_key(guest)));
-        }
-        if !done.insert(*id) || bundle.iter().any(|guest| guest != id && done.contains(guest)) {
-            continue;
-        }
-        done.extend(bundle.iter().copied());
-        let mut need = Need { guests: bundle.iter().copied().collect(), ..Need::default() };
-        for guest in &bundle {
-            if let (Some(row), Some(nodes)) = (cluster.guests.get(guest), guests.get(guest)) {
-                need.memory += cost(row, &view.rules.packing);
-                need.cpus += row.cpus;
-                need.only = Some(match need.only.take() {
-                    Some(only) => only.intersection(nodes).cloned().collect(),
-                    None => nodes.clone(),
-                });
-            }
-            for rule in rules.guests.iter().filter(|r| r.kind == Affinity::Apart && r.guests.contains(guest))
-            {
-                need.apart.extend(rule.guests.iter().filter(|other| *other != guest));
-            }
-        }
-        needs.push(need);
-    }
-    Ok(needs)
-}
-
-/// The smallest running guest first, as the canary: if the way between the nodes is broken, it shows on the one that
-/// matters least. Then the largest first, because they take longest; the stopped ones last.
-fn order(ours: BTreeMap<GuestId, (&Guest, How)>, to: &BTreeMap<GuestId, NodeName>) -> Vec<Move> {
-    let mut moves: Vec<(u64, Move)> = ours
-        .into_iter()
-        .filter_map(|(id, (guest, how))| {
-            let to = to.get(&id)?.clone();
-            let sent = if guest.power == Power::Stopped { 0 } else { guest.memory_used.max(1) };
-            Some((sent, Move { guest: id, name: guest.name.clone(), kind: guest.kind, to, how }))
-        })
-        .collect();
-    moves.sort_by_key(|(sent, m)| (m.how == How::Offline, std::cmp::Reverse(*sent), m.guest));
-    let canary = moves
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, m))| m.how == How::Live)
-        .min_by_key(|(_, (sent, m))| (*sent, m.guest));
-    if let Some((at, _)) = canary {
-        let first = moves.remove(at);
-        moves.insert(0, first);
-    }
-    moves.into_iter().map(|(_, m)| m).collect()
 }

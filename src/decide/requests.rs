@@ -92,7 +92,7 @@ fn drain<'a>(
     let origin = Origin::Person { by: request.by.clone(), reason: reason.to_owned(), yes };
     let opened =
         Noted::PersonOpened { node: node.clone(), by: request.by.clone(), reason: reason.to_owned() };
-    let preparing = Phase::Preparing { since: view.now, approval: None, shown: None };
+    let preparing = Phase::preparing(view.now);
     if let Some(turn) = turns.iter_mut().find(|turn| &turn.case.node == node) {
         let id = turn.case.id;
         return match turn.case.phase {
@@ -172,8 +172,13 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
                 }
                 let why = Ending::Retired { by, reason: reason.clone() };
                 turn.note(Noted::ReturnBegins { why: why.clone() });
-                turn.case.phase =
-                    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover: None };
+                turn.case.phase = Phase::GivingBack {
+                    since: turn.view.now,
+                    why,
+                    clean_since: None,
+                    handover: None,
+                    course: Vec::new(),
+                };
                 Ok(())
             }
             _ => Err(format!(
@@ -262,8 +267,13 @@ fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
         }
         Phase::Confirming { .. } | Phase::Preparing { .. } | Phase::Draining { .. } => {
             turn.note(Noted::ReturnBegins { why: ending.clone() });
-            turn.case.phase =
-                Phase::GivingBack { since: turn.view.now, why: ending, clean_since: None, handover: None };
+            turn.case.phase = Phase::GivingBack {
+                since: turn.view.now,
+                why: ending,
+                clean_since: None,
+                handover: None,
+                course: Vec::new(),
+            };
             Ok(())
         }
         Phase::HandedOver { handover, cancelled, .. } | Phase::Proving { handover, cancelled, .. } => {
@@ -307,6 +317,7 @@ pub(super) fn new_case(
         overran: false,
         heal: false,
         in_place: None,
+        took: None,
         parts: Default::default(),
         revision: 0,
     }

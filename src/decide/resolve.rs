@@ -255,6 +255,7 @@ mod tests {
             budgets: Default::default(),
             limits: Default::default(),
             notify: Default::default(),
+            silences: None,
             packing: Default::default(),
         }
     }

@@ -2,23 +2,27 @@
 //!
 //! Every accessor refuses what is unknown, stale or told by a member without quorum; whoever asks gets a [`Wait`].
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
-use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
+use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, PolicyName};
 use crate::model::observed::{
     AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
 };
+use crate::model::rates::Rates;
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
+use crate::model::silence::SilencesView;
 use crate::model::state::State;
 use crate::model::time::Time;
 use crate::model::wait::{Source, Wait};
 
 use super::correlate::{self, Storm};
 use super::faults;
+use super::plan::Planned;
 use super::resolve::Cluster;
 
 /// Twice the pace of the polls: one of them may be lost.
@@ -38,7 +42,12 @@ pub struct View<'a> {
     pub unplaced: Vec<Unplaced>,
     /// Faults that are one thing, and no hardware.
     pub storms: Vec<Storm>,
+    /// Plans made in this turn: several ask, and a large cluster's takes some hundredths of a second.
+    pub(super) plans: RefCell<Plans>,
 }
+
+/// By node, case and policy.
+type Plans = BTreeMap<(NodeName, Option<CaseId>, PolicyName), Result<Planned, Wait>>;
 
 impl<'a> View<'a> {
     pub fn new(state: &'a State, seen: &'a Observed, rules: &'a Rules) -> Self {
@@ -51,6 +60,7 @@ impl<'a> View<'a> {
             unplaceable: None,
             unplaced: Vec::new(),
             storms: Vec::new(),
+            plans: RefCell::default(),
         };
         match view.cluster() {
             Ok(members) => {
@@ -178,6 +188,12 @@ impl<'a> View<'a> {
         fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
     }
 
+    /// What Alertmanager shows of our silences; as old as what it lists may be.
+    pub fn silences(&self) -> Result<&'a SilencesView, Wait> {
+        let fresh = self.seen.silences.fresh(self.now, ALARMS_FRESH);
+        fresh.map_err(|why| Wait::CannotSee { source: Source::Alarms, why })
+    }
+
     pub fn faults(&self) -> Result<&[Fault], Wait> {
         match &self.unplaceable {
             Some(wait) => Err(wait.clone()),
@@ -211,6 +227,11 @@ impl<'a> View<'a> {
         self.rules
             .policy_of(&case.policy, &fault.class)
             .ok_or_else(|| Wait::PolicyGone { policy: case.policy.clone() })
+    }
+
+    /// How fast guests move: as measured, or the defaults. For forecasts and orders, never for what is safe.
+    pub fn rates(&self) -> &'a Rates {
+        &self.state.rates
     }
 
     /// Nodes that are out or going out because of another case of ours.

@@ -1,5 +1,6 @@
 //! What the next look must bring: cheap readings always, the deep ones only for nodes with a case.
 
+use super::effects::wish_silences;
 use super::in_place;
 use crate::model::case::Phase;
 use crate::model::observed::Wish;
@@ -39,6 +40,9 @@ pub fn wish(state: &State) -> Wish {
         if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {
             wish.bmc.insert(case.node.clone());
         }
+        if let Phase::Preparing { room, .. } = &case.phase {
+            wish.guests.extend(room.iter().copied());
+        }
         if case.owed.work_order.is_some() {
             wish.work_orders.insert(case.id);
         }
@@ -48,6 +52,16 @@ pub fn wish(state: &State) -> Wish {
         });
         for (id, debt) in away {
             wish.guests.insert(id);
+            // Who makes room leaves another node than the case's: its migration runs there.
+            if matches!(&case.phase, Phase::Draining { .. })
+                && debt.home != case.node
+                && matches!(debt.at, Whereabouts::Aboard | Whereabouts::Leaving { .. })
+            {
+                wish.nodes.insert(debt.home.clone());
+            }
+            if matches!(&case.phase, Phase::GivingBack { .. }) && debt.home != case.node {
+                wish.nodes.insert(debt.home.clone());
+            }
             // Going home, a guest's migration runs on the node where it is now.
             if let Phase::GivingBack { .. } = &case.phase
                 && let Whereabouts::Away { node } | Whereabouts::Returning { from: node, .. } = &debt.at
@@ -56,6 +70,7 @@ pub fn wish(state: &State) -> Wish {
             }
         }
     }
+    wish.silences = wish_silences(state);
     if wish.avoid.is_empty() {
         // Nobody is out, so the first that may leave is not asked about itself. More than one at a time would leave a
         // small cluster without a second opinion about the one that is out.

@@ -6,10 +6,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fault::FaultKey;
-use super::ids::{CaseId, NodeName, OsdId, Person, PlanHash, PolicyName};
+use super::ids::{CaseId, GuestId, NodeName, OsdId, Person, PlanHash, PolicyName};
 use super::owed::Owed;
 use super::parts::Parts;
+use super::plan::Move;
 use super::proof::{Clearance, Drained, EmptyRead, Settled};
+use super::rates::Took;
 use super::time::Time;
 use super::wait::Wait;
 
@@ -34,6 +36,9 @@ pub struct Case {
     pub overran: bool,
     /// A person chose to let Ceph heal: noout goes back although OSDs are down.
     pub heal: bool,
+    /// How long the drain was planned to take, and took.
+    #[serde(default)]
+    pub took: Option<Took>,
     /// The machine's parts before it was touched.
     #[serde(default)]
     pub parts: Parts,
@@ -78,12 +83,18 @@ pub enum Phase {
         since: Time,
         approval: Option<Approval>,
         shown: Option<PlanHash>,
+        /// Guests on other nodes that are looked at in full, because they might make room.
+        #[serde(default)]
+        room: BTreeSet<GuestId>,
     },
     /// The node leaves: manager moved off, HA maintenance on, noout held, guests away.
     Draining {
         since: Time,
         clearance: Clearance,
         empty: Option<EmptyRead>,
+        /// The moves as they were planned again on the way; empty: as approved.
+        #[serde(default)]
+        course: Vec<Move>,
     },
     /// It is the technician's.
     HandedOver {
@@ -106,6 +117,9 @@ pub enum Phase {
         why: Ending,
         clean_since: Option<Time>,
         handover: Option<Handover>,
+        /// The way home of the guests that we move; empty: not planned yet.
+        #[serde(default)]
+        course: Vec<Move>,
     },
     /// The node died with guests aboard. Nothing new is taken.
     Stranded {
@@ -215,6 +229,11 @@ impl Case {
 }
 
 impl Phase {
+    /// It is judged from now on; nobody has seen a plan or agreed to one.
+    pub fn preparing(since: Time) -> Self {
+        Self::Preparing { since, approval: None, shown: None, room: BTreeSet::new() }
+    }
+
     /// The name alone, from a closed set.
     pub fn name(&self) -> PhaseName {
         match self {

@@ -3,6 +3,7 @@
 use super::ids::NodeName;
 use super::observed::{GuestKind, Power};
 use super::owed::{GuestDebt, Owed, Whereabouts};
+use super::time::to_the_second;
 
 /// In the order in which it is safe: noout first (only once the OSDs are up), then HA, then the guests that HA does
 /// not bring.
@@ -38,6 +39,15 @@ pub fn shell(node: &NodeName, owed: &Owed) -> Vec<String> {
     }
     for target in owed.locate.keys() {
         lines.push(format!("# put out the locate LED of {node} ({target}) at its BMC"));
+    }
+    if let Some(held) = owed.silence.as_ref().filter(|held| !held.left) {
+        let until = to_the_second(held.until);
+        lines.push(match &held.id {
+            Some(id) => {
+                format!("amtool silence expire {id}    # alarms of {node}; it ends by itself at {until}")
+            }
+            None => format!("# a silence for {node} in Alertmanager ends by itself at {until}"),
+        });
     }
     if let Some(order) = &owed.work_order {
         let ticket = order.ticket.as_ref().map_or("the work order".to_owned(), |t| format!("work order {t}"));

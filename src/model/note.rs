@@ -10,6 +10,7 @@ use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, T
 use super::notice::{ChannelName, Urgency};
 use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
+use super::rates::Took;
 use super::rules::ProofCheck;
 use super::time::{Period, Time};
 use super::wait::Wait;
@@ -65,6 +66,9 @@ pub enum Noted {
     MaintenanceAsked { node: NodeName },
     NooutAsked { host: HostName },
     Leaves { guest: GuestId, name: String, to: NodeName, how: How },
+    MakesRoom { guest: GuestId, name: String, from: NodeName, to: NodeName },
+    // `why` is missing where another guest's change brought this one about.
+    Replanned { guest: GuestId, name: String, from: NodeName, to: NodeName, why: Option<String> },
     HaMoves { guest: GuestId, name: String, to: Option<NodeName> },
     ShutsDown { guest: GuestId, name: String, why: String },
     IsDown { guest: GuestId, name: String },
@@ -74,6 +78,7 @@ pub enum Noted {
     CameBack { guest: GuestId, name: String },
     Outgrown { guest: GuestId },
     Empty { node: NodeName },
+    Took { node: NodeName, took: Took },
 
     // With the technician
     HandedOver { node: NodeName },
@@ -82,6 +87,13 @@ pub enum Noted {
     WorkOrderReopened { round: u32, why: String },
     WorkOrderAlso { fault: FaultKey },
     LocateAsked { node: NodeName, target: LocateTarget },
+    SilenceAsked { node: NodeName, alertnames: Vec<String>, lease: Period },
+    SilenceNotSet { node: NodeName, error: String },
+    // Ended or changed in Alertmanager by somebody there.
+    SilenceLeft { node: NodeName, changed: bool },
+    SilenceLapsed { node: NodeName },
+    // A person lengthened it, and nobody can be asked to end it.
+    SilenceOutlives { node: NodeName, until: Time },
     ClaimedDone { by: Person, note: String },
     HandsOff { by: Person },
     // Done in the ticket, and then taken up again there.
@@ -107,6 +119,8 @@ pub enum Noted {
     NooutGone { host: HostName },
     MaintenanceReturned { node: NodeName },
     MaintenanceGone { node: NodeName },
+    SilenceReturned { node: NodeName },
+    SilenceGone { node: NodeName },
     LocateReturned { node: NodeName, target: LocateTarget },
     LocateGone { node: NodeName, target: LocateTarget },
     LocateLeft { node: NodeName, target: LocateTarget, why: String },

@@ -5,6 +5,7 @@ use std::fmt;
 use super::ids::OsdId;
 use super::note::Noted;
 use super::notice::Urgency;
+use super::time::to_the_second;
 use super::wait_text::{count, list};
 
 fn upper(text: &str) -> String {
@@ -120,6 +121,18 @@ impl fmt::Display for Noted {
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
             NooutAsked { host } => write!(f, "noout is set on {host}: Ceph waits instead of copying."),
             Leaves { guest, name, to, how } => write!(f, "Guest {guest} ({name}) leaves for {to}, {how}."),
+            MakesRoom { guest, name, from, to } => {
+                write!(f, "Guest {guest} ({name}) leaves {from} for {to}, live, to make room.")
+            }
+            Replanned { guest, name, from, to, why: Some(why) } => {
+                write!(f, "Guest {guest} ({name}) will go to {to} instead of {from}: {why}.")
+            }
+            Replanned { guest, name, from, to, why: None } => {
+                write!(
+                    f,
+                    "Guest {guest} ({name}) will go to {to} instead of {from}, for the sake of another."
+                )
+            }
             HaMoves { guest, name, to: Some(to) } => write!(f, "HA moves guest {guest} ({name}) to {to}."),
             HaMoves { guest, name, to: None } => write!(f, "HA moves guest {guest} ({name})."),
             ShutsDown { guest, name, why } => {
@@ -140,6 +153,7 @@ impl fmt::Display for Noted {
                 write!(f, "Guest {guest} is aboard and not part of the plan; the node is judged anew.")
             }
             Empty { node } => write!(f, "{node} is empty, seen twice."),
+            Took { node, took } => write!(f, "The drain of {node} {took}."),
 
             HandedOver { node } => write!(f, "{node} is the technician's now."),
             WorkOrderAsked { title } => write!(f, "A work order is written: {title}."),
@@ -153,6 +167,30 @@ impl fmt::Display for Noted {
             ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
             LocateAsked { node, target } => write!(f, "The locate LED of {node} is lit ({target})."),
+            SilenceAsked { node, alertnames, lease } => write!(
+                f,
+                "Alertmanager is to hold back {} of {node}, for {lease} at a time.",
+                list(alertnames)
+            ),
+            SilenceNotSet { node, error } => write!(
+                f,
+                "The silence for {node} in Alertmanager cannot be set: {error}. Nothing waits for it; it is tried again."
+            ),
+            SilenceLeft { node, changed: true } => {
+                write!(f, "Somebody changed the silence for {node} in Alertmanager; it is theirs now.")
+            }
+            SilenceLeft { node, changed: false } => {
+                write!(f, "Somebody ended the silence for {node} in Alertmanager; it is not set again.")
+            }
+            SilenceLapsed { node } => {
+                write!(f, "The silence for {node} in Alertmanager has run out by itself.")
+            }
+            SilenceOutlives { node, until } => write!(
+                f,
+                "The silence for {node} cannot be ended, and somebody lengthened it to {}. Nothing waits for it any \
+                 more; it is ended when Alertmanager answers again.",
+                to_the_second(*until)
+            ),
             ClaimedDone { by, note } => write!(f, "{by} says that the work is done{}.", because(note)),
             Cancelled { by, reason } => {
                 write!(
@@ -191,6 +229,8 @@ impl fmt::Display for Noted {
             NooutGone { host } => write!(f, "noout on {host} is gone."),
             MaintenanceReturned { node } => write!(f, "HA may use {node} again."),
             MaintenanceGone { node } => write!(f, "HA maintenance of {node} is over."),
+            SilenceReturned { node } => write!(f, "The silence for {node} in Alertmanager is to end now."),
+            SilenceGone { node } => write!(f, "The silence for {node} in Alertmanager is over."),
             LocateReturned { node, target } => write!(f, "The locate LED of {node} is put out ({target})."),
             LocateGone { node, target } => write!(f, "The locate LED of {node} is dark ({target})."),
             LocateLeft { node, target, why } => {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, TicketRef};
 use super::observed::{GuestKind, LocateTarget, Power, pairs};
+use super::silence::SilenceDebt;
 use super::time::Time;
 
 /// Everything one case owes.
@@ -22,6 +23,9 @@ pub struct Owed {
     /// Locate LEDs that we lit.
     #[serde(default, with = "pairs")]
     pub locate: BTreeMap<LocateTarget, Debt>,
+    /// Our silence in Alertmanager.
+    #[serde(default)]
+    pub silence: Option<Box<SilenceDebt>>,
 }
 
 /// Something held.
@@ -108,6 +112,7 @@ impl Owed {
             && self.noout.is_none()
             && self.work_order.is_none()
             && self.locate.is_empty()
+            && self.silence.as_ref().is_none_or(|silence| silence.left)
             && self.guests.values().all(GuestDebt::paid)
     }
 

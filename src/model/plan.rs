@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash};
 use super::observed::GuestKind;
+use super::rates::Forecast;
 use super::wait::Wait;
 
 /// The drain of one node, or the service of some of its disks.
@@ -29,8 +30,14 @@ pub struct Plan {
     /// OSDs to be served while the node works on. Not empty: nothing moves, nothing but noout is held.
     #[serde(default)]
     pub in_place: BTreeSet<OsdId>,
+    /// Goes first and alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<GuestId>,
     /// What the verdict warns of. Who approves has read this.
     pub warnings: Vec<Wait>,
+    /// How long it is expected to take; no part of what is approved. `None`: nothing moves, or nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
 }
 
 impl Plan {
@@ -56,6 +63,15 @@ impl Plan {
         self.moves.iter().map(|m| &m.to).collect()
     }
 
+    /// How one of its guests moves, and what is special about it.
+    pub fn words(&self, step: &Move) -> String {
+        match &step.from {
+            Some(from) => format!("{}, leaves {from} to make room", step.how),
+            None if self.canary == Some(step.guest) => format!("{}, first and alone", step.how),
+            None => step.how.to_string(),
+        }
+    }
+
     /// Was this guest part of what was approved, moved by us?
     pub fn covers(&self, guest: GuestId, to: &NodeName, how: How) -> bool {
         self.moves.iter().any(|m| m.guest == guest && m.how == how) && self.targets().contains(to)
@@ -70,6 +86,13 @@ pub struct Move {
     pub kind: GuestKind,
     pub to: NodeName,
     pub how: How,
+    /// Of a guest that only makes room: the node where it is and to which it returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<NodeName>,
+    /// Guests of the plan whose moves end before this one begins: what says how many go at a time. Not approved, and not
+    /// what keeps anybody safe: room is looked for again before each start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<GuestId>,
 }
 
 /// How a guest moves.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{NodeName, PolicyName};
 use super::matcher::{Labels, Matcher};
 use super::notice::{NotifyRules, Recipients};
+use super::silence::SilenceRules;
 use super::time::Period;
 
 /// The rules of one cluster.
@@ -27,6 +28,9 @@ pub struct Rules {
     pub packing: Packing,
     #[serde(default)]
     pub notify: NotifyRules,
+    /// What may be silenced in Alertmanager while a node is out; `None`: nothing.
+    #[serde(default)]
+    pub silences: Option<SilenceRules>,
 }
 
 impl Rules {
@@ -151,6 +155,12 @@ pub struct Respond {
     /// Light the machine's locate LED while the technician has it.
     #[serde(default)]
     pub locate: bool,
+    /// The smallest running guest outside of HA goes first and alone, before HA is told anything.
+    #[serde(default)]
+    pub canary: bool,
+    /// A migration that takes longer is cancelled; `None`: that follows from the guest's size.
+    #[serde(default)]
+    pub move_within: Option<Period>,
     /// What to do with running containers, which cannot move live.
     pub containers: ContainerPolicy,
     /// What to do with running guests that cannot move at all.
@@ -424,6 +434,19 @@ pub struct Packing {
     pub slots_out: u32,
     pub slots_in: u32,
     pub n_plus_one: NPlusOne,
+    /// Bytes per second of the network that migrations use, each way. `None`: as measured, or the slowest there is.
+    #[serde(default)]
+    pub nic: Option<u64>,
+    /// Nodes whose network is another one.
+    #[serde(default)]
+    pub nics: BTreeMap<NodeName, u64>,
+}
+
+impl Packing {
+    /// The network of one node, bytes per second, as far as the configuration says.
+    pub fn nic(&self, node: &NodeName) -> Option<u64> {
+        self.nics.get(node).copied().or(self.nic)
+    }
 }
 
 /// Must the cluster survive one more loss after the drain?
@@ -447,6 +470,8 @@ impl Default for Packing {
             slots_out: 3,
             slots_in: 2,
             n_plus_one: NPlusOne::Preferred,
+            nic: None,
+            nics: BTreeMap::new(),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::note::Note;
 use super::observed::Observed;
 use super::owed::Owed;
 use super::plan::Plan;
+use super::rates::Took;
 use super::request::Reply;
 use super::rules::{Mode, Rules};
 use super::seen::Trouble;
@@ -188,6 +189,9 @@ pub struct CaseLine {
     pub opened_at: Time,
     /// What it waits for, or how it ended.
     pub text: String,
+    /// How long its drain was planned to take, and took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
 }
 
 impl CaseLine {
@@ -205,6 +209,7 @@ impl CaseLine {
             age: Period::secs(age(now, case.phase.since()).as_secs()),
             opened_at: case.opened_at,
             text,
+            took: case.took,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::ids::{CaseId, NodeName, Person, RequestId};
 use super::note::Note;
 use super::notice::{ChannelName, Notice, NoticeId, Silent};
 use super::plan::Plan;
+use super::rates::Rates;
 use super::request::{Reply, Request};
 use super::step::{Ledger, Step};
 use super::time::{Period, Time};
@@ -35,6 +36,9 @@ pub struct State {
     /// Channels that notices do not reach.
     #[serde(default)]
     pub silent: BTreeMap<ChannelName, Silent>,
+    /// How fast guests move here.
+    #[serde(default)]
+    pub rates: Rates,
 }
 
 /// What is remembered of a closed case.
@@ -70,6 +74,9 @@ pub struct Decision {
     pub replies: BTreeMap<RequestId, Reply>,
     /// Set by a pause or resume request.
     pub pause: Option<Option<Pause>>,
+    /// Silences of ours that no case owes, to be ended after the steps. Visible, and safe to end twice: not stored.
+    #[serde(default)]
+    pub leaked: BTreeSet<String>,
     /// For showing: not stored.
     pub show: Show,
     /// When to look again at the latest. Zero: at once, the world is expected to have changed.

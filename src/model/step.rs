@@ -13,6 +13,7 @@ use super::ids::{CaseId, GuestId, HostName, NodeName, TicketRef, Upid};
 use super::observed::{GuestKind, LocateTarget};
 use super::plan::How;
 use super::seen::Trouble;
+use super::silence::Silence;
 use super::time::Time;
 
 /// Made from case and subject, never from time or chance: the same step has the same id after every crash.
@@ -98,6 +99,15 @@ pub enum Action {
         target: LocateTarget,
         to: Switch,
     },
+    /// Set one that ends then, or make the one that is there end then.
+    Silence {
+        silence: Silence,
+        until: Time,
+    },
+    /// End it now.
+    EndSilence {
+        silence: Silence,
+    },
     OpenWorkOrder {
         order: WorkOrder,
     },
@@ -139,6 +149,8 @@ impl Action {
             Self::Shutdown { .. } => "shutdown",
             Self::Locate { to: Switch::On, .. } => "locate_on",
             Self::Locate { to: Switch::Off, .. } => "locate_off",
+            Self::Silence { .. } => "silence_on",
+            Self::EndSilence { .. } => "silence_off",
             Self::OpenWorkOrder { .. } => "open_work_order",
             Self::ReopenWorkOrder { .. } => "reopen_work_order",
             Self::Comment { .. } => "comment",

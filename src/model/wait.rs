@@ -74,6 +74,8 @@ pub enum Wait {
     HaDisarmed,
     HaDead { who: String },
     HaNoCandidate { guest: GuestId, why: String },
+    // It chooses by the number of guests, and this node lacks what the guest needs.
+    HaOverfills { guest: GuestId, node: NodeName, why: String },
     HaGuestInError { guest: GuestId, state: String },
     HaRuleBroken { rule: String, text: String },
     NoHand { what: String },
@@ -87,6 +89,10 @@ pub enum Wait {
     ContainerRestarts { guest: GuestId },
     ShutsDown { guest: GuestId },
     NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
+    // The planner's own check refused what the planner found: a mistake of ours, never carried out.
+    NoPlan { why: String },
+    // A canary is asked for, and no guest is fit to be one.
+    NoCanary,
     NoSpareQuorum { votes_left: u32, votes_total: u32 },
 
     // Ceph
@@ -140,6 +146,8 @@ pub enum Wait {
     MaintenancePending,
     NooutPending { host: HostName },
     GuestsAboard { guests: Vec<GuestId> },
+    // The canary, or those that make room: nothing else begins before they are away.
+    FirstMoves { guests: Vec<GuestId> },
     MoveFails { guest: GuestId, tries: u32, error: String },
     HaStuck { guest: GuestId },
     SecondLook { since: Time },
@@ -153,6 +161,7 @@ pub enum Wait {
     NooutStillSet { host: HostName },
     MaintenanceStillOn,
     LocateStillOn { node: NodeName },
+    SilenceStillSet { node: NodeName, until: Time },
     GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
@@ -171,6 +180,7 @@ impl Wait {
         match self {
             CannotSee { source, .. } => format!("{name}/{source:?}"),
             HaNoCandidate { guest, .. }
+            | HaOverfills { guest, .. }
             | HaGuestInError { guest, .. }
             | NoTarget { guest, .. }
             | Unmovable { guest, .. }
@@ -195,6 +205,7 @@ impl Wait {
             CameAboard { guests }
             | StrandedGuests { guests }
             | GuestsAboard { guests }
+            | FirstMoves { guests }
             | GuestsNotHome { guests } => {
                 format!("{name}/{guests:?}")
             }
@@ -236,12 +247,14 @@ impl Wait {
         matches!(
             self,
             GuestsAboard { .. }
+                | FirstMoves { .. }
                 | SecondLook { .. }
                 | MaintenancePending
                 | NooutPending { .. }
                 | NooutStillSet { .. }
                 | MaintenanceStillOn
                 | LocateStillOn { .. }
+                | SilenceStillSet { .. }
                 | GuestsNotHome { .. }
                 | WorkOrderPending
                 | Soaking { .. }

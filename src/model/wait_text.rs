@@ -69,6 +69,12 @@ impl fmt::Display for Wait {
             HaDisarmed => f.write_str("HA is disarmed"),
             HaDead { who } => write!(f, "{who} has not reported for more than 30 s"),
             HaNoCandidate { guest, why } => write!(f, "HA has no place for guest {guest}: {why}"),
+            HaOverfills { guest, node, why } => {
+                write!(
+                    f,
+                    "HA counts guests, not memory: it will put guest {guest} on {node}, which has no room ({why})"
+                )
+            }
             HaGuestInError { guest, state } => write!(f, "HA shows guest {guest} in state {state}"),
             HaRuleBroken { rule, text } => write!(f, "HA does not apply rule {rule}: {text}"),
             NoHand { what } => write!(f, "the root helper is not installed, so pitlane cannot {what}"),
@@ -86,6 +92,8 @@ impl fmt::Display for Wait {
             NoSpareFor { lost, guests: left } => {
                 write!(f, "afterwards a loss of {lost} would leave {} without a place", guests(left))
             }
+            NoPlan { why } => write!(f, "there is no plan that keeps all rules: {why}"),
+            NoCanary => f.write_str("there is no canary: no running guest outside of HA moves live"),
             NoSpareQuorum { votes_left, votes_total } => write!(
                 f,
                 "with the node out, one more loss leaves {votes_left} of {votes_total} votes, which is no majority"
@@ -184,6 +192,7 @@ impl fmt::Display for Wait {
             MaintenancePending => f.write_str("HA maintenance is asked for and not yet in effect"),
             NooutPending { host } => write!(f, "noout on {host} is not yet set"),
             GuestsAboard { guests: aboard } => write!(f, "still aboard: {}", guests(aboard)),
+            FirstMoves { guests: first } => write!(f, "before anything else goes: {}", guests(first)),
             MoveFails { guest, tries, error } => {
                 write!(f, "guest {guest} did not move in {tries} tries: {error}")
             }
@@ -204,6 +213,11 @@ impl fmt::Display for Wait {
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
             MaintenanceStillOn => f.write_str("HA maintenance is not yet off"),
             LocateStillOn { node } => write!(f, "the locate LED of {node} is not yet dark"),
+            SilenceStillSet { node, until } => write!(
+                f,
+                "the silence for {node} in Alertmanager is not yet over; it ends by itself at {}",
+                to_the_second(*until)
+            ),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
             WorkOrderPending => f.write_str("the work order is not yet written"),
             WorkOrderCancelled { ticket } => write!(
@@ -257,6 +271,9 @@ impl Wait {
             HaNoCandidate { .. } | HaRuleBroken { .. } => {
                 "change the HA rule, or make room on an allowed node".into()
             }
+            HaOverfills { guest, node, .. } => format!(
+                "make room on {node}, or give guest {guest} an HA rule with a node that has room, or set the datacenter's crs: ha=static"
+            ),
             HaGuestInError { guest, .. } => {
                 format!("ha-manager set {guest} --state disabled, mend it, then --state started")
             }
@@ -271,6 +288,8 @@ impl Wait {
             GuestLocked { .. } | BackupRunning { .. } | ForeignMove { .. } => "wait until it is done".into(),
             ContainerRestarts { .. } => "approve the plan, or set containers: restart in the policy".into(),
             ShutsDown { .. } => "approve the plan, or set immovable: block in the policy".into(),
+            NoPlan { .. } => "report it, with the file of `pitlane explain`; move guests by hand meanwhile".into(),
+            NoCanary => "approve the plan as it is, or set canary: false in the policy".into(),
             NoSpareFor { .. } | NoSpareQuorum { .. } => {
                 "know the risk, or add capacity or a member first".into()
             }
@@ -350,6 +369,9 @@ impl Wait {
             }
             EffectFails { effect, .. } if effect.starts_with("locate-off") => {
                 "see the log; pitlane accept CASE led --reason … leaves the lamp as it is".into()
+            }
+            EffectFails { effect, .. } if effect == "silence-off" => {
+                "see to Alertmanager, or wait: the silence ends by itself".into()
             }
             EffectFails { .. } => "see the log; pitlane tries again".into(),
             _ => "nothing; pitlane goes on by itself".into(),

@@ -1,13 +1,14 @@
 //! Taking the steps that were decided and written down. An effect that fails is no error of the turn: the next look
 //! shows what is missing, and the ledger when to try again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::model::seen::Trouble;
 use crate::model::step::{Action, Outcome, Step};
-use crate::ports::Migration;
+use crate::ports::{EndSilence, Migration};
 
 use super::World;
 
@@ -30,6 +31,24 @@ pub async fn act(world: &World, steps: &[Step]) {
     }
 }
 
+/// Ends silences of ours that no case owes. What fails is tried again when they are next seen.
+pub async fn end_leaked(world: &World, leaked: &BTreeSet<String>) {
+    let Some(alarms) = &world.alarms else { return };
+    for id in leaked {
+        if super::look::kill_file(world).await {
+            return;
+        }
+        let which = EndSilence::Id(id.clone());
+        match tokio::time::timeout(EFFECT_MAX, alarms.end_silence(&which)).await {
+            Ok(Ok(())) => info!(silence.id = %id, "silence {id} of ours was owed by no case; it is ended"),
+            Ok(Err(trouble)) => {
+                warn!(silence.id = %id, "silence {id}, which no case owes, does not end: {trouble}")
+            }
+            Err(_) => warn!(silence.id = %id, "silence {id}, which no case owes, does not end in time"),
+        }
+    }
+}
+
 /// A step that outlives its turn would undo the work of the living, so it is not begun late.
 async fn take(world: &World, step: &Step) -> Outcome {
     // Looked at before every effect: the kill switch takes effect before the next one.
@@ -48,6 +67,7 @@ async fn take(world: &World, step: &Step) -> Outcome {
 
 async fn effect(world: &World, step: &Step) -> Result<Option<crate::model::ids::TicketRef>, Trouble> {
     let no_hand = || Trouble::NotConfigured("the root helper is not configured".to_owned());
+    let no_alertmanager = || Trouble::NotConfigured("no Alertmanager is configured to be asked".to_owned());
     let avoid = &step.node;
     match &step.action {
         Action::FailMgr { mgr } => match (&world.ceph, &world.hand) {
@@ -81,6 +101,13 @@ async fn effect(world: &World, step: &Step) -> Result<Option<crate::model::ids::
             Some(bmc) => bmc.locate(node, target, *to).await?,
             None => return Err(Trouble::NotConfigured("no BMC is configured".to_owned())),
         },
+        Action::Silence { silence, until } => {
+            world.alarms.as_ref().ok_or_else(no_alertmanager)?.silence(silence, *until).await?;
+        }
+        Action::EndSilence { silence } => {
+            let which = EndSilence::Of(silence.mark.clone());
+            world.alarms.as_ref().ok_or_else(no_alertmanager)?.end_silence(&which).await?;
+        }
         Action::OpenWorkOrder { order } => {
             return world.tickets.open(&step.id, step.case, order).await.map(Some);
         }

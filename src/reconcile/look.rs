@@ -15,7 +15,7 @@ use crate::model::state::State;
 use crate::model::time::{Time, age};
 use crate::model::wait::Source;
 
-use super::{World, alarms, machines};
+use super::{World, alarms, machines, silences};
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
 pub(super) const SOURCE_MAX: Duration = Duration::from_secs(11);
@@ -37,8 +37,9 @@ pub async fn look(
 ) -> Result<Observed, Trouble> {
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
-    let (told, pve, ceph, hand, sensors, work_orders, inventory, bmc, kill_file) = tokio::join!(
+    let (told, silences, pve, ceph, hand, sensors, work_orders, inventory, bmc, kill_file) = tokio::join!(
         alarms::told(world, rules, before, since),
+        silences::silences(world, rules, wish, before),
         pve(world, wish),
         ceph(world, rules, wish),
         hand(world, rules, wish),
@@ -55,6 +56,7 @@ pub async fn look(
         at,
         episodes,
         alarms,
+        silences,
         pve,
         ceph,
         ok_to_stop,

@@ -6,8 +6,11 @@
 mod act;
 mod alarms;
 pub mod courier;
+mod glance;
+mod learn;
 mod look;
 mod machines;
+mod silences;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -29,6 +32,8 @@ use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
+use glance::Glance;
+
 use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
 };
@@ -74,6 +79,10 @@ pub struct Reconciler {
     shown: watch::Sender<Arc<Shown>>,
     /// Rung when there is something to deliver.
     courier: Arc<Notify>,
+    /// Held while logs are read; a turn never asks for it.
+    learned: tokio::sync::Mutex<learn::Learned>,
+    /// What runs between two turns.
+    glance: tokio::sync::Mutex<Glance>,
 }
 
 /// Why a turn ended without a decision.
@@ -91,7 +100,8 @@ impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
         let shown = watch::Sender::new(Arc::new(Shown::nothing()));
-        Self { given, bell, shown, courier: Arc::default() }
+        let (glance, learned) = Default::default();
+        Self { given, bell, shown, courier: Arc::default(), glance, learned }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -143,12 +153,14 @@ impl Reconciler {
         }
         self.blind(&observed);
         act::act(world, &decision.steps).await;
+        act::end_leaked(world, &decision.leaked).await;
 
         let Decision { show, pace, .. } = decision;
         let state = world.store.load().await.unwrap_or(state);
         let (turn_at, not_asked) = (world.clock.now(), world.pve.not_asked());
         let shown = Shown { state, observed, show, turn_at, pace, failing: None, not_asked };
         world.meter.turn(began.elapsed(), &shown);
+        *self.glance.lock().await = Glance::of(&shown);
         self.shown.send_replace(Arc::new(shown));
         Ok(pace)
     }
@@ -163,8 +175,27 @@ impl Reconciler {
         }
     }
 
-    /// Turns until told to stop. A turn that has begun is finished.
+    /// Reads the logs of migrations that the last turn saw ending.
+    pub async fn learn(&self) {
+        let (given, shown) = (self.given(), Arc::clone(&self.shown.borrow()));
+        self.learned.lock().await.round(&given.world, &shown).await;
+    }
+
+    /// Turns until told to stop. A turn that has begun is finished; learning goes on beside them, and is torn.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut shown = self.shown.subscribe();
+        let learning = async {
+            while shown.changed().await.is_ok() {
+                self.learn().await;
+            }
+        };
+        tokio::select! {
+            () = self.turns(stop) => {}
+            () = learning => {}
+        }
+    }
+
+    async fn turns(&self, stop: CancellationToken) {
         let mut patience = backoff::ExponentialBackoff {
             initial_interval: Duration::from_secs(1),
             max_interval: Duration::from_secs(30),
@@ -200,14 +231,26 @@ impl Reconciler {
 }
 
 impl Reconciler {
+    /// Nobody is under way, so nothing that ends could be missed.
+    pub async fn idle(&self) -> bool {
+        self.glance.lock().await.idle()
+    }
+
+    /// A moment's look between two turns: has a migration ended that ran? Then a turn is due.
+    pub async fn glance(&self) -> bool {
+        let mut glance = self.glance.lock().await;
+        !glance.idle() && glance.look(self.given().world.pve.as_ref()).await
+    }
+
     /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
     async fn rest(&self, mut left: Duration) {
         loop {
             self.given().world.meter.waits();
-            let nap = left.min(NAP);
+            let idle = self.idle().await;
+            let nap = left.min(if idle { NAP } else { glance::EVERY });
             tokio::time::sleep(nap).await;
             left -= nap;
-            if left.is_zero() {
+            if left.is_zero() || (!idle && self.glance().await) {
                 return;
             }
         }
@@ -237,6 +280,15 @@ impl Looker for Reconciler {
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
         let observed = look::look(world, rules, &wish, &state, &before.observed).await?;
+        let more = decide::might_make_room(node, &state, &observed, rules);
+        let observed = match more.is_empty() {
+            true => observed,
+            false => {
+                let guests = &wish.guests | &more;
+                let wish = Wish { guests, ..wish };
+                look::look(world, rules, &wish, &state, &observed).await?
+            }
+        };
         let (verdict, plan) = decide::judge(node, &state, &observed, rules)
             .map_err(|wait| Trouble::NotConfigured(wait.to_string()))?;
         let in_place = decide::judge_in_place(node, &state, &observed, rules)

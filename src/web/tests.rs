@@ -240,7 +240,9 @@ async fn who_approves_sees_every_move_of_that_very_plan() {
     let mut parts = parts();
     parts.wait_for_approval();
     let page = text(send(&parts, visit("/cases/7", "operate")).await).await;
-    for words in ["web1", "pve3", "live", "is shut down", "a passed-through device", "Approve plan"] {
+    let forecast = "about 14 min; from the default of 1.0 GiB/s a stream, nothing measured yet";
+    for words in ["web1", "pve3", "live", "is shut down", "a passed-through device", forecast, "Approve plan"]
+    {
         assert!(page.contains(words), "{words} is not in\n{page}");
     }
     parts.forget_plans();
@@ -249,6 +251,20 @@ async fn who_approves_sees_every_move_of_that_very_plan() {
         page.contains("made anew") && !page.contains("web1"),
         "another plan must not stand there: {page}"
     );
+}
+
+#[tokio::test]
+async fn planned_stands_beside_real() {
+    let parts = parts();
+    let words = "took 15 min, planned 14 min";
+    for path in ["/cases", "/cases/7"] {
+        let page = text(send(&parts, visit(path, "read")).await).await;
+        assert!(page.contains(words), "{words} is not in {path}\n{page}");
+    }
+    let case = json(send(&parts, get("/api/v1/cases/7", "read")).await).await;
+    assert_eq!(case["case"]["took"]["planned"]["secs"], 840, "{case}");
+    let status = json(send(&parts, get("/api/v1/cases", "read")).await).await;
+    assert_eq!(status[0]["took"], case["case"]["took"], "{status}");
 }
 
 #[tokio::test]

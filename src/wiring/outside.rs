@@ -153,7 +153,10 @@ fn bmcs(config: &Config) -> Result<BTreeMap<NodeName, BmcConfig>, Stop> {
                 let url = url.parse().map_err(|e| usage(format!("bmc.nodes.{node}.redfish: {e}")))?;
                 let trust = match (ca_pem, fingerprint) {
                     (Some(pem), _) => bmc::Trust::Ca(pem.into_bytes()),
-                    (None, Some(pin)) => bmc::Trust::Pinned(pin),
+                    (None, Some(pin)) => bmc::Trust::Pinned(
+                        pin.parse()
+                            .map_err(|e| usage(format!("bmc.nodes.{node}.redfish.fingerprint: {e}")))?,
+                    ),
                     (None, None) => bmc::Trust::System,
                 };
                 BmcConfig::Redfish(RedfishConfig { url, user, password, trust, system })

@@ -1,10 +1,18 @@
-//! How long planning takes: reading, placing, scheduling and the check, for each of the public instances.
+//! How long planning takes: reading, placing, scheduling and the check, for each of the public instances; and what a turn
+//! pays for the plan of a large live cluster.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pitlane::config::planning::instance;
+use pitlane::decide;
 use pitlane::decide::planner::{Effort, Wishes, plan};
+use pitlane::model::observed::Observed;
+use pitlane::model::rules::{CephSetup, HandSetup, Mode, Rules};
+use pitlane::model::state::State;
+use pitlane::ports::Pve;
+use pitlane::sim::world::GIB;
+use pitlane::sim::{Doors, World};
 
 const NAMES: [&str; 6] =
     ["p1-n3-u50", "p2-n8-u70", "p3-n32-u70", "p4-n100-u85", "p5-n8-tight", "p6-n8-return"];
@@ -29,5 +37,41 @@ fn public_instances(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, public_instances);
+/// A hundred nodes and eight thousand guests, one node to be drained: from what is seen to verdict and plan.
+fn live(criterion: &mut Criterion) {
+    let mut builder = World::builder(100).node_gib(512);
+    for id in 0..8_000 {
+        let node = format!("pve{}", id % 100 + 1);
+        builder = builder.guest(1_000 + id, &node, |guest| guest.memory = (1 + u64::from(id % 7)) * GIB);
+    }
+    let doors = Doors::new(builder.build());
+    let node = "pve2".into();
+    let wished = [node].into();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let pve = runtime.block_on(doors.look(&wished, &Default::default(), &wished));
+    let seen = Observed { pve, ..Observed::nothing(doors.world().now) };
+    let rules = Rules {
+        mode: Mode::Approve,
+        policies: pitlane::config::policy::load(None, &mut Default::default()),
+        mapping: Default::default(),
+        ceph: CephSetup::None,
+        hand: HandSetup::Absent,
+        alarms: Default::default(),
+        budgets: Default::default(),
+        limits: Default::default(),
+        packing: Default::default(),
+        notify: Default::default(),
+        silences: None,
+    };
+    let mut group = criterion.benchmark_group("live");
+    group.sample_size(10);
+    for node in wished {
+        let judged = || decide::judge(black_box(&node), &State::default(), &seen, &rules).expect("a policy");
+        assert_eq!(judged().1.expect("a plan").moves.len(), 80, "every guest of the node has a place");
+        group.bench_function("100 nodes, 8000 guests", |b| b.iter(judged));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, public_instances, live);
 criterion_main!(benches);

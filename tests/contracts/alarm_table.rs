@@ -21,10 +21,11 @@ use pitlane::model::rules::{
 };
 use pitlane::model::seen::{Seen, Trouble};
 use pitlane::model::shown::Shown;
+use pitlane::model::silence::{Silence, SilencesView};
 use pitlane::model::step::{Action, Outcome};
 use pitlane::model::time::{Time, after, age};
 use pitlane::model::wait::Source;
-use pitlane::ports::{Alarms, Archive, Clock, Meter, Sensors, Store};
+use pitlane::ports::{Alarms, Archive, Clock, EndSilence, Meter, Sensors, Store};
 use pitlane::reconcile::{Reconciler, World as Outside};
 use pitlane::sim::world::Actor;
 use pitlane::sim::{Doors, MemoryStore, World};
@@ -74,6 +75,18 @@ impl Alarms for Api {
         });
         let view = AlarmsView { whole: true, listed: listed.collect(), ..AlarmsView::default() };
         Seen::known(view, now)
+    }
+
+    async fn silences(&self) -> Seen<SilencesView> {
+        Seen::NotAsked
+    }
+
+    async fn silence(&self, _: &Silence, _: Time) -> Result<(), Trouble> {
+        Err(Trouble::Refused("recordings are not to be changed".to_owned()))
+    }
+
+    async fn end_silence(&self, _: &EndSilence) -> Result<(), Trouble> {
+        Err(Trouble::Refused("recordings are not to be changed".to_owned()))
     }
 }
 
@@ -274,6 +287,7 @@ fn rules(how: AlarmsSetup) -> Rules {
         alarms: how,
         budgets: Budgets::default(),
         limits: Default::default(),
+        silences: None,
         notify: Default::default(),
         packing: Default::default(),
     }

@@ -18,6 +18,8 @@ use pitlane::model::time::Time;
 use pitlane::ports::{Bmc, Clock};
 use serde_json::{Value, json};
 
+use crate::pve_server::{self, Act, Server};
+
 const NEW: &str = include_str!("../data/redfish/new.json");
 const OLD: &str = include_str!("../data/redfish/old.json");
 const CHASSIS: &str = "/redfish/v1/Chassis/1";
@@ -101,11 +103,15 @@ async fn machine(tree: &str) -> (Shared, Bmcs) {
 }
 
 fn bmcs(url: &str, password: &str) -> Bmcs {
+    trusting(url, password, Trust::System)
+}
+
+fn trusting(url: &str, password: &str, trust: Trust) -> Bmcs {
     let config = RedfishConfig {
         url: url.parse().expect("an address"),
         user: "pitlane".to_owned(),
         password: password.to_owned(),
-        trust: Trust::System,
+        trust,
         system: None,
     };
     let nodes = [("pve2".into(), BmcConfig::Redfish(config))].into();
@@ -275,4 +281,34 @@ async fn a_controller_that_never_answers_is_too_slow() {
     assert!(matches!(why(bmcs(&url, "secret").look(&"pve2".into()).await), Trouble::TooSlow(_)));
     assert!(took.elapsed() < Duration::from_secs(11), "below the loop's own deadline");
     drop(listener);
+}
+
+/// Most controllers sign their own certificate: it is known by its fingerprint, by its authority, or not at all.
+#[tokio::test]
+async fn a_controller_is_believed_by_its_pin_or_its_authority_and_by_nothing_else() {
+    let tree: BTreeMap<String, Value> = serde_json::from_str(NEW).expect("our own data");
+    let server = Server::start(move |seen| {
+        let path = seen.head.split(' ').nth(1).expect("a request line");
+        let known = tree.get(path);
+        Act::Say(known.map_or_else(
+            || pve_server::answer(404, "Not Found", ""),
+            |r| pve_server::answer(200, "OK", &r.to_string()),
+        ))
+    })
+    .await;
+    let look = async |trust| trusting(&server.url, "secret", trust).look(&"pve2".into()).await;
+    for good in [Trust::Pinned(server.fingerprint), Trust::Ca(server.authority.clone().into_bytes())] {
+        let seen = look(good.clone()).await;
+        assert!(
+            matches!(&seen, Seen::Known { value, .. } if value.power == Some(Switch::On)),
+            "{good:?}: {seen:?}"
+        );
+    }
+    let asked = server.seen().len();
+    let other = "AA".repeat(32).parse().expect("64 digits");
+    for bad in [Trust::Pinned(other), Trust::System] {
+        let seen = look(bad.clone()).await;
+        assert!(matches!(seen, Seen::Unknown { .. }), "{bad:?}: {seen:?}");
+    }
+    assert_eq!(server.seen().len(), asked, "somebody else was sent the account");
 }

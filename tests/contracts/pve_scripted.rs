@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 #[derive(Clone)]
 pub enum Reply {
     Data(Value),
+    /// A part of a longer list.
+    Page(Value, u64),
     Error(u16, &'static str),
     /// No connection; the request was not sent.
     NoConnection,
@@ -100,6 +102,9 @@ impl HttpTransport for Script {
         let node = endpoint.node.clone();
         match self.reply(&endpoint.node, &call) {
             Reply::Data(data) => Ok(response(200, "OK", &json!({ "data": data }).to_string())),
+            Reply::Page(data, total) => {
+                Ok(response(200, "OK", &json!({ "data": data, "total": total }).to_string()))
+            }
             Reply::Error(status, reason) => Ok(response(status, reason, "")),
             Reply::NoConnection => Err(TransportError::Connect { node, source: "refused".into() }),
             Reply::Closed => Err(TransportError::Closed { node, source: "reset".into() }),

@@ -8,11 +8,13 @@ use std::time::Duration;
 use pitlane::adapters::store;
 use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
-use pitlane::model::ids::{CaseId, Fingerprint, Person, RequestId};
+use pitlane::model::ids::{CaseId, Fingerprint, GuestId, Person, RequestId, Upid};
 use pitlane::model::note::{Note, Noted};
 use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
+use pitlane::model::observed::GuestKind;
 use pitlane::model::owed::Owed;
 use pitlane::model::proof::Settled;
+use pitlane::model::rates::{MEASURED_MAX, Measured, Sent};
 use pitlane::model::request::{Ask, Reply, Request};
 use pitlane::model::seen::Trouble;
 use pitlane::model::state::{Decision, Pause};
@@ -49,6 +51,8 @@ enum Act {
         id: u8,
         ask: u8,
     },
+    /// Task and end.
+    Learn(Vec<(u8, u8)>),
 }
 
 /// A minute after the last commit, whatever it was: both stores remember the same past.
@@ -83,6 +87,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => (prop::collection::vec((0..3u8, 0..3u8, 2..7u8), 0..3), prop::collection::vec((0..3u8, 0..3u8), 0..3))
             .prop_map(|(listed, gone)| Act::Level(listed, gone)),
         2 => (0..3u8, 0..2u8).prop_map(|(id, ask)| Act::Request { id, ask }),
+        1 => prop::collection::vec((0..4u8, 0..6u8), 0..4).prop_map(Act::Learn),
     ];
     prop::collection::vec(act, 1..24)
 }
@@ -154,6 +159,11 @@ async fn perform<S: Store + Outbox>(store: &S, act: &Act) -> String {
             let gone = gone.iter().map(|(alert, start)| episode(*alert, *start, None).key());
             format!("{:?}", store.level(listed.collect(), gone.collect(), at(5)).await.expect("stores"))
         }
+        Act::Learn(told) => {
+            let told = told.iter().map(|(task, end)| measured(u16::from(*task), *end));
+            store.learn(told.collect()).await.expect("stores");
+            "learned".into()
+        }
         Act::Request { id, ask } => {
             let ask = if *ask == 0 { Ask::Resume } else { Ask::Pause { reason: "x".into() } };
             let request =
@@ -173,11 +183,14 @@ async fn remembered<S: Store + Archive + Outbox>(store: &S) -> String {
     let story = store.journal(Some(CaseId(1)), 0, 9).await.expect("reads");
     let ledger = store.ledger(CaseId(2)).await.expect("reads");
     let untold = store.undelivered().await.expect("reads");
+    let learned = store.learned().await.expect("reads");
     let mut replies = Vec::new();
     for id in 0..3 {
         replies.push(store.reply(&request_id(id)).await.expect("reads"));
     }
-    format!("{state:#?}{episodes:#?}{cases:#?}{journal:#?}{story:#?}{ledger:#?}{replies:#?}{untold:#?}")
+    format!(
+        "{state:#?}{episodes:#?}{cases:#?}{journal:#?}{story:#?}{ledger:#?}{replies:#?}{untold:#?}{learned:#?}"
+    )
 }
 
 fn case(id: u64, revision: u64, phase: u8) -> Case {
@@ -202,6 +215,7 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        took: None,
         parts: Default::default(),
         revision,
     }
@@ -241,6 +255,45 @@ fn step(case: u64, subject: u8) -> Step {
 
 fn step_id(case: u64, subject: u8) -> StepId {
     StepId::new(CaseId(case), &format!("comment/{subject}"))
+}
+
+fn measured(task: u16, end: u8) -> Measured {
+    Measured {
+        task: Upid(format!("UPID:pve1:{task:04}")),
+        guest: GuestId(100 + u32::from(task)),
+        kind: GuestKind::Qemu,
+        from: "pve1".into(),
+        to: "pve2".into(),
+        started: at(0),
+        ended: at(u64::from(end)),
+        ran: true,
+        memory: Some(Sent { bytes: 1 << 30, millis: 1_000, rate: Some(u64::from(task) << 20) }),
+        disks: None,
+        dirty: None,
+        downtime_ms: Some(u64::from(end)),
+        fixed_ms: None,
+    }
+}
+
+/// What was measured is kept each task once, and no more than the newest.
+#[tokio::test]
+async fn measurements_are_kept_once_and_the_oldest_are_forgotten() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
+    let memory = MemoryStore::new();
+    let max = MEASURED_MAX as u16;
+    for from in [0, 100, 100] {
+        let told: Vec<Measured> = (from..from + max).map(|n| measured(n, u8::from(n >= 100))).collect();
+        disk.learn(told.clone()).await.expect("stores");
+        memory.learn(told).await.expect("stores");
+    }
+    let kept = disk.learned().await.expect("reads");
+    assert_eq!(kept, memory.learned().await.expect("reads"));
+    assert_eq!(kept.len(), MEASURED_MAX);
+    assert_eq!((kept[0].task.as_str(), kept[499].task.as_str()), ("UPID:pve1:0100", "UPID:pve1:0599"));
+    let rates = disk.load().await.expect("loads").rates;
+    assert_eq!(rates, memory.load().await.expect("loads").rates);
+    assert_eq!(rates.migrations, 500);
 }
 
 fn request_id(id: u8) -> RequestId {

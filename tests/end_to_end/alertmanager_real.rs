@@ -1,5 +1,6 @@
 //! A real pair of Alertmanagers, asked what fires: what is routed to us, what a silence hides from everybody else, a
-//! member that is killed, and one that comes back and has forgotten everything.
+//! member that is killed, and one that comes back and has forgotten everything. And our own silences: renewed under one
+//! id, left alone once a person saved them otherwise.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pitlane::adapters::alertmanager::{Alertmanagers, AlertmanagersConfig, Login};
+use pitlane::model::ids::CaseId;
 use pitlane::model::observed::AlarmsView;
 use pitlane::model::seen::{Seen, Trouble};
+use pitlane::model::silence::{Silence, SilenceMark, Silenced};
 use pitlane::model::time::{Time, after};
-use pitlane::ports::Alarms;
+use pitlane::ports::{Alarms, EndSilence};
 use serde_json::{Value, json};
 
 use crate::lab::{Now, until};
@@ -78,7 +81,9 @@ impl Drop for Member {
     }
 }
 
-async fn poll(members: &[&Member], receiver: &str) -> Seen<AlarmsView> {
+fn adapter(members: &[&Member], receiver: &str) -> Alertmanagers {
+    // Another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let config = AlertmanagersConfig {
         urls: members.iter().map(|member| member.url.parse().expect("a URL")).collect(),
         receiver: Some(receiver.to_owned()),
@@ -86,7 +91,11 @@ async fn poll(members: &[&Member], receiver: &str) -> Seen<AlarmsView> {
         ca_pem: None,
         wanted: Arc::new(|_| true),
     };
-    Alertmanagers::new(config, Arc::new(Now)).expect("a good configuration").poll().await
+    Alertmanagers::new(config, Arc::new(Now)).expect("a good configuration")
+}
+
+async fn poll(members: &[&Member], receiver: &str) -> Seen<AlarmsView> {
+    adapter(members, receiver).poll().await
 }
 
 /// Whole, and how many alerts, and how many of them suppressed.
@@ -103,8 +112,6 @@ fn alert(class: &str, starts: Time) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pair_is_asked_and_forgets() {
-    // Another test may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().expect("a directory");
     let mut one = Member::start(&dir.path().join("one"));
     let mut two = Member::start(&dir.path().join("two"));
@@ -154,4 +161,55 @@ async fn a_pair_is_asked_and_forgets() {
     over["endsAt"] = json!(Time::now().to_string());
     one.post("/api/v2/alerts", json!([over])).await;
     listed(&[&one, &two], "over is no longer listed", (true, 0, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_silence_keeps_its_id_until_a_person_changes_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let member = Member::start(dir.path());
+    let pitlane = adapter(&[&member], "pitlane");
+    let listed = async || -> Vec<Silenced> {
+        pitlane.silences().await.any_age().expect("it answers").silences.clone()
+    };
+    let mark = SilenceMark { cluster: "lab".into(), case: CaseId(7), node: "pve1".into() };
+    let alertnames = vec!["NodeDown".to_owned(), "Ceph.OSD-Host+Down (x)".to_owned(), "FanBad".to_owned()];
+    let ours = Silence { mark: mark.clone(), label: "node".into(), alertnames };
+    let hours = |n: u64| after(Time::now(), Duration::from_secs(n * 3600));
+
+    pitlane.silence(&ours, hours(1)).await.expect("it is set");
+    let first = listed().await;
+    pitlane.silence(&ours, hours(2)).await.expect("it is renewed");
+    let second = listed().await;
+    assert_eq!((first.len(), second.len(), &first[0].id), (1, 1, &second[0].id));
+    assert!(second[0].active && !second[0].edited && second[0].ends_at > first[0].ends_at, "{second:?}");
+
+    // It holds back what it names, of this node alone.
+    let now = Time::now();
+    let other = json!({"labels": {"alertname": "FanBad", "alarm_class": "fan", "node": "pve2"}, "startsAt": now.to_string()});
+    member.post("/api/v2/alerts", json!([alert("fan", now), other])).await;
+    let counted = async || counts(&poll(&[&member], "pitlane").await);
+    until("one of two is held back", SOON, counted, |seen| *seen == Some((true, 2, 1))).await;
+
+    // Saved by a person with another matcher: ours ends, and theirs has our comment.
+    let changed = json!({
+        "id": second[0].id, "createdBy": "pitlane", "comment": ours.comment(),
+        "matchers": [{"name": "node", "value": "pve1", "isRegex": false, "isEqual": true}],
+        "startsAt": now.to_string(), "endsAt": hours(1).to_string(),
+    });
+    member.post("/api/v2/silences", changed).await;
+    let mut seen = listed().await;
+    seen.sort_by_key(|silence| silence.edited);
+    let [old, theirs] = &seen[..] else { panic!("{seen:?}") };
+    assert!(!old.active && old.id == first[0].id, "{old:?}");
+    assert!(theirs.active && theirs.edited && theirs.mark == mark, "{theirs:?}");
+    for which in [EndSilence::Of(mark.clone()), EndSilence::Id(theirs.id.clone())] {
+        pitlane.end_silence(&which).await.expect("none of ours is there");
+    }
+    assert!(listed().await.iter().any(|silence| silence.active && silence.id == theirs.id), "it was touched");
+
+    pitlane.silence(&ours, hours(1)).await.expect("it is set anew");
+    pitlane.end_silence(&EndSilence::Of(mark.clone())).await.expect("it ends");
+    pitlane.end_silence(&EndSilence::Of(mark)).await.expect("ended twice is ended");
+    let active: Vec<String> = listed().await.into_iter().filter(|s| s.active).map(|s| s.id).collect();
+    assert_eq!((active.len(), &active[0]), (1, &theirs.id));
 }

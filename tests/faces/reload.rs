@@ -90,13 +90,14 @@ fn left_open(dir: &std::path::Path) {
         origin: Origin::Person { by: "alice".into(), reason: "new firmware".into(), yes: false },
         opened_at: at,
         faults: Default::default(),
-        phase: Phase::Preparing { since: at, approval: None, shown: None },
+        phase: Phase::Preparing { since: at, approval: None, shown: None, room: Default::default() },
         in_place: None,
         owed: Default::default(),
         wait: None,
         overran: false,
         heal: false,
         parts: Default::default(),
+        took: None,
         revision: 0,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

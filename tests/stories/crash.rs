@@ -15,6 +15,8 @@ const PAIRS_APART: usize = if cfg!(debug_assertions) { 29 } else { 1 };
 pub const WHOLE_WAY: &str = include_str!("crash.script");
 /// A disk changed while its node works on.
 pub const IN_PLACE: &str = include_str!("crash-in-place.script");
+/// A canary, and a resident that makes room.
+const ROOM: &str = include_str!("crash-room.script");
 
 /// How the world must be left, whoever died on the way. What was done and how often may differ; what is left may not.
 fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(String, usize), String> {
@@ -31,9 +33,15 @@ fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(Str
         let untold = teller.everybody_is_told().await?;
         let left = teller.left_behind().await?;
         let kept: Vec<&str> = left.lines().filter(|line| !line.starts_with("pitlane did")).collect();
-        let orders = teller.doors.world().board.orders.len();
+        let (orders, silences) = {
+            let world = teller.doors.world();
+            (world.board.orders.len(), world.silences.len())
+        };
         Ok((
-            format!("{}\nwork orders in all: {orders}\nuntold: {untold}", kept.join("\n")),
+            format!(
+                "{}\nwork orders in all: {orders}\nsilences in all: {silences}\nuntold: {untold}",
+                kept.join("\n")
+            ),
             teller.scythe.passed(),
         ))
     })
@@ -51,6 +59,11 @@ fn death_at_every_boundary_and_every_pair_leaves_the_same_world() {
 #[test]
 fn death_at_every_boundary_of_a_service_in_place_leaves_the_same_world() {
     deaths_at_every_boundary(IN_PLACE);
+}
+
+#[test]
+fn death_at_every_boundary_while_a_resident_makes_room_leaves_the_same_world() {
+    deaths_at_every_boundary(ROOM);
 }
 
 fn deaths_at_every_boundary(text: &str) {

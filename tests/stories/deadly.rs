@@ -14,16 +14,19 @@ use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, Ticket
 use pitlane::model::notice::Notice;
 use pitlane::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
-    WorkOrderView,
+    TaskLog, WorkOrderView,
 };
+use pitlane::model::rates::Measured;
 use pitlane::model::request::{Reply, Request};
 use pitlane::model::rules::SensorQuery;
 use pitlane::model::seen::{Seen, Trouble};
+use pitlane::model::silence::{Silence, SilencesView};
 use pitlane::model::state::{Decision, State};
 use pitlane::model::step::{Outcome, StepId, Switch, WorkOrder};
 use pitlane::model::time::Time;
 use pitlane::ports::{
-    Alarms, Bmc, Ceph, Hand, Ingested, Migration, Notifier, Pve, Sensors, Store, Tickets, Uncommitted,
+    Alarms, Bmc, Ceph, EndSilence, Hand, Ingested, Migration, Notifier, Pve, Sensors, Store, Tickets,
+    Uncommitted,
 };
 use pitlane::sim::{Doors, MemoryStore};
 use tokio::sync::Notify;
@@ -102,12 +105,24 @@ impl Pve for Deadly {
         Pve::inventory(&self.doors, node, avoid).await
     }
 
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble> {
+        self.doors.moves_running(node, avoid).await
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         self.around(self.doors.migrate(order)).await
     }
 
     async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble> {
         self.around(self.doors.cancel(on, task, avoid)).await
+    }
+
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble> {
+        self.doors.task_log(task, avoid).await
     }
 
     async fn start(
@@ -184,6 +199,18 @@ impl Sensors for Deadly {
 impl Alarms for Deadly {
     async fn poll(&self) -> Seen<AlarmsView> {
         self.doors.poll().await
+    }
+
+    async fn silences(&self) -> Seen<SilencesView> {
+        self.doors.silences().await
+    }
+
+    async fn silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble> {
+        self.around(self.doors.silence(silence, until)).await
+    }
+
+    async fn end_silence(&self, which: &EndSilence) -> Result<(), Trouble> {
+        self.around(self.doors.end_silence(which)).await
     }
 }
 
@@ -262,6 +289,14 @@ impl Store for Deadly {
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
         self.store.poison(body, why, at).await
+    }
+
+    async fn learn(&self, measured: Vec<Measured>) -> Result<(), Trouble> {
+        self.around(self.store.learn(measured)).await
+    }
+
+    async fn learned(&self) -> Result<Vec<Measured>, Trouble> {
+        self.store.learned().await
     }
 
     async fn request(&self, request: &Request) -> Result<(), Trouble> {

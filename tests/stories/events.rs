@@ -100,6 +100,11 @@ impl Teller {
                 self.restart();
                 Ok(())
             }
+            ["silences", "off"] => {
+                self.rules.silences = None;
+                self.restart();
+                Ok(())
+            }
             // The process dies, and nobody starts it again for so long.
             ["pitlane", "dies", "for", secs] => {
                 self.dead_until = after(self.now(), Duration::from_secs(number(secs)?));

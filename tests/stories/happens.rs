@@ -43,6 +43,30 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
                 _ => return Err("dies or restarts".to_owned()),
             }
         }
+        // In Alertmanager, by somebody there.
+        ["human", "silences", node, "for", secs] => {
+            let until = world.later(number(secs)?);
+            world.human_silences(node, until);
+        }
+        ["human", what @ ("ends" | "changes"), "silence", node] => {
+            let now = world.now;
+            let mut set = world.silences.iter().filter(|(_, set)| set.node() == *node && set.ends_at > now);
+            let id = set.next().map(|(id, _)| id.clone()).ok_or("there is no such silence")?;
+            match *what {
+                "ends" => world.end_silence(Actor::Human, &id),
+                _ => world.human_changes_silence(&id, "CephOSDDown"),
+            }
+            .map_err(|t| t.to_string())?;
+        }
+        // The same silence, later: it keeps its name.
+        ["human", "lengthens", "silence", node, "by", secs] => {
+            let (now, secs) = (world.now, number(secs)?);
+            let mut set = world.silences.values_mut().filter(|set| set.node() == *node && set.ends_at > now);
+            let set = set.next().ok_or("there is no such silence")?;
+            set.ends_at = pitlane::model::time::after(set.ends_at, std::time::Duration::from_secs(secs));
+        }
+        // Nobody keeps what Alertmanager kept.
+        ["alertmanagers", "forget"] => world.silences.clear(),
         // In the ticket system, by somebody there.
         ["ticket", to, case] => {
             let case = pitlane::model::ids::CaseId(number(case)?);

@@ -139,9 +139,23 @@ impl Teller {
             for at in self.events.iter().filter_map(|event| self.due(event)) {
                 next = next.min(at.max(after(now, Duration::from_secs(1))));
             }
-            self.doors.world().advance(next);
+            self.rest(next).await;
         }
         Err("the story does not end".to_owned())
+    }
+
+    /// Lets time pass until the next turn is due: then, or when the loop's glance sees that a migration has ended.
+    async fn rest(&mut self, until: Time) {
+        let dead = age(self.dead_until, self.now()) > Duration::ZERO;
+        if dead || self.reconciler.idle().await {
+            return self.doors.world().advance(until);
+        }
+        while self.now() < until {
+            self.doors.advance_secs(1);
+            if self.reconciler.glance().await {
+                return;
+            }
+        }
     }
 
     /// One turn; a process that dies in it is started again, with nothing but what was stored.
@@ -152,6 +166,7 @@ impl Teller {
             turned = async {
                 let turned = self.reconciler.turn().await;
                 // Beside the turns in service; after each of them here, so that a history is one history.
+                self.reconciler.learn().await;
                 self.courier.round().await.map_err(|_| TurnFailed::Conflict).and(turned)
             } => Some(turned),
             () = scythe.fell() => None,
@@ -293,6 +308,13 @@ impl Teller {
                 let lit = machine.bmc.iter().flat_map(|bmc| &bmc.lit);
                 lit.map(move |(target, who)| format!("locate {node} {target} ({who:?})"))
             }))
+            .chain(
+                world
+                    .silences
+                    .values()
+                    .filter(|set| set.ends_at > world.now)
+                    .map(|set| format!("silence {} ({:?})", set.node(), set.by)),
+            )
             .collect();
         let _ = writeln!(text, "held: {}", or_none(&held));
         let _ = writeln!(text, "work orders open: {}", world.board.open_orders().len());

@@ -9,6 +9,8 @@ mod events;
 mod happens;
 mod harness;
 mod late;
+mod learning;
+mod makespan;
 mod script;
 mod setting;
 mod watchdog;

@@ -7,6 +7,7 @@ use pitlane::model::rules::{
     AlarmsSetup, CephSetup, ContainerPolicy, Correlate, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy,
     Response, Rules, Scope,
 };
+use pitlane::model::silence::SilenceRules;
 use pitlane::sim::World;
 use pitlane::sim::world::{Builder, GIB};
 
@@ -26,6 +27,7 @@ pub fn setting(script: &Script) -> Result<(World, Rules), String> {
         limits: Default::default(),
         packing: Default::default(),
         notify: Default::default(),
+        silences: None,
     };
     for line in &script.setting {
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -66,6 +68,15 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         }
         // Every machine has a BMC that pitlane may ask.
         ["bmc"] => builder.bmcs(),
+        ["move-within", within] => {
+            let within = within.parse().map_err(|why| format!("{why}"))?;
+            rules.policies.iter_mut().for_each(|p| p.respond.move_within = Some(within));
+            builder
+        }
+        ["canary"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.canary = true);
+            builder
+        }
         ["locate"] => {
             rules.policies.iter_mut().for_each(|p| p.respond.locate = true);
             builder
@@ -75,6 +86,16 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
             rules.alarms = AlarmsSetup::Polled;
             let members = number(members)? as usize;
             builder.with(move |world| world.alertmanagers.resize_with(members, Default::default))
+        }
+        // What the work itself raises is silenced, so long at a time.
+        ["silences", lease, alertnames @ ..] => {
+            rules.silences = Some(SilenceRules {
+                cluster: "lab".to_owned(),
+                lease: lease.parse().map_err(|why| format!("{why}"))?,
+                label: "node".to_owned(),
+                alertnames: alertnames.iter().map(|name| (*name).to_owned()).collect(),
+            });
+            builder
         }
         ["no-hand"] => {
             rules.hand = HandSetup::Absent;

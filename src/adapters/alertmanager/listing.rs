@@ -3,13 +3,13 @@
 //! What nobody wants is dropped as it streams by. What cannot be read is counted, because a list with a hole is not
 //! whole.
 
-use std::fmt;
 use std::io::Read;
 
-use serde::de::{self, DeserializeSeed, SeqAccess, Visitor};
+use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use super::parse::{ALERTS_MAX, identity, labels, starts_at, time};
+use super::alerts::Alerts;
+use super::parse::{identity, labels, starts_at, time};
 use crate::model::alert::{Episode, Listed};
 use crate::model::matcher::Labels;
 use crate::model::time::Time;
@@ -33,49 +33,16 @@ pub(super) fn read(
 ) -> Result<Listing, serde_json::Error> {
     let mut listing = Listing::default();
     let mut json = serde_json::Deserializer::from_reader(body);
-    Alerts { listing: &mut listing, at, wanted }.deserialize(&mut json)?;
+    let each = |alert: &Value| match listed(alert, at) {
+        Ok(one) if wanted(&one.episode.labels) => listing.listed.push(one),
+        Ok(_) => {}
+        Err(why) => {
+            listing.bad.get_or_insert(why);
+        }
+    };
+    Alerts(each).deserialize(&mut json)?;
     json.end()?;
     Ok(listing)
-}
-
-struct Alerts<'a> {
-    listing: &'a mut Listing,
-    at: Time,
-    wanted: &'a (dyn Fn(&Labels) -> bool + Send + Sync),
-}
-
-impl<'de> DeserializeSeed<'de> for Alerts<'_> {
-    type Value = ();
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Alerts<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of alerts")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let mut count = 0;
-        while let Some(alert) = list.next_element::<Value>()? {
-            count += 1;
-            if count > ALERTS_MAX {
-                return Err(de::Error::custom(format!("it has more than {ALERTS_MAX} alerts")));
-            }
-            match listed(&alert, self.at) {
-                Ok(listed) if (self.wanted)(&listed.episode.labels) => self.listing.listed.push(listed),
-                Ok(_) => {}
-                Err(why) => {
-                    self.listing.bad.get_or_insert(why);
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 fn listed(alert: &Value, at: Time) -> Result<Listed, String> {

@@ -2,14 +2,16 @@
 //!
 //! A delivery is authenticated, bounded, parsed and made durable, then the bell is rung. It must never act, and never
 //! answer 200 for what a power cut could still lose. A poll asks every member, and must never call a list whole to
-//! which somebody's part is missing.
+//! which somebody's part is missing. A silence is looked for before it is set, and none but ours is ended.
 
+mod alerts;
 mod error;
 mod intake;
 mod listing;
 mod parse;
 mod poll;
 mod route;
+mod silences;
 
 pub use error::PollError;
 pub use intake::{Answer, Intake, Limits};

@@ -6,16 +6,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::alerts::Alerts;
 use crate::model::alert::Episode;
 use crate::model::ids::Fingerprint;
 use crate::model::matcher::Labels;
 use crate::model::time::Time;
-
-/// Alerts in one body. The largest genuine ones measured have 10,000 in 4.6 MB; 64 MiB hold some 150,000.
-pub(super) const ALERTS_MAX: usize = 200_000;
 
 /// Of the bad alerts of one body, this much is kept for people.
 const BAD_BYTES_MAX: usize = 64 * 1024;
@@ -121,7 +119,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match key.as_ref() {
                 "alerts" => {
-                    map.next_value_seed(Alerts(self.0))?;
+                    map.next_value_seed(Alerts(|alert: &Value| self.0.alert(alert)))?;
                     found = true;
                 }
                 // A number; but if it ever is not, the alerts are what matters.
@@ -132,37 +130,6 @@ impl<'de> Visitor<'de> for Envelope<'_> {
             }
         }
         if found { Ok(()) } else { Err(de::Error::custom("it has no list of alerts")) }
-    }
-}
-
-/// The list: one alert in memory at a time.
-struct Alerts<'a>(&'a mut Gathered);
-
-impl<'de> DeserializeSeed<'de> for Alerts<'_> {
-    type Value = ();
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Alerts<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of alerts")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let mut count = 0;
-        while let Some(alert) = list.next_element::<Value>()? {
-            count += 1;
-            if count > ALERTS_MAX {
-                return Err(de::Error::custom(format!("it has more than {ALERTS_MAX} alerts")));
-            }
-            self.0.alert(&alert);
-        }
-        Ok(())
     }
 }
 

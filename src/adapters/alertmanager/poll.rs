@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::error::PollError;
@@ -20,8 +20,9 @@ use crate::model::alert::{EpisodeKey, Listed};
 use crate::model::matcher::Labels;
 use crate::model::observed::AlarmsView;
 use crate::model::seen::{Seen, Trouble};
+use crate::model::silence::{Silence, SilencesView};
 use crate::model::time::Time;
-use crate::ports::{Alarms, Clock};
+use crate::ports::{Alarms, Clock, EndSilence};
 
 /// From the first packet to the last byte; below the loop's own 11 s. A hundred thousand alerts were measured at 7.7 s.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -60,18 +61,20 @@ pub struct AlertmanagersConfig {
 /// All members together.
 pub struct Alertmanagers {
     client: Client,
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     authorization: Option<HeaderValue>,
     basic: Option<(String, String)>,
     wanted: Wanted,
-    clock: Arc<dyn Clock>,
-    limit: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limit: Duration,
 }
 
-struct Member {
+pub(super) struct Member {
     /// Host and port: for people.
-    name: String,
+    pub(super) name: String,
     alerts: Url,
+    /// Of the API, with a slash at its end.
+    pub(super) api: Url,
 }
 
 impl Alertmanagers {
@@ -120,8 +123,12 @@ impl Alertmanagers {
             .unwrap_or(Err(PollError::TooSlow(self.limit)))
     }
 
-    async fn fetch(&self, member: &Member, at: Time) -> Result<Listing, PollError> {
-        let mut request = self.client.get(member.alerts.clone());
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// With our login. Only a good answer is one.
+    pub(super) async fn send(&self, mut request: RequestBuilder) -> Result<Response, PollError> {
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
@@ -130,18 +137,22 @@ impl Alertmanagers {
         }
         let mut response = request.send().await.map_err(PollError::Http)?;
         match response.status() {
-            StatusCode::OK => {}
+            StatusCode::OK => Ok(response),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                return Err(PollError::Unauthorised(status));
+                Err(PollError::Unauthorised(status))
             }
-            status if status.is_server_error() => return Err(PollError::NotAtWork(status)),
+            status if status.is_server_error() => Err(PollError::NotAtWork(status)),
             status => {
                 let text = response.chunk().await.ok().flatten().unwrap_or_default();
                 let text = String::from_utf8_lossy(&text[..text.len().min(4 * WORDS_MAX)]).into_owned();
                 let text = text.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
-                return Err(PollError::Refused { status, text });
+                Err(PollError::Refused { status, text })
             }
         }
+    }
+
+    async fn fetch(&self, member: &Member, at: Time) -> Result<Listing, PollError> {
+        let mut response = self.send(self.client.get(member.alerts.clone())).await?;
         let (sender, chunks) = mpsc::channel::<Bytes>(CHUNKS_MAX);
         let wanted = Arc::clone(&self.wanted);
         let reading = tokio::task::spawn_blocking(move || {
@@ -199,6 +210,18 @@ impl Alarms for Alertmanagers {
         let listed = union.into_values().collect();
         Seen::known(AlarmsView { whole: silent.is_empty(), silent, listed, ..AlarmsView::default() }, at)
     }
+
+    async fn silences(&self) -> Seen<SilencesView> {
+        self.list_silences().await
+    }
+
+    async fn silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble> {
+        self.set_silence(silence, until).await
+    }
+
+    async fn end_silence(&self, which: &EndSilence) -> Result<(), Trouble> {
+        self.end(which).await
+    }
 }
 
 /// Two members list one episode: the later word counts, and it is suppressed only where both suppress it.
@@ -213,7 +236,7 @@ fn join(union: &mut BTreeMap<EpisodeKey, Listed>, listed: Listed) {
 }
 
 /// The kind of the last trouble, with the words of all. Never "not configured": it is, and nobody answers.
-fn named(trouble: Trouble, text: String) -> Trouble {
+pub(super) fn named(trouble: Trouble, text: String) -> Trouble {
     match trouble {
         Trouble::TooSlow(_) => Trouble::TooSlow(text),
         Trouble::Refused(_) => Trouble::Refused(text),
@@ -229,7 +252,8 @@ fn member(url: Url, receiver: Option<&str>) -> Result<Member, PollError> {
     if !base.path().ends_with('/') {
         base.set_path(&format!("{}/", base.path()));
     }
-    let mut alerts = base.join("api/v2/alerts").map_err(|_| PollError::Url(url.clone()))?;
+    let api = base.join("api/v2/").map_err(|_| PollError::Url(url.clone()))?;
+    let mut alerts = api.join("alerts").map_err(|_| PollError::Url(url.clone()))?;
     let Some(host) = alerts.host_str().filter(|_| matches!(alerts.scheme(), "http" | "https")) else {
         return Err(PollError::Url(url));
     };
@@ -245,7 +269,7 @@ fn member(url: Url, receiver: Option<&str>) -> Result<Member, PollError> {
             query.append_pair("receiver", &regex::escape(receiver));
         }
     }
-    Ok(Member { name, alerts })
+    Ok(Member { name, alerts, api })
 }
 
 /// Chunks from the network as something to read from: the parser never has more than a megabyte before it.

@@ -19,9 +19,10 @@ use super::{
     https::{ConnectionLimits, Https},
     proxmox::Proxmox,
     request::ApiToken,
-    tls::{Fingerprint, Trust},
+    tls::Trust,
     wire::ClusterStatus,
 };
+use crate::adapters::pins::Fingerprint;
 use crate::model::ids::NodeName;
 
 /// Members found in one cluster; Proxmox allows fewer.

@@ -17,9 +17,10 @@ use bytes::{Bytes, BytesMut};
 use super::{
     endpoint::Endpoint,
     error::PveError,
-    tls::{NotPinned, Trust, client_config},
+    tls::{Trust, client_config},
     transport::{HttpTransport, TransportError, chain},
 };
+use crate::adapters::pins::NotPinned;
 
 /// The server closes an idle connection silently after 5 s; ours must be gone before.
 const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);

@@ -9,7 +9,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    client::{Client, Limits},
+    calls::{self, TaskFilter},
+    client::{Client, Limits, Route},
     discovery::{Others, TrustOthers},
     endpoint::Endpoint,
     error::PveError,
@@ -17,10 +18,11 @@ use super::{
     request::ApiToken,
     tls::Trust,
     transport::HttpTransport,
+    views,
     wire::ClusterStatus,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
-use crate::model::observed::{GuestKind, Inventory, PveView};
+use crate::model::observed::{GuestKind, Inventory, PveView, TaskLog};
 use crate::model::seen::{Seen, Trouble};
 use crate::ports::{Clock, Migration, Pve};
 
@@ -132,12 +134,27 @@ impl Pve for Proxmox {
         super::inventory::inventory(self, node, avoid).await
     }
 
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble> {
+        let filter = TaskFilter { active_only: true, ..TaskFilter::default() };
+        let route = Route::avoiding(avoid.iter().map(NodeName::as_str));
+        let rows = self.client.run(&calls::tasks(node.as_str(), &filter), &route).await?.value;
+        Ok(views::moving(&rows))
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         self.order_migration(order).await
     }
 
     async fn cancel(&self, on: &NodeName, task: &Upid, avoid: &NodeName) -> Result<(), Trouble> {
         self.order_cancel(on, task, avoid).await
+    }
+
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble> {
+        self.read_log(task, avoid).await
     }
 
     async fn start(

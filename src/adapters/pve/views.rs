@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::wire::{self, Flag, Int, Stat};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{
-    Affinity, Capacity, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView,
-    LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage, Votes,
+    Affinity, Capacity, Datacenter, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaScheduler,
+    HaService, HaView, LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage,
+    Votes,
 };
 use crate::model::seen::Trouble;
 use crate::model::time::Time;
@@ -179,7 +180,12 @@ pub fn ha_rules(
     groups: &[wire::HaGroup],
     options: &wire::ClusterOptions,
 ) -> HaRules {
-    let mut out = HaRules { auto_rebalance: options.auto_rebalance(), ..HaRules::default() };
+    let datacenter = Datacenter {
+        scheduler: if options.counts_guests() { HaScheduler::Basic } else { HaScheduler::Weighing },
+        workers: options.workers(),
+        bwlimit: options.migration_limit(),
+    };
+    let mut out = HaRules { auto_rebalance: options.auto_rebalance(), datacenter, ..HaRules::default() };
     for resource in resources {
         let Some(id) = sid_guest(&resource.sid) else { continue };
         let group = groups.iter().find(|group| resource.group.as_ref() == Some(&group.group));
@@ -320,4 +326,14 @@ mod tests {
         assert_eq!(rules.broken["a"], "shares two; or more");
         assert!(rules.guests.is_empty() && rules.nodes.len() == 1 && rules.auto_rebalance);
     }
+}
+
+/// Guests that running tasks of this list really move.
+pub fn moving(rows: &[wire::TaskRow]) -> BTreeSet<GuestId> {
+    let moves = |row: &&wire::TaskRow| {
+        row.end().is_none()
+            && row.kind.as_deref().is_some_and(|kind| matches!(kind, "qmigrate" | "vzmigrate"))
+    };
+    let ids = rows.iter().filter(moves).filter_map(|row| row.id.as_deref()?.parse().ok());
+    ids.map(GuestId).collect()
 }

@@ -12,6 +12,7 @@ use super::notices;
 use super::rows::{MEMORY, from_json, instant, meta, stamp};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::CaseId;
+use crate::model::rates::Rates;
 use crate::model::state::{Past, State};
 use crate::model::step::{Attempt, Ledger, StepId};
 use crate::model::time::Time;
@@ -30,6 +31,7 @@ pub(super) fn state(conn: &Connection, now: Time) -> Result<State, StoreError> {
         next_case: next_case(conn)?,
         told: notices::told(conn, now)?,
         silent: notices::silent(conn)?,
+        rates: Rates::default(),
     })
 }
 

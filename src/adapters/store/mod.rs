@@ -11,6 +11,7 @@ mod error;
 mod inbox;
 mod journal;
 mod load;
+mod measured;
 mod notices;
 mod open;
 mod place;
@@ -40,6 +41,7 @@ use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
 use crate::model::notice::{ChannelName, NoticeId, Undelivered};
+use crate::model::rates::{Measured, Rates};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::state::{Decision, State};
@@ -66,6 +68,7 @@ struct Shared {
     writer: writer::Writer,
     readers: reader::Readers,
     clock: Arc<dyn Clock>,
+    rates: measured::Known,
 }
 
 impl Shared {
@@ -102,7 +105,7 @@ pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, StoreError
         dir: dir.into(),
         why: format!("the store's thread does not start: {e}"),
     })?;
-    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock }) })
+    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock, rates: measured::Known::default() }) })
 }
 
 impl SqliteStore {
@@ -125,6 +128,20 @@ impl SqliteStore {
     /// The database could not be read.
     pub async fn poisoned(&self, limit: usize) -> Result<Vec<Poison>, StoreError> {
         self.shared.read("listing unreadable deliveries", move |conn| inbox::poisoned(conn, limit)).await
+    }
+
+    /// How fast guests move. A forecast is never worth a turn: what cannot be read was never measured.
+    async fn rates(&self, now: Time) -> Rates {
+        if let Some(known) = self.shared.rates.at(now) {
+            return known;
+        }
+        match self.shared.read("reading measurements", measured::newest).await {
+            Ok(all) => self.shared.rates.learn(&all, now),
+            Err(error) => {
+                tracing::warn!("measurements could not be read: {}", error.chain());
+                Rates::default()
+            }
+        }
     }
 
     async fn prune_when_due(&self, now: Time) -> Result<(), StoreError> {
@@ -163,7 +180,8 @@ impl Store for SqliteStore {
             // Old rows cost room, not truth.
             tracing::warn!("the store could not be pruned: {}", error.chain());
         }
-        Ok(self.shared.read("loading", move |conn| load::state(conn, now)).await?)
+        let state = self.shared.read("loading", move |conn| load::state(conn, now)).await?;
+        Ok(State { rates: self.rates(now).await, ..state })
     }
 
     async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
@@ -213,6 +231,20 @@ impl Store for SqliteStore {
         let (kept, size, why) = inbox::cut(body, why);
         let write = move |conn: &Connection| inbox::poison(conn, &kept, size, &why, at);
         Ok(self.shared.write("storing an unreadable delivery", write).await?)
+    }
+
+    async fn learn(&self, measured: Vec<Measured>) -> Result<(), Trouble> {
+        if measured.is_empty() {
+            return Ok(());
+        }
+        let kept =
+            self.shared.write("keeping measurements", move |conn| measured::keep(conn, &measured)).await;
+        self.shared.rates.forget();
+        Ok(kept?)
+    }
+
+    async fn learned(&self) -> Result<Vec<Measured>, Trouble> {
+        Ok(self.shared.read("reading measurements", measured::newest).await?)
     }
 
     async fn request(&self, request: &Request) -> Result<(), Trouble> {

@@ -23,8 +23,11 @@ const APPLICATION: i64 = 0x5049_544c;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema's history, in order. Never edit one that was released: add the next.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("schema/0001_begin.sql"), include_str!("schema/0002_notices.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/0001_begin.sql"),
+    include_str!("schema/0002_notices.sql"),
+    include_str!("schema/0003_measured.sql"),
+];
 
 /// The one connection that writes, and the lock that makes it the only one. The lock ends with the process, however
 /// it dies.
@@ -265,7 +268,7 @@ mod tests {
         open.conn.pragma_update(None, "user_version", 99).expect("sets");
         drop(open);
         for said in [refusal(writable(dir.path())), refusal(readable(dir.path()))] {
-            assert!(said.contains("newer pitlane (schema 99, this one knows 2)"), "{said}");
+            assert!(said.contains("newer pitlane (schema 99, this one knows 3)"), "{said}");
         }
     }
 

@@ -324,6 +324,7 @@ impl Names<'_> {
                 .iter()
                 .filter_map(|(d, n)| Some((*self.devices.get(d.as_str())?, i64::from(*n))))
                 .collect(),
+            restarts: allowed.clone(),
             allowed,
             prefer: prefer.unwrap_or_default(),
             home,

@@ -141,6 +141,46 @@ fn every_mistake_has_its_place_and_its_remedy() {
         ),
         (
             "4GiB}",
+            "4GiB}\nalertmanager: {urls: [\"http://127.0.0.1:9093\"], silences: {alertnames: [NodeDown]}}",
+            "15:59: name is missing; silences of ours are told from another cluster's by it",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nname: a b\nalertmanager: {urls: [\"http://127.0.0.1:9093\"], silences: {alertnames: [A]}}",
+            "15:7: name: \"a b\" cannot stand in a silence; write letters",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nname: lab\nalertmanager: {urls: [\"http://127.0.0.1:9093\"], silences: {for: 1d, alertnames: [A]}}",
+            "16:65: alertmanager.silences.for: 1d is no lease",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nname: lab\nalertmanager: {urls: [\"http://127.0.0.1:9093\"], silences: {for: 5m, alertnames: [A]}}",
+            "write 10m to 4h",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nname: lab\nalertmanager: {urls: [\"http://127.0.0.1:9093\"], silences: {alertnames: []}}",
+            "alertmanager.silences.alertnames needs at least 1 entry",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nname: lab\nalertmanager: {urls: [\"http://127.0.0.1:9093\"], silences: {alertnames: [\"Node.*\"]}}",
+            "alertmanager.silences.alertnames: \"Node.*\" is no alert's name; write each as its rule has it",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nname: lab\nalertmanager: {urls: [\"http://127.0.0.1:9093\"], silences: {alertnames: [A, A]}}",
+            "alertmanager.silences.alertnames: A is there twice; keep one",
+        ),
+        (
+            "4GiB}",
+            "4GiB}\nname: lab\nalertmanager: {silences: {alertnames: [A]}}",
+            "16:16: alertmanager.urls is missing",
+        ),
+        (
+            "4GiB}",
             "4GiB}\nprometheus: {url: \"http://127.0.0.1:9090\", ca_file: token}",
             ": prometheus.ca_file: ",
         ),
@@ -192,6 +232,26 @@ fn mistakes_of_all_files_come_in_one_run() {
 fn a_missing_configuration_says_so() {
     let said = load(Path::new("nowhere/pitlane.yaml")).expect_err("must be refused").to_string();
     assert!(said.starts_with("nowhere/pitlane.yaml:1:1: cannot read "), "{said}");
+}
+
+#[test]
+fn what_may_be_silenced() {
+    let silences = |more: &str| {
+        let told = format!(
+            "{GOOD}name: lab\nalertmanager: {{urls: [\"http://127.0.0.1:9093\"], silences: {{alertnames: [NodeDown]}}}}\n{more}"
+        );
+        let (_dir, path) = written(&told);
+        load(&path).unwrap_or_else(|m| panic!("{m}")).rules.silences.expect("they are on")
+    };
+    let usual = silences("");
+    assert_eq!(
+        (usual.cluster.as_str(), usual.lease, usual.label.as_str()),
+        ("lab", Period::mins(30), "node")
+    );
+    assert_eq!(usual.alertnames, ["NodeDown"]);
+    assert_eq!(silences("mapping: {node_labels: [host]}\n").label, "host");
+    let (_dir, path) = written(GOOD);
+    assert_eq!(load(&path).unwrap_or_else(|m| panic!("{m}")).rules.silences, None, "off by default");
 }
 
 #[test]

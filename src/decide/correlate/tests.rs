@@ -26,6 +26,8 @@ fn rules() -> Rules {
         locate: false,
         containers: ContainerPolicy::Ask,
         immovable: ImmovablePolicy::Block,
+        canary: false,
+        move_within: None,
     };
     let psu = Policy {
         name: "psu".into(),
@@ -52,6 +54,7 @@ fn rules() -> Rules {
         limits: Default::default(),
         notify: Default::default(),
         packing: Default::default(),
+        silences: Default::default(),
     }
 }
 

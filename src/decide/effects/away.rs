@@ -1,12 +1,10 @@
-//! Guests leave the node: ours one by one within the slots, HA's watched.
+//! Guests leave the node: ours in the plan's order, HA's watched, those that cannot move shut down.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
-use crate::decide::faults::whole_seconds;
-use crate::decide::placement::{Room, rooms};
-use crate::decide::plan::need;
+use super::course::{Course, Refusal};
+use super::replan::replan;
+use super::watch::{shut_down, watch_ha};
+use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set};
+use crate::decide::live::need;
 use crate::decide::turn::Turn;
 use crate::decide::way::{Way, way};
 use crate::model::case::Phase;
@@ -14,33 +12,56 @@ use crate::model::ids::{GuestId, NodeName};
 use crate::model::note::Noted;
 use crate::model::observed::{Guest, Power};
 use crate::model::owed::{GuestDebt, Whereabouts};
-use crate::model::plan::{How, Plan};
+use crate::model::plan::How;
 use crate::model::step::Action;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
 /// Brings every guest of the plan off the node. `Ok`: nobody is left that has to go.
 pub fn away(turn: &mut Turn) -> Result<(), Wait> {
-    let node = turn.case.node.clone();
-    let Phase::Draining { clearance, .. } = &turn.case.phase else { return Ok(()) };
-    let plan = clearance.plan().clone();
-    let cluster = turn.view.cluster()?;
-    follow_those_gone(turn)?;
-    if !cluster.online(&node) {
+    if !turn.view.cluster()?.online(&turn.case.node) {
         return Ok(());
     }
-    let (mut rooms, _) = rooms(&node, turn.view)?;
-    let mut waits = Vec::new();
-    let mut slots = Slots::count(turn, &node)?;
-    let aboard: Vec<(GuestId, Guest)> = cluster.guests_on(&node).map(|(id, g)| (*id, g.clone())).collect();
-    for (id, guest) in in_plan_order(aboard, &plan) {
-        if let Err(wait) = one(turn, &plan, id, &guest, &mut rooms, &mut slots) {
-            waits.push(wait);
+    let Some(mut course) = Course::of(turn)? else { return Ok(()) };
+    let everybody = course.aboard(turn)?;
+    let mut waits = go(turn, &mut course, &everybody);
+    if !course.lost.is_empty() {
+        match replan(turn, &mut course) {
+            Ok((changed, stands)) => {
+                waits.extend(stands);
+                let again: Vec<(GuestId, Guest)> =
+                    everybody.into_iter().filter(|(id, _)| changed.contains(id)).collect();
+                waits.extend(go(turn, &mut course, &again));
+            }
+            Err(wait) => waits.push(wait),
         }
     }
+    worst(waits)
+}
+
+/// The canary alone, then whoever makes room: before HA is told anything, because HA waits for nobody. `Ok`: they are away.
+pub fn ahead(turn: &mut Turn) -> Result<(), Wait> {
+    if !turn.view.cluster()?.online(&turn.case.node) {
+        return Ok(());
+    }
+    let Some(mut course) = Course::of(turn)? else { return Ok(()) };
+    let mut first: Vec<(GuestId, Guest)> =
+        course.aboard(turn)?.into_iter().filter(|(id, _)| course.goes_first(*id)).collect();
+    if let Some(canary) = first.iter().find(|(id, _)| course.plan.canary == Some(*id)) {
+        first = vec![canary.clone()];
+    }
+    if first.is_empty() {
+        return Ok(());
+    }
+    let mut waits = go(turn, &mut course, &first);
+    let lost = course.lost.clone().into_iter().next();
+    if let Some((guest, why)) = lost {
+        let blockers = course.planned(guest).map(|m| (m.to.clone(), why)).into_iter().collect();
+        waits.push(Wait::NoTarget { guest, blockers });
+    }
     match worst(waits) {
-        None => Ok(()),
-        Some(wait) => Err(wait),
+        Err(Wait::GuestsAboard { guests }) => Err(Wait::FirstMoves { guests }),
+        other => other,
     }
 }
 
@@ -50,94 +71,74 @@ pub fn owe_all(turn: &mut Turn) -> Result<(), Wait> {
     let node = turn.case.node.clone();
     let Phase::Draining { clearance, .. } = &turn.case.phase else { return Ok(()) };
     let plan = clearance.plan().clone();
-    let ours = |id: &GuestId| {
-        plan.ha.contains_key(id) || plan.stops.contains_key(id) || plan.moves.iter().any(|m| m.guest == *id)
-    };
     let cluster = turn.view.cluster()?;
-    for (id, guest) in cluster.guests_on(&node).filter(|(id, _)| ours(id)) {
-        owe(turn, *id, guest, Whereabouts::Aboard);
+    for (id, guest) in &cluster.guests {
+        let planned = plan.moves.iter().find(|m| m.guest == *id);
+        let home = planned.and_then(|m| m.from.as_ref()).unwrap_or(&node);
+        let ours = planned.is_some() || plan.ha.contains_key(id) || plan.stops.contains_key(id);
+        if ours && &guest.node == home {
+            owe(turn, *id, guest, home);
+        }
     }
     Ok(())
 }
 
-/// The plan's order; guests it does not know come last.
-fn in_plan_order(mut guests: Vec<(GuestId, Guest)>, plan: &Plan) -> Vec<(GuestId, Guest)> {
-    let place = |id: &GuestId| plan.moves.iter().position(|m| m.guest == *id).unwrap_or(usize::MAX);
-    guests.sort_by_key(|(id, _)| (place(id), *id));
-    guests
+/// Each of these as far as it can go now.
+fn go(turn: &mut Turn, course: &mut Course, guests: &[(GuestId, Guest)]) -> Vec<Wait> {
+    let mut waits = Vec::new();
+    for (id, guest) in guests {
+        if let Err(wait) = one(turn, course, *id, guest) {
+            if !matches!(wait, Wait::GuestsAboard { .. }) {
+                course.held.insert(*id);
+            }
+            waits.push(wait);
+        }
+    }
+    waits
 }
 
 /// The one wait to show: what needs a person before what only needs time.
-fn worst(waits: Vec<Wait>) -> Option<Wait> {
+fn worst(waits: Vec<Wait>) -> Result<(), Wait> {
     let (aboard, mut others): (Vec<Wait>, Vec<Wait>) =
         waits.into_iter().partition(|wait| matches!(wait, Wait::GuestsAboard { .. }));
     if !others.is_empty() {
-        return Some(others.swap_remove(0));
+        return Err(others.swap_remove(0));
     }
-    let guests: Vec<GuestId> = aboard
+    let mut guests: Vec<GuestId> = aboard
         .into_iter()
         .flat_map(|wait| if let Wait::GuestsAboard { guests } = wait { guests } else { Vec::new() })
         .collect();
-    (!guests.is_empty()).then_some(Wait::GuestsAboard { guests })
+    guests.sort_unstable();
+    guests.dedup();
+    if guests.is_empty() { Ok(()) } else { Err(Wait::GuestsAboard { guests }) }
 }
 
-/// How many moves may still begin.
-struct Slots {
-    out: u32,
-    into: BTreeMap<NodeName, u32>,
-}
-
-impl Slots {
-    fn count(turn: &Turn, node: &NodeName) -> Result<Self, Wait> {
-        let running =
-            turn.view.node(node)?.tasks.iter().filter(|t| t.runs() && t.guest.is_some_and(|g| t.moves(g)));
-        let mut out = u32::try_from(running.count()).unwrap_or(u32::MAX);
-        let mut into: BTreeMap<NodeName, u32> = BTreeMap::new();
-        let mut begun = 0;
-        for debt in turn.view.state.cases.iter().flat_map(|case| case.owed.guests.values()) {
-            if let (Whereabouts::Leaving { to: Some(to), .. }, false) = (&debt.at, debt.ha) {
-                *into.entry(to.clone()).or_default() += 1;
-                begun += u32::from(&debt.home == node);
-            }
-        }
-        out = out.max(begun);
-        Ok(Self { out, into })
-    }
-}
-
-/// One guest that the cluster still puts on the node.
-fn one(
-    turn: &mut Turn,
-    plan: &Plan,
-    id: GuestId,
-    guest: &Guest,
-    rooms: &mut BTreeMap<NodeName, Room>,
-    slots: &mut Slots,
-) -> Result<(), Wait> {
-    let node = turn.case.node.clone();
+/// One guest that is still where it was.
+fn one(turn: &mut Turn, course: &mut Course, id: GuestId, guest: &Guest) -> Result<(), Wait> {
     let policy = turn.view.policy(&turn.case)?;
     let agreed = crate::decide::plan::agreed(Some(&turn.case), policy, turn.view.rules);
     let aboard = Wait::GuestsAboard { guests: vec![id] };
-    if plan.stops.contains_key(&id) {
-        return shut_down(turn, plan, id, guest);
+    if course.plan.stops.contains_key(&id) {
+        return shut_down(turn, &course.plan, id, guest);
     }
+    let home = course.home(id).clone();
     match way(id, guest, policy, agreed, turn.view)? {
         Way::Stays(_) => Ok(()),
         Way::Stuck(why) => Err(Wait::Unmovable { guest: id, why }),
         Way::ShutDown(_) => Err(Wait::OutsideApproval { guest: id }),
         Way::Ha => {
-            owe(turn, id, guest, Whereabouts::Aboard);
+            owe(turn, id, guest, &home);
             watch_ha(turn, id).map_or(Err(aboard), Err)
         }
         Way::Move(how) => {
-            owe(turn, id, guest, Whereabouts::Aboard);
+            owe(turn, id, guest, &home);
             let since = match &turn.case.owed.guests[&id].at {
                 Whereabouts::Leaving { since, .. } => *since,
                 _ => turn.case.phase.since(),
             };
-            let moving = moving(id, &node, turn.case.phase.since(), turn.view)?;
+            let moving = moving(id, &home, turn.case.phase.since(), turn.view)?;
             if let Some(task) = moving.running {
-                cancel_if_overdue(turn, id, task);
+                cancel_if_overdue(turn, id, guest, task);
                 return Err(aboard);
             }
             if matches!(turn.case.owed.guests[&id].at, Whereabouts::Leaving { .. }) {
@@ -151,207 +152,66 @@ fn one(
                 }
                 set(turn, id, Whereabouts::Aboard);
             }
-            if moving.failed >= turn.view.rules.limits.migration_tries_max
-                && !due_after_failures(turn, &moving)
-            {
+            let due = due_after_failures(turn, &moving);
+            if !due {
+                course.held.insert(id);
+            }
+            if moving.failed >= turn.view.rules.limits.migration_tries_max && !due {
                 let error = moving.last_failure.map_or_else(String::new, |(_, error)| error.to_owned());
                 return Err(Wait::MoveFails { guest: id, tries: moving.failed, error });
             }
             if let Some(lock) = &guest.lock {
                 return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
             }
-            if !due_after_failures(turn, &moving) {
-                return Err(aboard);
+            if due {
+                begin(turn, course, id, guest, how)?;
             }
-            begin(turn, plan, id, guest, how, rooms, slots)?;
             Err(aboard)
         }
     }
 }
 
-/// Starts one move, if slots and room allow it now.
-fn begin(
-    turn: &mut Turn,
-    plan: &Plan,
-    id: GuestId,
-    guest: &Guest,
-    how: How,
-    rooms: &mut BTreeMap<NodeName, Room>,
-    slots: &mut Slots,
-) -> Result<(), Wait> {
-    let packing = &turn.view.rules.packing;
-    if slots.out >= packing.slots_out {
-        return Ok(());
-    }
-    let need = need(id, guest, turn.view.guest(id)?, how, turn.view);
-    let planned = plan.moves.iter().find(|m| m.guest == id).map(|m| &m.to);
-    let mut targets: Vec<&NodeName> = plan.targets().into_iter().collect();
-    targets.sort_by_key(|to| {
-        (Some(*to) != planned, std::cmp::Reverse(rooms.get(*to).map(|r| r.share_left(&need))))
-    });
-    if planned.is_none() || !plan.covers(id, targets[0], how) {
+/// Starts one move, if the plan's order, the slots and the room allow it now.
+fn begin(turn: &mut Turn, course: &mut Course, id: GuestId, guest: &Guest, how: How) -> Result<(), Wait> {
+    let Some(planned) = course.planned(id).cloned() else { return Err(Wait::OutsideApproval { guest: id }) };
+    if !course.plan.covers(id, &planned.to, how) {
         return Err(Wait::OutsideApproval { guest: id });
     }
-    let full = |to: &NodeName| slots.into.get(to).copied().unwrap_or(0) >= packing.slots_in;
-    let open = |to: &NodeName| rooms.get(to).is_some_and(|room| room.refuses(to, &need).is_none());
-    // The planned target as long as it will do. Another one of the approved ones only if it no longer can.
-    let Some(to) = targets.iter().find(|to| open(to)).copied().cloned() else {
-        let blockers =
-            rooms.iter().filter_map(|(n, room)| room.refuses(n, &need).map(|why| (n.clone(), why)));
-        return Err(Wait::NoTarget { guest: id, blockers: blockers.collect() });
-    };
-    if full(&to) {
+    if course.waits(turn, id) {
         return Ok(());
     }
-    let from = turn.case.node.clone();
+    let need = need(guest, turn.view.guest(id)?, how, &turn.view.rules.packing);
+    let (from, to) = (course.home(id).clone(), planned.to);
+    match course.refuses(&to, &need) {
+        None => {}
+        Some(Refusal::MayPass) => return Ok(()),
+        Some(Refusal::Lasts(why)) => {
+            course.lost.insert(id, why);
+            return Ok(());
+        }
+    }
+    if !course.slots.free(turn, &from, &to) {
+        return Ok(());
+    }
+    let subject = format!("away-{id}");
+    let (name, kind) = (guest.name.clone(), guest.kind);
     let action =
-        Action::Migrate { guest: id, name: guest.name.clone(), kind: guest.kind, from, to: to.clone(), how };
-    let planned = turn.step(&format!("away-{id}"), action, MOVE_SETTLES);
-    if !planned {
-        return turn.failing(&format!("away-{id}")).map_or(Ok(()), Err);
+        Action::Migrate { guest: id, name: name.clone(), kind, from: from.clone(), to: to.clone(), how };
+    if !turn.step(&subject, action, MOVE_SETTLES) {
+        return turn.failing(&subject).map_or(Ok(()), Err);
     }
-    slots.out += 1;
-    *slots.into.entry(to.clone()).or_default() += 1;
-    if let Some(room) = rooms.get_mut(&to) {
-        room.promise(&need);
-    }
-    turn.note(Noted::Leaves { guest: id, name: guest.name.clone(), to: to.clone(), how });
+    course.begins(&from, &to, &need);
+    turn.note(match from == turn.case.node {
+        true => Noted::Leaves { guest: id, name, to: to.clone(), how },
+        false => Noted::MakesRoom { guest: id, name, from, to: to.clone() },
+    });
     let since = turn.view.now;
     set(turn, id, Whereabouts::Leaving { to: Some(to), since });
     Ok(())
 }
 
-/// HA's own guest: told when it moves, and found when HA silently does nothing.
-fn watch_ha(turn: &mut Turn, id: GuestId) -> Option<Wait> {
-    let ha = turn.view.ha().ok()?;
-    let service = ha.services.get(&id)?;
-    let now = turn.view.now;
-    let debt = turn.case.owed.guests.get(&id)?.clone();
-    let on_its_way = service.target.is_some() || matches!(service.state.as_str(), "migrate" | "relocate");
-    if on_its_way && debt.at == Whereabouts::Aboard {
-        turn.note(Noted::HaMoves { guest: id, name: debt.name, to: service.target.clone() });
-        set(turn, id, Whereabouts::Leaving { to: service.target.clone(), since: now });
-        return None;
-    }
-    if matches!(service.state.as_str(), "error" | "fence") {
-        return Some(Wait::HaGuestInError { guest: id, state: service.state.clone() });
-    }
-    let since = match debt.at {
-        Whereabouts::Leaving { since, .. } => since,
-        _ => turn.case.owed.maintenance.as_ref().map_or(turn.case.phase.since(), |debt| debt.since),
-    };
-    // HA tries such a guest again and again; another try is no news.
-    let known = matches!(&turn.case.wait, Some(Wait::HaStuck { guest }) if *guest == id);
-    let still = !on_its_way && !service.command;
-    let stuck = (still || known) && age(now, since) > turn.view.rules.limits.ha_stuck_after.0;
-    stuck.then_some(Wait::HaStuck { guest: id })
-}
-
-/// A guest that cannot move, and may be shut down.
-fn shut_down(turn: &mut Turn, plan: &Plan, id: GuestId, guest: &Guest) -> Result<(), Wait> {
-    let detail = turn.view.guest(id)?;
-    let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
-    if power == Power::Stopped {
-        if turn.case.owed.guests.get(&id).is_some_and(|debt| debt.at != Whereabouts::ShutDown) {
-            turn.note(Noted::IsDown { guest: id, name: guest.name.clone() });
-            set(turn, id, Whereabouts::ShutDown);
-        }
-        return Ok(());
-    }
-    owe(turn, id, guest, Whereabouts::Aboard);
-    let node = turn.case.node.clone();
-    // Proxmox gives a guest 180 s to shut down; asking again before would only be refused.
-    let planned = turn.step(
-        &format!("shutdown-{id}"),
-        Action::Shutdown { guest: id, kind: guest.kind, on: node },
-        Duration::from_secs(200),
-    );
-    if planned {
-        let why = plan.stops.get(&id).cloned().unwrap_or_default();
-        turn.note(Noted::ShutsDown { guest: id, name: guest.name.clone(), why });
-        let since = turn.view.now;
-        set(turn, id, Whereabouts::Leaving { to: None, since });
-    }
-    Err(turn.failing(&format!("shutdown-{id}")).unwrap_or(Wait::GuestsAboard { guests: vec![id] }))
-}
-
-/// Guests that we owe a way home and that are no longer on the node: have they arrived?
-pub(super) fn follow_those_gone(turn: &mut Turn) -> Result<(), Wait> {
-    let node = turn.case.node.clone();
-    let cluster = turn.view.cluster()?;
-    let owed: Vec<(GuestId, GuestDebt)> =
-        turn.case.owed.guests.iter().map(|(id, d)| (*id, d.clone())).collect();
-    for (id, debt) in owed {
-        let Some(guest) = cluster.guests.get(&id) else { continue };
-        if guest.node == node {
-            if matches!(debt.at, Whereabouts::Away { .. } | Whereabouts::Returning { .. }) {
-                turn.note(Noted::CameBack { guest: id, name: debt.name });
-                set(turn, id, Whereabouts::Aboard);
-            }
-            continue;
-        }
-        // It was on its way home when the return stopped, and did not get there.
-        if let Whereabouts::Returning { since, .. } = &debt.at
-            && age(turn.view.now, *since) >= MOVE_SETTLES
-            && arrived(turn, id, guest)
-        {
-            set(turn, id, Whereabouts::Away { node: guest.node.clone() });
-        }
-        let arrived = match &debt.at {
-            Whereabouts::Leaving { since, .. } if arrived(turn, id, guest) => {
-                Some(age(turn.view.now, *since))
-            }
-            // HA was faster than our look; it was asked when maintenance was.
-            Whereabouts::Aboard if arrived(turn, id, guest) => {
-                let asked =
-                    turn.case.owed.maintenance.as_ref().map_or(turn.case.phase.since(), |debt| debt.since);
-                Some(age(turn.view.now, asked))
-            }
-            _ => None,
-        };
-        if let Some(took) = arrived {
-            let (name, to) = (debt.name.clone(), guest.node.clone());
-            turn.note(Noted::Arrived { guest: id, name, node: to.clone(), took: whole_seconds(took) });
-            set(turn, id, Whereabouts::Away { node: to });
-        }
-        start_if_left_stopped(turn, id, guest, &debt);
-    }
-    Ok(())
-}
-
-/// On another node, unlocked, and for HA's guests also in HA's own words: a task's OK is no arrival.
-fn arrived(turn: &Turn, id: GuestId, guest: &Guest) -> bool {
-    let ha_agrees = turn.view.ha().is_ok_and(|ha| {
-        ha.services.get(&id).is_none_or(|s| {
-            s.node == guest.node
-                && !s.command
-                && !matches!(s.state.as_str(), "migrate" | "relocate" | "recovery")
-        })
-    });
-    settled(guest) && ha_agrees
-}
-
-/// A container whose last start failed stays stopped on its target; it ran before, so it shall run.
-fn start_if_left_stopped(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
-    let stopped = turn.view.guest(id).is_ok_and(|detail| {
-        detail.live.as_ref().is_some_and(|live| live.power == Power::Stopped && live.lock.is_none())
-    });
-    if stopped && debt.was == Power::Running && !debt.ha && settled(guest) {
-        let on = guest.node.clone();
-        let planned = turn.step(
-            &format!("start-{id}"),
-            Action::Start { guest: id, kind: guest.kind, on },
-            Duration::from_secs(30),
-        );
-        if planned {
-            turn.note(Noted::StartedAgain { guest: id, name: debt.name.clone() });
-        }
-    }
-}
-
 /// Writes the debt down, before the guest moves.
-fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, at: Whereabouts) {
-    let home = turn.case.node.clone();
+pub(super) fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, home: &NodeName) {
     // Its own status before the cluster's list, which lags: who was just shut down by a person shall stay down.
     let live =
         turn.view.guest(id).ok().and_then(|detail| detail.live.as_ref()).map_or(guest.power, |l| l.power);
@@ -359,9 +219,9 @@ fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, at: Whereabouts) {
     turn.case.owed.guests.entry(id).or_insert_with(|| GuestDebt {
         name: guest.name.clone(),
         kind: guest.kind,
-        home,
+        home: home.clone(),
         was,
         ha: guest.ha,
-        at,
+        at: Whereabouts::Aboard,
     });
 }

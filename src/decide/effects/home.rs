@@ -1,12 +1,11 @@
 //! Guests go home: HA's by themselves first, the rest by us. One that cannot go home is told, and fails nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::way_home::WayHome;
 use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
 use crate::decide::faults::whole_seconds;
-use crate::decide::placement::{Room, room};
-use crate::decide::plan::need;
+use crate::decide::live::need;
 use crate::decide::turn::Turn;
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::note::Noted;
@@ -21,31 +20,30 @@ use crate::model::wait::Wait;
 const SHUTDOWN_MAX: Duration = Duration::from_secs(200);
 const START_SETTLES: Duration = Duration::from_secs(30);
 
-/// Brings every owed guest home. `Ok`: all are, or it is told why not.
+/// Brings every owed guest home, ours in the order that the planner found. `Ok`: all are, or it is told why not.
 pub fn home(turn: &mut Turn) -> Result<(), Wait> {
-    let owed: Vec<(GuestId, GuestDebt)> =
+    let mut owed: Vec<(GuestId, GuestDebt)> =
         turn.case.owed.away().map(|(id, debt)| (id, debt.clone())).collect();
     if owed.is_empty() {
         return Ok(());
     }
-    let node = turn.case.node.clone();
     let cluster = turn.view.cluster()?;
     turn.view.sees_guests()?;
-    let mut room = room(&node, turn.view)?;
     let mut blind: Option<Wait> = None;
     // First who is back: a slot that has become free is used in the same turn.
     for (id, debt) in &owed {
-        if let Some(guest) = cluster.guests.get(id).filter(|guest| guest.node == node) {
+        if let Some(guest) = cluster.guests.get(id).filter(|guest| guest.node == debt.home) {
             blind = blind.or(at_home(turn, *id, guest, debt).err());
         }
     }
-    let mut busy = Busy::count(turn);
+    let mut way = WayHome::of(turn)?;
+    owed.sort_by_key(|(id, _)| (way.place(*id), *id));
     for (id, debt) in owed {
         let Some(guest) = cluster.guests.get(&id) else {
             stays(turn, id, &debt, None, "it no longer exists");
             continue;
         };
-        let done = if guest.node == node {
+        let done = if guest.node == debt.home {
             Ok(())
         } else if !known_to_be_there(&debt, &guest.node) {
             // Its new node is read in full from the next look on.
@@ -54,8 +52,11 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         } else if debt.ha && guest.ha {
             ha_home(turn, id, guest, &debt)
         } else {
-            our_home(turn, id, guest, &debt, &mut room, &mut busy)
+            our_home(turn, id, guest, &debt, &mut way)
         };
+        if done.is_err() {
+            way.held.insert(id);
+        }
         // One that cannot be seen holds up no other.
         blind = blind.or(done.err());
     }
@@ -67,30 +68,10 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
     }
 }
 
-fn known_to_be_there(debt: &GuestDebt, node: &NodeName) -> bool {
+pub(super) fn known_to_be_there(debt: &GuestDebt, node: &NodeName) -> bool {
     match &debt.at {
         Whereabouts::Away { node: at } | Whereabouts::Returning { from: at, .. } => at == node,
         _ => false,
-    }
-}
-
-/// Moves under way, for the slots.
-struct Busy {
-    from: BTreeMap<NodeName, u32>,
-    into_home: u32,
-}
-
-impl Busy {
-    fn count(turn: &Turn) -> Self {
-        let mut busy = Self { from: BTreeMap::new(), into_home: 0 };
-        let owed = turn.case.owed.away();
-        for (id, _) in owed.filter(|(_, d)| matches!(d.at, Whereabouts::Returning { .. }) && !d.ha) {
-            busy.into_home += 1;
-            if let Some(guest) = turn.view.cluster().ok().and_then(|c| c.guests.get(&id)) {
-                *busy.from.entry(guest.node.clone()).or_default() += 1;
-            }
-        }
-        busy
     }
 }
 
@@ -102,7 +83,7 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
         }
         _ => false,
     };
-    if coming || may_still_leave(turn, id)? {
+    if coming || may_still_leave(turn, id, &debt.home)? {
         return Ok(());
     }
     // Nothing moves it and it is locked all the same: somebody has to look.
@@ -154,10 +135,10 @@ fn ha_says_no(turn: &Turn, id: GuestId) -> Result<Option<String>, Wait> {
 }
 
 /// A move away that an abort overtook: its task runs, HA has it in hand, or it was asked for a moment ago.
-fn may_still_leave(turn: &Turn, id: GuestId) -> Result<bool, Wait> {
+fn may_still_leave(turn: &Turn, id: GuestId, home: &NodeName) -> Result<bool, Wait> {
     let asked = turn.attempt(&format!("away-{id}"));
     let just_asked = asked.is_some_and(|attempt| age(turn.view.now, attempt.at) < MOVE_SETTLES);
-    let runs = moving(id, &turn.case.node, turn.case.phase.since(), turn.view)?.running.is_some();
+    let runs = moving(id, home, turn.case.phase.since(), turn.view)?.running.is_some();
     let service = turn.view.ha()?.services.get(&id);
     let ha_moves = service.is_some_and(|s| {
         s.target.is_some() || s.command || matches!(s.state.as_str(), "migrate" | "relocate")
@@ -201,10 +182,9 @@ fn our_home(
     id: GuestId,
     guest: &Guest,
     debt: &GuestDebt,
-    room: &mut Result<Room, String>,
-    busy: &mut Busy,
+    way: &mut WayHome,
 ) -> Result<(), Wait> {
-    let node = turn.case.node.clone();
+    let node = debt.home.clone();
     let begun = match debt.at {
         Whereabouts::Returning { since, .. } => Some(since),
         _ => None,
@@ -213,7 +193,7 @@ fn our_home(
     // Migrations are listed by the node they run on: the guest's, which is read because it is owed.
     let moving = moving(id, &guest.node, turn.case.phase.since(), turn.view)?;
     if let Some(task) = moving.running {
-        cancel_if_overdue(turn, id, task);
+        cancel_if_overdue(turn, id, guest, task);
         return Ok(());
     }
     if begun.is_some() {
@@ -241,41 +221,39 @@ fn our_home(
         return Ok(());
     }
     if !due_after_failures(turn, &moving) {
+        way.held.insert(id);
+        return Ok(());
+    }
+    if way.waits(turn, id) {
         return Ok(());
     }
     let detail = turn.view.guest(id)?;
     let how = how(guest, detail);
-    let need = need(id, guest, detail, how, turn.view);
-    let refusal = match room {
-        Ok(room) => room.refuses(&node, &need),
+    let need = need(guest, detail, how, &turn.view.rules.packing);
+    let refusal = match way.rooms.get(&node) {
+        Some(Ok(room)) => room.refuses(&node, &need),
         // A person keeps the node in maintenance: it is not ours to fill.
-        Err(_) if turn.view.ha()?.maintenance_requested(&node) => {
+        _ if turn.view.ha()?.maintenance_requested(&node) => {
             Some("a person keeps its node in HA maintenance".to_owned())
         }
         // HA shows the node as online half a minute after maintenance ends.
-        Err(_) => return Ok(()),
+        _ => return Ok(()),
     };
     if let Some(why) = refusal {
-        stays(turn, id, debt, Some(guest.node.clone()), &why);
-        return Ok(());
-    }
-    let packing = &turn.view.rules.packing;
-    let out = busy.from.get(&guest.node).copied().unwrap_or(0);
-    if busy.into_home >= packing.slots_in || out >= packing.slots_out {
-        return Ok(());
-    }
-    if ask(turn, id, guest, debt, how, MOVE_SETTLES) {
-        busy.into_home += 1;
-        *busy.from.entry(guest.node.clone()).or_default() += 1;
-        if let Ok(room) = room {
-            room.promise(&need);
+        // Who is on its way there, or about to leave, may be what stands in the way.
+        if !way.busy(&node) {
+            stays(turn, id, debt, Some(guest.node.clone()), &why);
         }
+        return Ok(());
+    }
+    if way.slot(turn, &guest.node, &node) && ask(turn, id, guest, debt, how, MOVE_SETTLES) {
+        way.begins(&guest.node, &node, &need);
     }
     Ok(())
 }
 
 /// As it is now, so it goes home.
-fn how(guest: &Guest, detail: &GuestDetail) -> How {
+pub(super) fn how(guest: &Guest, detail: &GuestDetail) -> How {
     let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
     match (power, guest.kind) {
         (Power::Stopped, _) => How::Offline,
@@ -292,7 +270,7 @@ fn ask(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt, how: How, 
         name: guest.name.clone(),
         kind: guest.kind,
         from: guest.node.clone(),
-        to: turn.case.node.clone(),
+        to: debt.home.clone(),
         how,
     };
     let planned = turn.step(&format!("home-{id}"), action, settle);
@@ -323,7 +301,7 @@ fn start(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
     }
 }
 
-fn stays(turn: &mut Turn, id: GuestId, debt: &GuestDebt, node: Option<NodeName>, why: &str) {
+pub(super) fn stays(turn: &mut Turn, id: GuestId, debt: &GuestDebt, node: Option<NodeName>, why: &str) {
     turn.note(Noted::StaysAway { guest: id, name: debt.name.clone(), why: why.to_owned() });
     set(turn, id, Whereabouts::Stays { node, why: why.to_owned() });
 }

@@ -3,18 +3,29 @@
 //! Debts first: they are committed with the steps, before any step is taken. Each file brings one kind of effect to
 //! what is desired, and says what is still missing.
 
+mod arrivals;
 mod away;
+mod course;
 mod flags;
 mod home;
 mod locate;
+mod replan;
+mod silence;
+mod watch;
+mod way_home;
 mod work_order;
 
-pub(super) use away::{away, owe_all};
+pub(super) use arrivals::follow;
+pub(super) use away::{ahead, away, owe_all};
 pub(super) use flags::{
     give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };
 pub(super) use home::home;
 pub(super) use locate::{leave_lit, light, put_out};
+pub(super) use silence::{
+    give_back as give_silence_back, hold as hold_silence, leaked as leaked_silences,
+    notice as notice_silence, wish as wish_silences,
+};
 pub(super) use work_order::{
     close_work_order, open_work_order, taken_up_again, tell_called_off, work_order_shown,
 };
@@ -28,6 +39,7 @@ use crate::model::ids::{GuestId, NodeName};
 use crate::model::note::Noted;
 use crate::model::observed::{Guest, Task};
 use crate::model::owed::Whereabouts;
+use crate::model::rates::WIRE_DEFAULT;
 use crate::model::step::Action;
 use crate::model::time::{Time, age};
 use crate::model::wait::Wait;
@@ -65,10 +77,11 @@ fn moving<'a>(guest: GuestId, node: &NodeName, since: Time, view: &'a View) -> R
     Ok(moving)
 }
 
-/// A migration that does not end is cancelled, once in a while.
-fn cancel_if_overdue(turn: &mut Turn, id: GuestId, task: &Task) {
+/// A migration that takes too long is cancelled, once in a while. What it left behind is seen by the looks that follow, and
+/// then it is tried again or told.
+fn cancel_if_overdue(turn: &mut Turn, id: GuestId, guest: &Guest, task: &Task) {
     let spell = age(turn.view.now, task.started);
-    if spell <= turn.view.rules.limits.migration_max.0 {
+    if spell <= deadline(turn, id, guest) {
         return;
     }
     let cancel = Action::CancelTask { upid: task.upid.clone(), on: task.node.clone(), guest: id };
@@ -76,6 +89,27 @@ fn cancel_if_overdue(turn: &mut Turn, id: GuestId, task: &Task) {
     if planned {
         turn.note(Noted::MoveCancelled { guest: id, after: whole_seconds(spell) });
     }
+}
+
+/// What every migration may take, however small the guest: a backup that holds its lock, a storage that hangs for a while.
+const MOVE_WITHIN_MIN: Duration = Duration::from_secs(600);
+
+/// How long this guest's migration may take: as the policy says, or several times what its size needs. Never less than
+/// twice that, or a large guest would never get across.
+fn deadline(turn: &Turn, id: GuestId, guest: &Guest) -> Duration {
+    if let Ok(policy) = turn.view.policy(&turn.case)
+        && let Some(within) = policy.respond.move_within
+    {
+        return within.0;
+    }
+    let (packing, rates) = (&turn.view.rules.packing, turn.view.rates());
+    let wire = rates.wire(&guest.node).map(|wire| wire.value).or(packing.nic(&guest.node));
+    let share = wire.unwrap_or(WIRE_DEFAULT) / u64::from(packing.slots_out.max(1));
+    let rate = rates.stream.value.min(share).max(1);
+    let disks: u64 = turn.view.guest(id).map_or(0, |detail| detail.local_disks.values().sum());
+    let needs = Duration::from_secs((guest.memory_used + disks) / rate);
+    let generous = MOVE_WITHIN_MIN + needs.saturating_mul(4);
+    generous.min(turn.view.rules.limits.migration_max.0.max(needs.saturating_mul(2)))
 }
 
 /// Writes down where a guest of ours is now.

@@ -35,7 +35,7 @@ fn believe(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         // The case goes on as what is believed asks for, whichever alarm opened it.
         turn.case.policy = policy.name.clone();
         turn.case.in_place = wanted(policy);
-        return Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }));
+        return Ok(Some(Phase::preparing(turn.view.now)));
     }
     false_alarm(turn)
 }
@@ -80,7 +80,13 @@ pub(super) fn false_alarm(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         })?;
     }
     turn.note(Noted::FalseAlarm { reading: readings.join(", ") });
-    Ok(Some(Phase::GivingBack { since: now, why: Ending::FalseAlarm, clean_since: None, handover: None }))
+    Ok(Some(Phase::GivingBack {
+        since: now,
+        why: Ending::FalseAlarm,
+        clean_since: None,
+        handover: None,
+        course: Vec::new(),
+    }))
 }
 
 /// Whether the parts were to be compared after a repair, too.

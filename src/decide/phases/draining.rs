@@ -1,12 +1,15 @@
 //! The node leaves: manager moved off, HA maintenance on, noout held, guests away; then seen empty twice.
 
 use super::second_failure;
-use crate::decide::effects::{away, hold_maintenance, hold_noout, move_mgr, owe_all};
+use crate::decide::effects::{
+    ahead, away, follow, hold_maintenance, hold_noout, hold_silence, move_mgr, owe_all,
+};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
 use crate::model::note::Noted;
 use crate::model::proof::{Drained, EmptyRead};
+use crate::model::rates::Took;
 use crate::model::time::age;
 use crate::model::wait::Wait;
 
@@ -15,13 +18,21 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     // A guest that the plan does not know wants a new plan: judged anew, approved anew, with everything held meanwhile.
     if let Err(Wait::OutsideApproval { guest }) = &next {
         turn.note(Noted::Outgrown { guest: *guest });
-        return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
+        return Ok(Phase::preparing(turn.view.now));
     }
     if let (Phase::Draining { empty, .. }, Err(wait)) = (&mut turn.case.phase, &next)
         && !matches!(wait, Wait::SecondLook { .. })
     {
         // Anything but "empty, look again" ends the first sighting: it has to be empty all the time.
         *empty = None;
+    }
+    // Last: whatever else is to be done is not kept waiting by an Alertmanager that does not answer. Not in place: there
+    // the node works on, and "node down" would be true.
+    if let (Phase::Draining { clearance, .. }, Err(wait)) = (&turn.case.phase, &next)
+        && clearance.plan().in_place.is_empty()
+        && !matches!(wait, Wait::SecondFailure { .. })
+    {
+        hold_silence(turn);
     }
     next
 }
@@ -39,15 +50,30 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         return serve(turn);
     }
     owe_all(turn)?;
+    follow(turn)?;
+    if first_moves(turn) {
+        begin_the_clock(turn);
+    }
+    ahead(turn)?;
     move_mgr(turn)?;
     hold_maintenance(turn)?;
     hold_noout(turn)?;
+    begin_the_clock(turn);
     away(turn)?;
     let second = emptiness::look(&turn.case.node, turn.view)?;
     let first = sighting(turn, &second)?;
+    let emptied = first.at;
     let proof = Drained::of(first, second).ok_or(Wait::SecondLook { since: turn.view.now })?;
     let node = turn.case.node.clone();
     turn.note(Noted::Empty { node: node.clone() });
+    if let Some(took) = turn.case.took.as_mut() {
+        took.until = Some(emptied);
+        let took = *took;
+        // Without a forecast there was nobody to move.
+        if took.planned.is_some() {
+            turn.note(Noted::Took { node: node.clone(), took });
+        }
+    }
     turn.note(Noted::HandedOver { node });
     Ok(Phase::HandedOver {
         since: turn.view.now,
@@ -55,6 +81,22 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         claim: None,
         cancelled: None,
     })
+}
+
+/// Some guests move before anything is held: the canary, and residents that make room.
+fn first_moves(turn: &Turn) -> bool {
+    let Phase::Draining { clearance, .. } = &turn.case.phase else { return false };
+    let plan = clearance.plan();
+    plan.canary.is_some() || plan.moves.iter().any(|m| m.from.is_some())
+}
+
+/// From here on guests leave: planned and real time are counted from the same moment. A new plan begins a new count.
+fn begin_the_clock(turn: &mut Turn) {
+    let Phase::Draining { since, clearance, .. } = &turn.case.phase else { return };
+    if turn.case.took.is_none_or(|took| took.since < *since) {
+        let planned = clearance.plan().forecast;
+        turn.case.took = Some(Took { since: turn.view.now, until: None, planned });
+    }
 }
 
 /// Nothing leaves: noout is held, and Ceph is asked once more at the last moment.

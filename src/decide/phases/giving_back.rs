@@ -2,7 +2,7 @@
 //! order. The one way back; success, abort and false alarm all walk it.
 
 use crate::decide::effects::{
-    close_work_order, give_maintenance_back, give_noout_back, home, leave_lit, put_out,
+    close_work_order, give_maintenance_back, give_noout_back, give_silence_back, home, leave_lit, put_out,
 };
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
@@ -24,8 +24,9 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     let Phase::GivingBack { why, .. } = &turn.case.phase else { return Err(Wait::Technician) };
     let why = why.clone();
-    // Nothing else waits for a lamp; only the end of the case does.
+    // Nothing else waits for a lamp or a silence; only the end of the case does.
     let lamp = put_out(turn);
+    let silence = give_silence_back(turn);
     if let Ending::Retired { .. } = why {
         forget_homes(turn);
         leave_lit(turn, "its node is retired");
@@ -44,6 +45,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     home(turn)?;
     lamp?;
     close_work_order(turn, &format!("Closed: {why}."))?;
+    silence?;
     close(turn)
 }
 
@@ -55,7 +57,6 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     else {
         return Ok(None);
     };
-    let node = turn.case.node.clone();
     let Some(fault) = turn.view.failing(&turn.case)?.map(|fault| fault.key.clone()) else {
         return Ok(None);
     };
@@ -83,12 +84,12 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         let Some(guest) = cluster.guests.get(id) else { continue };
         debt.at = match &debt.at {
             same @ (Whereabouts::Stays { .. } | Whereabouts::ShutDown) => same.clone(),
-            _ if guest.node == node => Whereabouts::Aboard,
+            _ if guest.node == debt.home => Whereabouts::Aboard,
             coming @ Whereabouts::Returning { .. } => coming.clone(),
             _ => Whereabouts::Away { node: guest.node.clone() },
         };
     }
-    Ok(Some(Phase::Preparing { since: turn.view.now, approval: None, shown: None }))
+    Ok(Some(Phase::preparing(turn.view.now)))
 }
 
 /// Nothing was given back yet, or asked to be; nobody is aboard or on the way.

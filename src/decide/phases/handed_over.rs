@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::draining::died;
 use super::second_failure;
 use crate::decide::effects::{
-    give_noout_back, hold, light, open_work_order, tell_called_off, work_order_shown,
+    give_noout_back, give_silence_back, hold, hold_silence, light, open_work_order, tell_called_off,
+    work_order_shown,
 };
 use crate::decide::emptiness;
 use crate::decide::in_place::find;
@@ -45,6 +46,11 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         false => open_work_order(turn).and_then(|()| tell_called_off(turn)),
     };
     let lamp = light(turn);
+    // A node that died, or that works on, is heard by everybody.
+    match drained {
+        true => hold_silence(turn),
+        false => drop(give_silence_back(turn)),
+    }
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {

@@ -5,6 +5,7 @@ use super::confirming::false_alarm;
 use super::draining::died;
 use crate::decide::correlate;
 use crate::decide::inventory;
+use crate::decide::plan::Planned;
 use crate::decide::preflight::{judge, judge_in_place};
 use crate::decide::turn::Turn;
 use crate::model::case::{Approval, Origin, Phase};
@@ -12,8 +13,9 @@ use crate::model::note::Noted;
 use crate::model::plan::Plan;
 use crate::model::proof::Clearance;
 use crate::model::rules::Mode;
+use crate::model::seen::Blind;
 use crate::model::verdict::Verdict;
-use crate::model::wait::Wait;
+use crate::model::wait::{Source, Wait};
 
 pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     if matches!(turn.case.origin, Origin::Alarm { .. })
@@ -35,6 +37,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         Some(_) => served_in_place(turn)?,
         None => {
             let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
+            look_for_room(turn, &planned)?;
             if !verdict.clear() {
                 return Err(Wait::Verdict { reasons: verdict.reasons() });
             }
@@ -52,6 +55,17 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         (_, None) if !by_itself => Err(Wait::Approval { hash }),
         (_, approval) => begin(turn, &verdict, plan, approval),
     }
+}
+
+/// Somebody would be left behind: others might make room, and nobody has looked at them yet.
+fn look_for_room(turn: &mut Turn, planned: &Result<Planned, Wait>) -> Result<(), Wait> {
+    let (Ok(planned), Phase::Preparing { room, .. }) = (planned, &mut turn.case.phase) else { return Ok(()) };
+    let before = room.len();
+    room.extend(planned.ask_about.iter().copied());
+    if room.len() == before {
+        return Ok(());
+    }
+    Err(Wait::CannotSee { source: Source::Guest, why: Blind::NotAsked })
 }
 
 /// The same for disks alone. Which they are is remembered: the next look asks Ceph about exactly these.
@@ -126,5 +140,5 @@ fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approv
         true => Noted::DrainBegins { node },
         false => Noted::ServiceBegins { node, osds },
     });
-    Ok(Phase::Draining { since: turn.view.now, clearance, empty: None })
+    Ok(Phase::Draining { since: turn.view.now, clearance, empty: None, course: Vec::new() })
 }

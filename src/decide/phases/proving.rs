@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::draining::died;
-use crate::decide::effects::{give_noout_back, hold, taken_up_again};
+use crate::decide::effects::{give_noout_back, give_silence_back, hold, taken_up_again};
 use crate::decide::in_place;
 use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
@@ -45,6 +45,7 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
     if let Some(back) = claim_withdrawn(turn) {
         return Ok(back);
     }
+    let silence = give_silence_back(turn);
     let node = turn.case.node.clone();
     let in_place = matches!(&turn.case.phase, Phase::Proving { handover: Handover::InPlace { .. }, .. });
     let works_on = matches!(&turn.case.phase, Phase::Proving { handover, .. } if handover.works_on());
@@ -85,6 +86,8 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
     };
     let period = crate::model::time::Period(soak);
     let Some(since) = good_since else {
+        // Soaked is only what everybody could hear.
+        silence?;
         turn.note(Noted::ProofBegins { soak: period });
         remember(turn, Some(turn.view.now));
         return Err(Wait::Soaking { until: after(turn.view.now, soak) });
@@ -133,7 +136,7 @@ fn give_back(turn: &mut Turn, why: Ending) -> Phase {
         _ => None,
     };
     turn.note(Noted::ReturnBegins { why: why.clone() });
-    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover }
+    Phase::GivingBack { since: turn.view.now, why, clean_since: None, handover, course: Vec::new() }
 }
 
 fn remember(turn: &mut Turn, since: Option<Time>) {

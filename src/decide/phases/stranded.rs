@@ -1,7 +1,7 @@
 //! The node died with guests aboard. There is nothing to migrate, and nothing new is taken: noout on a dead node keeps
 //! Ceph from healing. HA and people bring the guests back; then it is the technician's.
 
-use crate::decide::effects::{give_noout_back, open_work_order};
+use crate::decide::effects::{give_noout_back, give_silence_back, open_work_order};
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
@@ -12,6 +12,8 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let node = turn.case.node.clone();
     let cluster = turn.view.cluster()?;
     let order = open_work_order(turn);
+    // This death is none of our doing: it is to be heard. Nobody waits for it here.
+    drop(give_silence_back(turn));
     if turn.case.heal {
         give_noout_back(turn)?;
     }
@@ -20,7 +22,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         turn.note(Noted::NodeBack { node });
         // "Heal" was said of the dead node. It lives, so what its service takes is held again.
         turn.case.heal = false;
-        return Ok(Phase::Preparing { since: turn.view.now, approval: None, shown: None });
+        return Ok(Phase::preparing(turn.view.now));
     }
     let aboard = emptiness::aboard(cluster, &node);
     // A ticket system that is down holds nothing up; the work order stands on the board, and is tried again.

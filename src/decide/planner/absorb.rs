@@ -59,6 +59,28 @@ impl Wards {
         }
         fails
     }
+
+    /// Guests of a lost node that would find no place, by whichever of the two ways leaves fewer.
+    pub fn homeless(&self, load: &Load, ties: &Ties, lost: NodeAt) -> Vec<GuestAt> {
+        let there: Vec<GuestAt> = self.order.iter().copied().filter(|g| load.place[*g] == lost).collect();
+        let mut finder = Finder::new(self, load, ties);
+        let mut least = there.clone();
+        for fit in [Finder::worst_fit, Finder::best_fit] {
+            let (mut tried, mut without) = (there.clone(), Vec::new());
+            // Whoever does not fit is left out, and the others are tried again.
+            while !fit(&mut finder, lost, &tried) {
+                let Some(largest) = (0..tried.len()).find(|n| !fit(&mut finder, lost, &tried[..=*n])) else {
+                    break;
+                };
+                without.push(tried.remove(largest));
+            }
+            if without.len() < least.len() {
+                least = without;
+            }
+        }
+        least.sort_unstable();
+        least
+    }
 }
 
 struct Finder<'a> {
@@ -157,7 +179,7 @@ impl<'a> Finder<'a> {
 
     fn takes(&self, guest: GuestAt, node: NodeAt) -> bool {
         let g = &self.load.inst.guests[guest];
-        g.allowed.as_ref().is_none_or(|allowed| allowed.binary_search(&node).is_ok())
+        g.restarts.as_ref().is_none_or(|nodes| nodes.binary_search(&node).is_ok())
             && self.load.has_device(guest, node)
             && !self
                 .ties

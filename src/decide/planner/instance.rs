@@ -125,6 +125,9 @@ pub struct Guest {
     pub devices: Vec<(DeviceAt, i64)>,
     /// Nothing else will do, ascending; `None`: any.
     pub allowed: Option<Vec<NodeAt>>,
+    /// Where it may be started again when its node is lost, ascending; `None`: anywhere. A rule that is only a wish
+    /// binds HA while one of its nodes is there, and no longer.
+    pub restarts: Option<Vec<NodeAt>>,
     /// Better there, ascending; empty: no matter.
     pub prefer: Vec<NodeAt>,
     pub home: Option<NodeAt>,

@@ -25,6 +25,7 @@ use instance::{GuestAt, Kind, NodeAt, Way};
 use load::{Load, NOWHERE, Ties};
 use order::Ordered;
 use place::{Board, Fit, UnitAt, imbalance};
+use schedule::Timetable;
 
 /// How long is searched where the first answer is not good enough. Counted in work, not in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,18 @@ pub struct Wishes {
     pub running: Vec<(GuestAt, NodeAt)>,
     /// Where an earlier plan wanted guests to go that have not set out. Kept as far as it still works.
     pub keep: Vec<(GuestAt, NodeAt)>,
+    pub foreign: Foreign,
+}
+
+/// Guests that somebody else moves, all at once and in an order of its own: Proxmox's HA manager. What makes room goes
+/// before them, because they wait for nobody; the others go after them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Foreign {
+    pub guests: Vec<GuestAt>,
+    /// Migrations that it runs at a time from one node.
+    pub workers: usize,
+    /// Seconds from being told to the first migration.
+    pub delay: f64,
 }
 
 /// A plan that the planner's own check refused: a mistake of the planner, caught before anybody saw the plan.
@@ -73,11 +86,21 @@ pub struct Refused {
 /// # Errors
 /// The plan that was found did not pass the check.
 pub fn plan(inst: &Instance, wishes: &Wishes) -> Result<Planned, Refused> {
-    sorted::plan(inst, wishes, plan_sorted)
+    sorted::plan(inst, wishes, |inst, wishes| plan_sorted(inst, inst, wishes))
 }
 
-fn plan_sorted(inst: &Instance, wishes: &Wishes) -> Result<Planned, Refused> {
-    let mut planned = propose(inst, wishes);
+/// Plans a cluster that is looked at again and again: where guests go follows from `placing` alone, when they go and how
+/// long that takes from `timing`. The two differ only in what readings say (memory to send, rates), so the plan that a
+/// person approves names the same targets in every turn. Nodes and guests of both are in the order of their names.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_steadily(placing: &Instance, timing: &Instance, wishes: &Wishes) -> Result<Planned, Refused> {
+    plan_sorted(placing, timing, wishes)
+}
+
+fn plan_sorted(placing: &Instance, inst: &Instance, wishes: &Wishes) -> Result<Planned, Refused> {
+    let mut planned = propose(placing, inst, wishes);
     // Whoever carries the plan out shall hold back what slows guests down, unless the plan is better without.
     planned.guard_dirty = true;
     let guarded = check(inst, &planned, Admission::Guarded);
@@ -92,28 +115,60 @@ fn plan_sorted(inst: &Instance, wishes: &Wishes) -> Result<Planned, Refused> {
     }
 }
 
-fn propose(inst: &Instance, wishes: &Wishes) -> Planned {
-    let ties = Ties::of(inst);
-    let wards = Wards::of(inst);
-    let fastest = bound(inst, |_| true);
-    let mut board = place::place(inst, &ties, fastest, &wards, wishes);
+fn propose(placing: &Instance, inst: &Instance, wishes: &Wishes) -> Planned {
+    let ties = Ties::of(placing);
+    let wards = Wards::of(placing);
+    let mut board = place::place(placing, &ties, bound(placing, |_| true), &wards, wishes);
     let moves = moves_in_order(&mut board, &wishes.running);
     // Once something has moved, the way between the nodes is known.
     let first = wishes.running.is_empty() && wishes.keep.is_empty();
     let canary = if wishes.canary && first { schedule::canary(inst, &moves) } else { None };
     let (stops, left) = left_behind(inst, &board);
     let moved = |at: GuestAt| !left.iter().any(|l| l.guest == at);
-    let bound = if left.is_empty() { fastest } else { bound(inst, moved) };
-    let table = schedule::schedule(inst, &moves, bound, canary, wishes.effort);
+    let bound = bound(inst, moved);
+    let table = timetable(inst, &moves, bound, canary, wishes);
+    let failing = wards.fails(&board.load, &ties);
+    let fragile: Vec<_> =
+        failing.into_iter().map(|node| (node, wards.homeless(&board.load, &ties, node))).collect();
     let forecast = Forecast {
         makespan: table.makespan,
         bound,
         throttled: table.throttled,
         imbalance: imbalance(&board),
-        n_plus_one_fails: wards.fails(&board.load, &ties).len(),
+        n_plus_one_fails: fragile.len(),
         made_room: moves.iter().filter(|m| !inst.leaves(m.guest)).count(),
     };
-    Planned { moves: table.moves, stops, left, forecast, guard_dirty: false, canary }
+    Planned { moves: table.moves, stops, left, fragile, forecast, guard_dirty: false, canary }
+}
+
+/// When everybody goes. With guests that somebody else moves there are three parts, one after the other: what goes before
+/// anybody is told, theirs, and the rest.
+fn timetable(
+    inst: &Instance,
+    moves: &[Ordered],
+    bound: f64,
+    canary: Option<GuestAt>,
+    wishes: &Wishes,
+) -> Timetable {
+    let foreign = &wishes.foreign;
+    let theirs = |m: &Ordered| foreign.guests.binary_search(&m.guest).is_ok();
+    if !moves.iter().any(theirs) {
+        return schedule::schedule(inst, None, moves, bound, canary, wishes.effort);
+    }
+    let first = |m: &Ordered| m.running || !inst.leaves(m.guest) || canary == Some(m.guest);
+    let (theirs, ours): (Vec<Ordered>, Vec<Ordered>) = moves.iter().cloned().partition(theirs);
+    let (first, rest): (Vec<Ordered>, Vec<Ordered>) = ours.into_iter().partition(first);
+    let mut whole = Timetable::default();
+    let parts = [
+        (first, None, 0.0, canary),
+        (theirs, Some(foreign.workers), foreign.delay, None),
+        (rest, None, 0.0, None),
+    ];
+    for (moves, slots, delay, canary) in parts.into_iter().filter(|part| !part.0.is_empty()) {
+        let part = schedule::schedule(inst, slots, &moves, bound, canary, wishes.effort);
+        whole.append(part, delay);
+    }
+    whole
 }
 
 /// The board's moves in an order that can be carried out. What no order makes possible gets another target, once; then it

@@ -9,6 +9,8 @@ pub struct Planned {
     /// Cannot move and may be shut down.
     pub stops: Vec<GuestAt>,
     pub left: Vec<Left>,
+    /// Remaining nodes whose loss could not be absorbed once the plan is done, with the guests that would find no place.
+    pub fragile: Vec<(NodeAt, Vec<GuestAt>)>,
     pub forecast: Forecast,
     /// Starts that would slow a guest down are held back; `false` only where that cannot be avoided.
     pub guard_dirty: bool,

@@ -28,12 +28,16 @@ pub fn plan(
         guest.node = node_to[guest.node];
         guest.home = guest.home.map(|home| node_to[home]);
         guest.allowed = guest.allowed.as_deref().map(there);
+        guest.restarts = guest.restarts.as_deref().map(there);
         guest.prefer = there(&guest.prefer);
     }
     for rule in &mut sorted.rules {
         rule.guests = rule.guests.iter().map(|at| guest_to[*at]).collect();
         rule.guests.sort_unstable();
     }
+    let mut foreign = wishes.foreign.clone();
+    foreign.guests.iter_mut().for_each(|at| *at = guest_to[*at]);
+    foreign.guests.sort_unstable();
     let pairs = |all: &[(usize, usize)]| {
         let mut all: Vec<_> = all.iter().map(|(g, n)| (guest_to[*g], node_to[*n])).collect();
         all.sort_unstable();
@@ -41,7 +45,8 @@ pub fn plan(
     };
     let mut done: Vec<usize> = wishes.done.iter().map(|at| guest_to[*at]).collect();
     done.sort_unstable();
-    let asked = Wishes { done, running: pairs(&wishes.running), keep: pairs(&wishes.keep), ..wishes.clone() };
+    let (running, keep) = (pairs(&wishes.running), pairs(&wishes.keep));
+    let asked = Wishes { done, running, keep, foreign, ..wishes.clone() };
     let planned = planner(&sorted, &asked)?;
     let back = |all: Vec<usize>| all.into_iter().map(|at| guests[at]).collect::<Vec<_>>();
     let moves = planned.moves.into_iter().map(|m| PlannedMove {
@@ -55,7 +60,9 @@ pub fn plan(
         blockers: left.blockers.into_iter().map(|(node, why)| (nodes[node], why)).collect(),
         ..left
     });
+    let fragile = planned.fragile.into_iter().map(|(node, lost)| (nodes[node], back(lost)));
     Ok(Planned {
+        fragile: fragile.collect(),
         moves: moves.collect(),
         stops: back(planned.stops),
         left: left.collect(),

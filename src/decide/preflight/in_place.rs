@@ -54,7 +54,9 @@ fn plan(case: &Case, disks: &InPlace, verdict: &Verdict, view: &View) -> Result<
         stops: BTreeMap::new(),
         stays: BTreeMap::new(),
         in_place: disks.osds.clone(),
+        canary: None,
         warnings: verdict.warnings().cloned().collect(),
+        forecast: None,
     })
 }
 

@@ -90,6 +90,30 @@ pub struct HaRules {
     pub broken: BTreeMap<String, String>,
     /// HA moves guests by itself to even the load (`ha-auto-rebalance`).
     pub auto_rebalance: bool,
+    #[serde(default)]
+    pub datacenter: Datacenter,
+}
+
+/// What the datacenter's options say of migrations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Datacenter {
+    /// How HA chooses among the nodes that its rules allow (`crs: ha=`).
+    #[serde(default)]
+    pub scheduler: HaScheduler,
+    /// Migrations that HA runs at a time from one node; `None`: Proxmox's default.
+    pub workers: Option<u32>,
+    /// Bytes per second that one migration may use; `None`: no limit.
+    pub bwlimit: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HaScheduler {
+    /// The node with the fewest HA guests; memory is not looked at.
+    #[default]
+    Basic,
+    /// By configured or by live use of memory and processors (`static`, `dynamic`).
+    Weighing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,19 +13,20 @@ use serde::{Deserialize, Serialize};
 pub use alarms::{AlarmsView, Missing};
 pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
-    Affinity, HaNode, HaNodeState, HaResource, HaRules, HaService, HaView, LrmMode, NodeAffinity,
-    ResourceAffinity,
+    Affinity, Datacenter, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService, HaView, LrmMode,
+    NodeAffinity, ResourceAffinity,
 };
 pub use inventory::{BmcView, Inventories, Inventory, LocateTarget, Part, PartKey, PartKind, PartSource};
 pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
-    Privileges, PveView, Storage, Task, TaskEnd, Votes,
+    Privileges, PveView, Storage, Task, TaskEnd, TaskLog, Votes,
 };
 
 use super::alert::Episode;
 use super::fault::FaultKey;
 use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
 use super::seen::{Seen, Trouble};
+use super::silence::SilencesView;
 use super::time::Time;
 
 /// One look at the whole world.
@@ -38,6 +39,9 @@ pub struct Observed {
     /// What Alertmanager lists, asked for at most every 30 s.
     #[serde(default)]
     pub alarms: Seen<AlarmsView>,
+    /// Silences of ours, where they may be set or are owed.
+    #[serde(default)]
+    pub silences: Seen<SilencesView>,
     pub pve: PveView,
     pub ceph: Seen<CephView>,
     /// Joint answers of `osd ok-to-stop` for every OSD of a host, for the hosts in question.
@@ -82,6 +86,7 @@ impl Observed {
             at,
             episodes: Vec::new(),
             alarms: Seen::NotAsked,
+            silences: Seen::NotAsked,
             pve: PveView::default(),
             ceph: Seen::NotAsked,
             ok_to_stop: BTreeMap::new(),
@@ -118,6 +123,9 @@ pub struct Wish {
     pub inventory: BTreeSet<NodeName>,
     /// Nodes whose locate LED and power matter.
     pub bmc: BTreeSet<NodeName>,
+    /// A silence is owed, and something was last asked of it then: what was seen before is too old.
+    #[serde(default)]
+    pub silences: Option<Time>,
 }
 
 /// The root helper, as one quorate member answers for it.

@@ -207,6 +207,14 @@ impl TaskEnd {
     }
 }
 
+/// The text of a task's log. Its first and its last lines where it is too long to be read whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskLog {
+    pub lines: Vec<String>,
+    /// Lines are missing in the middle.
+    pub cut: bool,
+}
+
 /// What decides whether and how a guest can move.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GuestDetail {

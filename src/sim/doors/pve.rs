@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::{
     self, GuestDetail, GuestKind, Inventory, LiveState, Maintained, NodeDetail, Opinion, Privileges, PveView,
-    TaskEnd,
+    TaskEnd, TaskLog,
 };
 use crate::model::plan::How;
 use crate::model::seen::{Seen, Trouble};
@@ -68,6 +68,19 @@ impl Pve for Doors {
         })
     }
 
+    async fn moves_running(
+        &self,
+        node: &NodeName,
+        avoid: &BTreeSet<NodeName>,
+    ) -> Result<BTreeSet<GuestId>, Trouble> {
+        self.ask(Call::PveGlance, |world| {
+            let via = way_in(world, |name| avoid.contains(name))?;
+            world.audit(&format!("/nodes/{node}"))?;
+            let running = world.tasks_on(via, node)?.into_iter().map(task).filter(observed::Task::runs);
+            Ok(running.filter_map(|task| task.guest.filter(|guest| task.moves(*guest))).collect())
+        })
+    }
+
     async fn migrate(&self, order: &Migration) -> Result<Upid, Trouble> {
         let call = MigrateCall {
             guest: order.guest,
@@ -88,6 +101,15 @@ impl Pve for Doors {
         self.act(Call::PveCancel, |world| {
             let via = way_in(world, |name| name == avoid)?.clone();
             Ok(world.cancel_task(Actor::Pitlane, &via, on, task)?)
+        })
+    }
+
+    async fn task_log(&self, task: &Upid, avoid: &BTreeSet<NodeName>) -> Result<TaskLog, Trouble> {
+        self.ask(Call::PveTaskLog, |world| {
+            let via = way_in(world, |name| avoid.contains(name))?;
+            let node = task.as_str().split(':').nth(1).unwrap_or_default().into();
+            let lines = world.task(via, &node, task)?.lines();
+            Ok(TaskLog { lines, cut: false })
         })
     }
 

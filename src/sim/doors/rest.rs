@@ -12,8 +12,10 @@ use crate::model::observed::{
 };
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
+use crate::model::silence::{Silence, SilencesView};
 use crate::model::step::{StepId, Switch, WorkOrder};
-use crate::ports::{Alarms, Bmc, Ceph, Hand, Notifier, Sensors, Tickets};
+use crate::model::time::Time;
+use crate::ports::{Alarms, Bmc, Ceph, EndSilence, Hand, Notifier, Sensors, Tickets};
 use crate::sim::World;
 use crate::sim::world::board::Telling;
 use crate::sim::world::{Actor, Call};
@@ -114,6 +116,29 @@ impl Sensors for Doors {
 impl Alarms for Doors {
     async fn poll(&self) -> Seen<AlarmsView> {
         seen(self.ask(Call::AlarmsPoll, |world| Ok((world.see_alarms()?, world.now))))
+    }
+
+    async fn silences(&self) -> Seen<SilencesView> {
+        seen(self.ask(Call::SilenceLook, |world| Ok((world.see_silences()?, world.now))))
+    }
+
+    async fn silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble> {
+        self.act(Call::SilenceSet, |world| world.pitlane_silences(silence, until))
+    }
+
+    async fn end_silence(&self, which: &EndSilence) -> Result<(), Trouble> {
+        self.act(Call::SilenceEnd, |world| {
+            let ours = world.see_silences()?.silences;
+            let meant = ours.into_iter().filter(|silence| {
+                silence.active
+                    && !silence.edited
+                    && match which {
+                        EndSilence::Of(mark) => silence.mark == *mark,
+                        EndSilence::Id(id) => silence.id == *id,
+                    }
+            });
+            meant.into_iter().try_for_each(|silence| world.end_silence(Actor::Pitlane, &silence.id))
+        })
     }
 }
 

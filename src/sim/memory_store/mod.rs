@@ -14,6 +14,7 @@ use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
 use crate::model::notice::{ChannelName, NoticeId, Undelivered};
+use crate::model::rates::Measured;
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::shown::Unreadable;
@@ -141,6 +142,15 @@ impl Store for MemoryStore {
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
         self.lock().shelf.poison(body, why, at);
         Ok(())
+    }
+
+    async fn learn(&self, measured: Vec<Measured>) -> Result<(), Trouble> {
+        self.lock().shelf.learn(measured);
+        Ok(())
+    }
+
+    async fn learned(&self) -> Result<Vec<Measured>, Trouble> {
+        Ok(self.lock().shelf.learned())
     }
 
     async fn request(&self, request: &Request) -> Result<(), Trouble> {

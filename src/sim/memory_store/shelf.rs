@@ -9,6 +9,7 @@ use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, Fingerprint, RequestId};
 use crate::model::note::{Note, Noted};
 use crate::model::notice::{ChannelName, Notice, NoticeId, SILENT_TRIES, Silent, Undelivered};
+use crate::model::rates::{MEASURED_MAX, Measured, Rates};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Unread, Unreadable};
@@ -33,6 +34,8 @@ pub struct Shelf {
     notices: Vec<Notice>,
     deliveries: BTreeMap<(NoticeId, ChannelName), Attempt>,
     poisoned: Vec<(Time, String, usize)>,
+    /// Oldest first.
+    measured: Vec<Measured>,
     /// The latest instant that anybody told: this store has no clock.
     now: Time,
 }
@@ -69,6 +72,7 @@ impl Shelf {
             next_case: self.last_case + 1,
             told: self.told(),
             silent: self.silent(),
+            rates: Rates::of(&self.measured, self.now),
         }
     }
 
@@ -94,6 +98,22 @@ impl Shelf {
             self.paused.clone_from(pause);
         }
         Ok(())
+    }
+
+    pub(super) fn learn(&mut self, measured: Vec<Measured>) {
+        for one in measured {
+            if self.measured.iter().all(|known| known.task != one.task) {
+                self.now = self.now.max(one.ended);
+                self.measured.push(one);
+            }
+        }
+        self.measured.sort_by(|a, b| (a.ended, &a.task).cmp(&(b.ended, &b.task)));
+        let old = self.measured.len().saturating_sub(MEASURED_MAX);
+        self.measured.drain(..old);
+    }
+
+    pub(super) fn learned(&self) -> Vec<Measured> {
+        self.measured.clone()
     }
 
     /// Each id once, whatever else it says the second time.

@@ -24,6 +24,7 @@ fn case(revision: u64) -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        took: None,
         parts: Default::default(),
         revision,
     }

@@ -65,6 +65,8 @@ fn marks(world: &World, expect: &Expect, wrong: &mut Vec<String>) {
             wrong.push(format!("{node} is left under maintenance"));
         }
     }
+    let silenced = world.silences.values().filter(|set| set.by == Actor::Pitlane && set.ends_at > world.now);
+    wrong.extend(silenced.map(|set| format!("{} is left silenced", set.node())));
     for node in &expect.human_maintenance {
         if world.ha.maintenance_by.get(node).map(|(by, _)| *by) != Some(Actor::Human) {
             wrong.push(format!("the maintenance of {node} that a human set is gone"));

@@ -17,6 +17,8 @@ use super::{Board, Ceph, Chance, Guest, Ha, Mishaps, Node, NodeState, Run, Safet
 pub const GIB: u64 = 1 << 30;
 /// Ten gigabits.
 const NIC: u64 = 1_250_000_000;
+/// Encryption on one core of a usual processor.
+const STREAM_MAX: u64 = 700 << 20;
 /// A Monday morning.
 const START: &str = "2026-03-02T08:00:00Z";
 /// A month of uptime, so that nothing looks freshly booted.
@@ -104,6 +106,7 @@ impl World {
             ha,
             ceph: None,
             sensors: BTreeMap::new(),
+            silences: BTreeMap::new(),
             alertmanagers: Vec::new(),
             machines: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -115,6 +118,7 @@ impl World {
             kill_switch: false,
             effects: Vec::new(),
             origin: BTreeMap::new(),
+            stream_max: STREAM_MAX,
             ill_moves: BTreeMap::new(),
             stale: BTreeMap::new(),
             stirred: now,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::GuestKind;
 
-use super::moving::{Moving, Stage};
+use super::moving::{Moving, PREPARE_SECS, Stage};
 use super::task::{Errand, Then, Work};
 use super::{Actor, Refusal, Run, World};
 
@@ -82,7 +82,7 @@ impl World {
         let stage = if busy || self.replicates(call.guest) {
             Stage::LockWait { until: self.later(LOCK_WAIT_SECS) }
         } else {
-            Stage::Prepare { until: self.later(2), patience: self.later(12) }
+            Stage::Prepare { until: self.later(PREPARE_SECS), patience: self.later(12) }
         };
         let mishap = self.ill_moves.get_mut(&call.guest).filter(|_| !busy).and_then(|q| q.pop_front());
         let work = Work::Moving(Box::new(Moving {
@@ -90,6 +90,10 @@ impl World {
             stage,
             left: 0,
             stepped: self.now,
+            memory: 0,
+            disks: 0,
+            sent: 0,
+            copy_since: None,
             was_running: self.guests.get(&call.guest).is_some_and(|g| g.run == Run::Running),
             locked: false,
             ill: mishap,

@@ -40,10 +40,15 @@ pub enum Call {
     BmcLook,
     BmcInventory,
     BmcLocate,
+    PveTaskLog,
+    PveGlance,
+    SilenceLook,
+    SilenceSet,
+    SilenceEnd,
 }
 
 impl Call {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 35] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -74,6 +79,11 @@ impl Call {
         Self::BmcLook,
         Self::BmcInventory,
         Self::BmcLocate,
+        Self::PveTaskLog,
+        Self::PveGlance,
+        Self::SilenceLook,
+        Self::SilenceSet,
+        Self::SilenceEnd,
     ];
 
     /// It changes the world, so that a lost answer differs from a lost question.
@@ -93,6 +103,8 @@ impl Call {
                 | Self::TicketTell
                 | Self::Notify
                 | Self::BmcLocate
+                | Self::SilenceSet
+                | Self::SilenceEnd
         )
     }
 }

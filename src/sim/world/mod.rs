@@ -11,6 +11,7 @@ pub mod effects;
 pub mod guest;
 pub mod migrate;
 mod move_ends;
+mod move_log;
 pub mod moving;
 pub mod node;
 pub mod refusal;
@@ -31,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::SignedDuration;
 
-pub use alarms::Alertmanager;
+pub use alarms::{Alertmanager, SetSilence};
 pub use audit::{Expect, audit};
 pub use board::Board;
 pub use build::{Builder, GIB};
@@ -75,6 +76,9 @@ pub struct World {
     /// One, or a pair; none in a world whose Alertmanager is not asked.
     #[serde(default)]
     pub alertmanagers: Vec<Alertmanager>,
+    /// Gossiped, so all living members know the same. Ended ones stay listed.
+    #[serde(default)]
+    pub silences: BTreeMap<String, SetSilence>,
     /// What each node's machine is made of.
     #[serde(default)]
     pub machines: BTreeMap<NodeName, Machine>,
@@ -94,6 +98,8 @@ pub struct World {
     pub effects: Vec<Effect>,
     /// Where each guest was, and how, when the world was made.
     pub origin: BTreeMap<GuestId, (NodeName, Power)>,
+    /// What one SSH stream carries at most, bytes per second, whatever the network can: encryption on one core.
+    pub stream_max: u64,
     /// Guest → how its next migrations go wrong.
     pub(crate) ill_moves: BTreeMap<GuestId, VecDeque<IllMove>>,
     /// What members that are cut off still believe.

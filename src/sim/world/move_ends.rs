@@ -43,6 +43,7 @@ impl World {
         }
         if call.kind == GuestKind::Lxc && moving.was_running {
             let until = self.later(2);
+            self.log_start(at);
             return self.stage(at, Stage::Start { until });
         }
         if moving.was_running && self.chance.percent(25) {

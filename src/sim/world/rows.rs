@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{
-    Capacity, Guest as GuestRow, GuestKind, HaNode, HaResource, HaRules, HaService, HaView, NodeRow, Opinion,
-    Power, Votes,
+    Capacity, Datacenter, Guest as GuestRow, GuestKind, HaNode, HaResource, HaRules, HaScheduler, HaService,
+    HaView, NodeRow, Opinion, Power, Votes,
 };
 use crate::model::time::age;
 
@@ -136,6 +136,11 @@ impl World {
             guests: self.ha.guest_rules.clone(),
             broken: self.ha.broken.clone(),
             auto_rebalance: self.ha.auto_rebalance,
+            datacenter: Datacenter {
+                scheduler: if self.ha.auto_rebalance { HaScheduler::Weighing } else { HaScheduler::Basic },
+                workers: u32::try_from(self.ha.workers_max).ok(),
+                bwlimit: None,
+            },
         }
     }
 

@@ -12,7 +12,8 @@
 //! 10. A case gets a second work order while it has one.
 //! 11. A disk is taken out whose data others need, or before Ceph was told to wait.
 //! 12. Anything at all is done while the kill switch is pulled.
-//! 12. A locate LED that a human lit is put out by pitlane.
+//! 13. A locate LED that a human lit is put out by pitlane.
+//! 14. A silence is set that is no lease; one that a human set or changed is ended.
 //!
 //! Facts are held against pitlane only once they have been visible for [`NOTICE_SECS`]: it may act on readings that are
 //! this old. What it did itself counts at once. Nothing here looks at why pitlane did it, and no rule is shared with

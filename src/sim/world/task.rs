@@ -75,6 +75,15 @@ impl Task {
         self.state == TaskState::Running
     }
 
+    /// Its log, with the last word of the worker.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = self.log.clone();
+        if matches!(&self.state, TaskState::Ended { status, .. } if status == "OK") {
+            lines.push("TASK OK".to_owned());
+        }
+        lines
+    }
+
     /// `pitlane@pve!ctl` or `root@pam`.
     pub fn user(&self) -> &'static str {
         user(self.by)
@@ -164,6 +173,9 @@ impl World {
 
     pub(crate) fn end_task(&mut self, at: usize, status: &str) {
         let now = self.now;
+        if matches!(self.tasks.get(at).map(|task| &task.work), Some(Work::Moving(_))) {
+            self.log_end(at, status);
+        }
         if let Some(task) = self.tasks.get_mut(at) {
             if status != "OK" {
                 task.log.push(format!("TASK ERROR: {status}"));

@@ -125,7 +125,8 @@ pub async fn cases(
                 @for line in all.iter().map(|case| CaseLine::of(case, now)) {
                     tr {
                         td { a href={ "/cases/" (line.id) } { (line.id) } }
-                        td { (line.node) } td { (line.phase) } td { (line.age) " ago" } td { (line.text) }
+                        td { (line.node) } td { (line.phase) } td { (line.age) " ago" }
+                        td { (line.text) @if let Some(took) = &line.took { br; "drain " (took) } }
                     }
                 }
             }
@@ -207,7 +208,7 @@ fn plan_table(plan: &Plan) -> Markup {
             thead { tr { th { "Guest" } th { "Name" } th { "Goes to" } th { "How" } } }
             tbody {
                 @for step in &plan.moves {
-                    tr { td { (step.guest) } td { (step.name) } td { (step.to) } td { (step.how) } }
+                    tr { td { (step.guest) } td { (step.name) } td { (step.to) } td { (plan.words(step)) } }
                 }
                 @for (guest, nodes) in &plan.ha {
                     tr { td { (guest) } td {} td { (list(nodes)) } td { "HA chooses and moves it" } }
@@ -220,6 +221,7 @@ fn plan_table(plan: &Plan) -> Markup {
                 }
             }
         }
+        @if let Some(forecast) = &plan.forecast { p { "Expected: " (forecast) "." } }
         @for warning in &plan.warnings { p.wait { "Warning: " (warning) "." } }
     }
 }
@@ -249,6 +251,7 @@ pub async fn case(
         (answer(&shared, asked.request).await?)
         p { b { (case.phase.name()) } ", " (ago(now, case.phase.since())) "." }
         @if let Some(wait) = &case.wait { p.wait { "Waits: " (wait) ". " (wait.remedy_for(case.id)) } }
+        @if let Some(took) = &case.took { p { "Drain: " (took) "." } }
         @if let Some(progress) = seen.progress {
             p { progress value=(progress.done) max=(progress.all.max(1)) {} " " (progress.done) " of " (progress.all)
                 " guests" }

@@ -16,6 +16,7 @@ use crate::model::note::{Note, Noted};
 use crate::model::observed::GuestKind;
 use crate::model::owed::{Debt, Owed, WorkOrderDebt};
 use crate::model::plan::{How, Move, Plan};
+use crate::model::rates::{Basis, Forecast, Took};
 use crate::model::request::{Reply, Request};
 use crate::model::rules::{
     Budgets, CephSetup, Confirm, ContainerPolicy, HandSetup, ImmovablePolicy, Limits, Mapping, Mode, Packing,
@@ -93,6 +94,11 @@ fn case() -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        took: Some(Took {
+            since: at(0),
+            until: Some(at(905)),
+            planned: Some(Forecast { secs: 840, stream: 1 << 30, basis: Basis::Default }),
+        }),
         parts: Default::default(),
         revision: 3,
     }
@@ -131,6 +137,14 @@ impl Store for World {
 
     async fn poison(&self, _: &[u8], _: &str, _: Time) -> Result<(), Trouble> {
         Ok(())
+    }
+
+    async fn learn(&self, _: Vec<crate::model::rates::Measured>) -> Result<(), Trouble> {
+        panic!("a face measured something")
+    }
+
+    async fn learned(&self) -> Result<Vec<crate::model::rates::Measured>, Trouble> {
+        Ok(Vec::new())
     }
 
     async fn request(&self, request: &Request) -> Result<(), Trouble> {
@@ -229,6 +243,8 @@ fn policy() -> Policy {
             mode: Mode::Approve,
             time_box: hour,
             locate: false,
+            canary: false,
+            move_within: None,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
         },
@@ -265,6 +281,8 @@ impl Parts {
             kind: GuestKind::Qemu,
             to: "pve3".into(),
             how: How::Live,
+            from: None,
+            after: Vec::new(),
         };
         let plan = Plan {
             node: "pve2".into(),
@@ -276,8 +294,15 @@ impl Parts {
             stays: Default::default(),
             warnings: Vec::new(),
             in_place: Default::default(),
+            canary: None,
+            forecast: Some(Forecast { secs: 840, stream: 1 << 30, basis: Basis::Default }),
         };
-        let phase = Phase::Preparing { since: at(0), approval: None, shown: Some(plan.hash()) };
+        let phase = Phase::Preparing {
+            since: at(0),
+            approval: None,
+            shown: Some(plan.hash()),
+            room: Default::default(),
+        };
         *self.world.phase.lock().expect("no test panics holding it") = Some(phase);
         self.shown.send_modify(|shown| {
             Arc::make_mut(shown).show.plans.insert("pve2".into(), plan);
@@ -321,6 +346,7 @@ pub fn parts() -> Parts {
         limits: Limits::default(),
         packing: Packing::default(),
         notify: Default::default(),
+        silences: None,
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {

@@ -8,6 +8,7 @@ mod memory;
 mod pager;
 mod prometheus;
 mod room;
+mod silences;
 mod supplies;
 mod two_nodes;
 

@@ -118,12 +118,30 @@ pub struct ClusterOptions {
     pub crs: Option<Properties>,
     pub migration: Option<Properties>,
     pub max_workers: Option<Int>,
+    pub bwlimit: Option<Properties>,
 }
 
 impl ClusterOptions {
     /// What HA does with its guests when a node shuts down.
     pub fn shutdown_policy(&self) -> &str {
         self.ha.as_ref().and_then(|ha| ha.0.get("shutdown_policy")).map_or("conditional", |policy| policy)
+    }
+
+    /// HA chooses nodes by counting guests, as it does unless told otherwise.
+    pub fn counts_guests(&self) -> bool {
+        self.crs.as_ref().and_then(|crs| crs.0.get("ha")).is_none_or(|word| &**word == "basic")
+    }
+
+    /// Migrations that HA runs at a time from one node.
+    pub fn workers(&self) -> Option<u32> {
+        self.max_workers.and_then(|workers| u32::try_from(workers.0).ok()).filter(|workers| *workers > 0)
+    }
+
+    /// Bytes per second of one migration (the options say KiB/s; 0 is no limit).
+    pub fn migration_limit(&self) -> Option<u64> {
+        let words = &self.bwlimit.as_ref()?.0;
+        let kib: f64 = words.get("migration").or(words.get("default"))?.parse().ok()?;
+        (kib > 0.0).then_some((kib * 1024.0) as u64)
     }
 
     /// HA moves its guests by itself to even the load (since 9.1).
@@ -186,6 +204,10 @@ mod tests {
         }
         let unset: ClusterOptions = serde_json::from_str("{}").expect("empty");
         assert_eq!(unset.shutdown_policy(), "conditional");
+        assert_eq!((unset.workers(), unset.migration_limit()), (None, None));
+        let limited = r#"{"bwlimit":"clone=5,migration=102400","max_workers":"6"}"#;
+        let limited: ClusterOptions = serde_json::from_str(limited).expect("options");
+        assert_eq!((limited.workers(), limited.migration_limit()), (Some(6), Some(100 << 20)));
     }
 
     #[test]

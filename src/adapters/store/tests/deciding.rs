@@ -164,3 +164,32 @@ async fn a_document_that_claims_too_much_stops_the_load_and_is_named() {
         }
     }
 }
+
+/// A forecast is worth less than a turn.
+#[tokio::test]
+async fn measurements_that_nobody_can_read_cost_nothing_else() {
+    let bench = Bench::new();
+    let measured = crate::model::rates::Measured {
+        task: crate::model::ids::Upid("UPID:pve1:1".into()),
+        guest: crate::model::ids::GuestId(101),
+        kind: crate::model::observed::GuestKind::Qemu,
+        from: "pve1".into(),
+        to: "pve2".into(),
+        started: at(0),
+        ended: at(9),
+        ran: true,
+        memory: None,
+        disks: None,
+        dirty: None,
+        downtime_ms: Some(7),
+        fixed_ms: None,
+    };
+    bench.store().learn(vec![measured]).await.expect("kept");
+    assert_eq!(bench.store().load().await.expect("loads").rates.downtime_ms.value, 7);
+    bench.meddle("INSERT INTO measured VALUES ('UPID:pve1:2', '2026-03-01', '{\"half\":')");
+    assert_eq!(bench.store().learned().await.expect("the others").len(), 1);
+    bench.meddle("DROP TABLE measured");
+    bench.set(at(7_200));
+    let rates = bench.store().load().await.expect("a turn needs no measurements").rates;
+    assert_eq!(rates, crate::model::rates::Rates::default());
+}

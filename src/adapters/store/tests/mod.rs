@@ -100,6 +100,7 @@ fn case(id: u64, phase: Phase) -> Case {
         overran: false,
         heal: false,
         in_place: None,
+        took: None,
         parts: Default::default(),
         revision: 0,
     }

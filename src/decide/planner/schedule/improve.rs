@@ -12,6 +12,8 @@ const GOAL: f64 = 1.004;
 /// Simulated events, and up to which distance from the bound they are spent. One takes some ten nanoseconds.
 const EFFORT: [(u64, f64); 4] = [(150_000, 1.0), (1_000_000, 1.015), (5_000_000, 1.025), (12_000_000, 1.03)];
 
+/// Few jobs have few orders: so many events for each pair of them.
+const PER_PAIR: u64 = 30_000;
 /// Events without anything better after which a round is over.
 const STALE: u64 = 100_000;
 
@@ -26,7 +28,7 @@ pub fn improve(yard: &Yard, bound: f64, patience: Effort) -> (Genes, Score) {
     let mut cost = best_score.cost();
     let mut spent = 0;
     for (effort, until) in EFFORT {
-        let effort = patience.of(effort);
+        let effort = patience.of(effort.min(PER_PAIR * (yard.jobs.len() as u64).pow(2)));
         let goal = GOAL.max(until) * bound;
         let begun = spent;
         let mut improved = spent;

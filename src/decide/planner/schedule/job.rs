@@ -54,7 +54,7 @@ pub struct Lane {
 }
 
 impl Yard {
-    pub fn of(inst: &Instance, moves: &[Ordered], canary: Option<GuestAt>) -> Self {
+    pub fn of(inst: &Instance, slots_out: usize, moves: &[Ordered], canary: Option<GuestAt>) -> Self {
         let p = &inst.params;
         let nics: Vec<f64> = inst.nodes.iter().map(|node| node.nic).collect();
         let mut job_of = vec![usize::MAX; inst.guests.len()];
@@ -68,7 +68,7 @@ impl Yard {
             let asked = inst.leaves(m.guest);
             let inward = inst.kind == Kind::Return && asked;
             let node = if inward { m.to } else { guest.node };
-            let slots = if inward { p.slots_in } else { p.slots_out };
+            let slots = if inward { p.slots_in } else { slots_out };
             let lane = lanes.iter().position(|l| l.node == node && l.inward == inward).unwrap_or_else(|| {
                 lanes.push(Lane {
                     node,
@@ -80,8 +80,7 @@ impl Yard {
             });
             let rate = p.stream.min(nics[guest.node]).min(nics[m.to]);
             let work = inst.work(guest);
-            let worst =
-                p.stream.min(nics[guest.node] / p.slots_out as f64).min(nics[m.to] / p.slots_in as f64);
+            let worst = p.stream.min(nics[guest.node] / slots_out as f64).min(nics[m.to] / p.slots_in as f64);
             jobs.push(Job {
                 guest: m.guest,
                 from: guest.node,
@@ -101,7 +100,7 @@ impl Yard {
             lanes,
             nics,
             stream: p.stream,
-            slots_out: p.slots_out.max(1),
+            slots_out: slots_out.max(1),
             slots_in: p.slots_in.max(1),
             slots_all: p.max_parallel.unwrap_or(usize::MAX).max(1),
             canary: canary.map(|g| job_of[g]).filter(|j| *j != usize::MAX),

@@ -18,20 +18,40 @@ use improve::improve;
 use job::Yard;
 
 /// Moves with their waits, as they start, and the seconds for which guests are slowed down.
+#[derive(Clone, Debug, Default)]
 pub struct Timetable {
     pub moves: Vec<PlannedMove>,
     pub makespan: f64,
     pub throttled: f64,
 }
 
+impl Timetable {
+    /// Another part that begins `delay` seconds after the end of this one.
+    pub fn append(&mut self, part: Self, delay: f64) {
+        let last = |moves: &[PlannedMove]| moves.iter().map(|m| m.ends).fold(0.0, f64::max);
+        let wave = self.moves.iter().map(|m| m.wave + 1).max().unwrap_or(0);
+        let begins = last(&self.moves) + delay;
+        self.moves.extend(part.moves.into_iter().map(|m| PlannedMove {
+            starts: begins + m.starts,
+            ends: begins + m.ends,
+            wave: wave + m.wave,
+            ..m
+        }));
+        self.makespan = if part.makespan > 0.0 { begins + part.makespan } else { self.makespan };
+        self.throttled += part.throttled;
+    }
+}
+
+/// `slots_out`: where somebody else moves guests, with other slots than ours.
 pub fn schedule(
     inst: &Instance,
+    slots_out: Option<usize>,
     moves: &[Ordered],
     bound: f64,
     canary: Option<GuestAt>,
     effort: Effort,
 ) -> Timetable {
-    let yard = Yard::of(inst, moves, canary);
+    let yard = Yard::of(inst, slots_out.unwrap_or(inst.params.slots_out), moves, canary);
     let (genes, _) = improve(&yard, bound, effort);
     let mut starts = Vec::with_capacity(moves.len());
     let score = Decoder::new(&yard).run(&genes, f64::INFINITY, Some(&mut starts));

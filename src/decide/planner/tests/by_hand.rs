@@ -1,7 +1,9 @@
 //! Small clusters, answers worked out on paper.
 
 use super::super::instance::{Instance, Kind, MBIT_PER_MIB, NPlusOne, Role, RuleKind, Way};
-use super::super::{Admission, Planned, Reason, Violation, Wishes, bound, check, plan};
+use super::super::{
+    Admission, Foreign, Planned, Reason, Violation, Wishes, bound, check, plan, plan_steadily,
+};
 use super::{cluster, guest, quick, rule};
 
 fn planned(inst: &Instance) -> Planned {
@@ -181,4 +183,48 @@ fn an_earlier_plan_is_kept_although_another_would_be_more_even() {
     let keep = vec![(0, 1), (1, 1)];
     let plan = plan(&inst, &Wishes { keep, ..quick() }).expect("a plan");
     assert_eq!((to(&plan, 0), to(&plan, 1)), (Some(1), Some(1)));
+}
+
+#[test]
+fn who_would_find_no_place_after_a_loss_is_named() {
+    // Two nodes stay, each with a guest of HA; one of them is too large for the other node.
+    let mut inst = cluster(3, vec![guest("a", 1, 70_000), guest("b", 2, 40_000), guest("x", 0, 5_000)]);
+    inst.params.n_plus_one = NPlusOne::Preferred;
+    inst.guests[2].ha = false;
+    let plan = planned(&inst);
+    assert!(plan.left.is_empty());
+    assert_eq!(plan.fragile, vec![(1, vec![0]), (2, vec![1])]);
+    inst.guests[1].memory = 20_000;
+    inst.guests[0].memory = 60_000;
+    assert_eq!(planned(&inst).fragile, vec![]);
+}
+
+#[test]
+fn what_somebody_else_moves_goes_after_the_canary_and_before_the_rest() {
+    let mut inst = cluster(3, vec![guest("h", 0, 9_000), guest("o", 0, 5_000), guest("c", 0, 1_000)]);
+    inst.guests[1].ha = false;
+    inst.guests[2].ha = false;
+    let foreign = Foreign { guests: vec![0], workers: 4, delay: 25.0 };
+    let plan = plan(&inst, &Wishes { canary: true, foreign, ..quick() }).expect("a plan");
+    let of = |guest: usize| plan.moves.iter().find(|m| m.guest == guest).expect("it moves");
+    assert_eq!(plan.canary, Some(2));
+    assert!(of(0).starts >= of(2).ends + 25.0, "it has to be told, and that takes its time");
+    assert!(of(1).starts >= of(0).ends);
+    assert!((plan.forecast.makespan - of(1).ends).abs() < 0.01);
+}
+
+#[test]
+fn where_guests_go_follows_from_what_does_not_change() {
+    let placing = cluster(5, (0..12).map(|i| guest(&format!("g{i:02}"), 0, 3_000 + 700 * i)).collect());
+    let mut timing = placing.clone();
+    timing
+        .guests
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, g)| (g.used, g.dirty) = (90.0 * i as f64, 50.0 * i as f64));
+    let targets = |timing: &Instance| {
+        let plan = plan_steadily(&placing, timing, &quick()).expect("a plan");
+        plan.moves.iter().map(|m| (m.guest, m.to)).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert_eq!(targets(&placing), targets(&timing));
 }

@@ -27,6 +27,7 @@ pub fn guest(id: &str, node: usize, memory: i64) -> Guest {
         disks: vec![(0, 1000)],
         devices: Vec::new(),
         allowed: None,
+        restarts: None,
         prefer: Vec::new(),
         home: None,
     }

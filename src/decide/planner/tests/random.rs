@@ -39,6 +39,7 @@ fn build(nodes: usize, seeds: &[Seed], rules: &[(bool, u8, u8, u8)], n1: u8, bac
             4 if flags & 4 == 0 => (one.way, one.may_stop) = (Way::No, flags & 8 == 0),
             _ => {}
         }
+        one.restarts.clone_from(&one.allowed);
         all.push(one);
     }
     let mut inst = cluster(nodes, all);
@@ -93,6 +94,7 @@ fn reversed(inst: &Instance) -> Instance {
             allowed.iter_mut().for_each(|at| *at = node(*at));
             allowed.reverse();
         }
+        guest.restarts.clone_from(&guest.allowed);
     }
     for rule in &mut other.rules {
         rule.guests.iter_mut().for_each(|at| *at = guests - 1 - *at);

@@ -103,10 +103,7 @@ impl Call<'_> {
             Err(refusal) => return Err(refusal),
         };
         self.must_read(task, "Sys.Audit")?;
-        let mut lines = task.log.clone();
-        if matches!(&task.state, TaskState::Ended { status, .. } if status == "OK") {
-            lines.push("TASK OK".to_owned());
-        }
+        let lines = task.lines();
         let total = lines.len();
         let numbered = lines.into_iter().enumerate().map(|(n, text)| json!({ "n": n + 1, "t": text }));
         Ok(Answer::page(numbered.skip(self.from()).take(self.page()).collect(), total))

@@ -19,20 +19,24 @@ impl Ha {
             .map(|(name, _)| name)
             .collect();
         let mut left = self.top_class(guest, &online);
-        for rule in self.guest_rules.iter().filter(|r| r.guests.contains(&guest)) {
-            if self.broken.contains_key(&rule.rule) {
-                continue;
+        let rules: Vec<_> = self
+            .guest_rules
+            .iter()
+            .filter(|rule| rule.guests.contains(&guest) && !self.broken.contains_key(&rule.rule))
+            .map(|rule| {
+                let others = rule.guests.iter().filter(|other| **other != guest);
+                (rule.kind, others.filter_map(|other| self.place_of(*other)).collect::<Vec<&NodeName>>())
+            })
+            .collect();
+        // Those that draw guests together come first, and count only nodes that are still open.
+        for (_, places) in rules.iter().filter(|(kind, _)| *kind == Affinity::Together) {
+            if let Some(most) = majority(places.iter().filter(|node| left.contains(**node)).copied()).cloned()
+            {
+                left = [most].into();
             }
-            let others = rule.guests.iter().filter(|other| **other != guest);
-            let places: Vec<&NodeName> = others.filter_map(|other| self.place_of(*other)).collect();
-            match rule.kind {
-                Affinity::Apart => left.retain(|node| !places.contains(&node)),
-                Affinity::Together => {
-                    if let Some(most) = majority(places.iter().filter(|n| online.contains(**n)).copied()) {
-                        left.retain(|node| node == most);
-                    }
-                }
-            }
+        }
+        for (_, places) in rules.iter().filter(|(kind, _)| *kind == Affinity::Apart) {
+            left.retain(|node| !places.contains(&node));
         }
         left
     }
@@ -76,5 +80,6 @@ fn majority<'a>(places: impl Iterator<Item = &'a NodeName>) -> Option<&'a NodeNa
     for place in places {
         *counts.entry(place).or_default() += 1;
     }
-    counts.into_iter().max_by_key(|(_, n)| *n).map(|(node, _)| node)
+    // By name among equals.
+    counts.into_iter().min_by_key(|(node, n)| (std::cmp::Reverse(*n), *node)).map(|(node, _)| node)
 }

@@ -25,7 +25,9 @@ impl World {
         }
         self.crm_nodes();
         self.crm_commands();
-        let services: Vec<GuestId> = self.ha.services.keys().copied().collect();
+        // In the order of the words: `ct:9` before `vm:10`, and `vm:10` before `vm:9`.
+        let mut services: Vec<GuestId> = self.ha.services.keys().copied().collect();
+        services.sort_by_cached_key(|guest| self.sid(*guest));
         for guest in services {
             self.crm_service(guest);
         }

@@ -34,8 +34,9 @@ fn copies_share_the_network_fairly() {
 }
 
 #[test]
-fn a_guest_that_writes_faster_than_the_network_never_arrives_and_can_be_cancelled() {
-    let mut world = World::builder(3).guest(101, "pve1", |g| g.dirty = 2_000_000_000).build();
+fn a_guest_that_writes_faster_than_the_network_takes_five_times_as_long_and_can_be_cancelled() {
+    let busy = |g: &mut crate::sim::world::Guest| (g.dirty, g.memory_used) = (2_000_000_000, 700 << 30);
+    let mut world = World::builder(3).guest(101, "pve1", busy).build();
     let upid = migrate(&mut world, 101, "pve2").expect("accepted");
     world.advance_secs(3600);
     assert_eq!(status(&world, &upid), "running");

@@ -1,0 +1,63 @@
+//! How fast guests moved. For forecasts: a row that cannot be read is left out, because it is nobody's debt.
+
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, params};
+
+use super::error::{StoreError, sql};
+use super::rows::{from_json, stamp, to_json};
+use crate::model::rates::{MEASURED_MAX, Measured, Rates};
+use crate::model::time::Time;
+
+/// Each task once, whatever is said of it the second time; and no more than the newest.
+pub(super) fn keep(conn: &Connection, measured: &[Measured]) -> Result<(), StoreError> {
+    for one in measured {
+        let doc = to_json("a measurement", one)?;
+        conn.prepare_cached("INSERT OR IGNORE INTO measured (task, ended, doc) VALUES (?1, ?2, ?3)")
+            .and_then(|mut put| put.execute(params![one.task.0, stamp(one.ended), doc]))
+            .map_err(sql("keeping a measurement"))?;
+    }
+    conn.execute(
+        "DELETE FROM measured WHERE task NOT IN
+         (SELECT task FROM measured ORDER BY ended DESC, task DESC LIMIT ?1)",
+        [MEASURED_MAX as i64],
+    )
+    .map(drop)
+    .map_err(sql("forgetting old measurements"))
+}
+
+/// Oldest first.
+pub(super) fn newest(conn: &Connection) -> Result<Vec<Measured>, StoreError> {
+    let docs = || -> rusqlite::Result<Vec<String>> {
+        conn.prepare_cached("SELECT doc FROM measured ORDER BY ended, task LIMIT ?1")?
+            .query_map([MEASURED_MAX as i64], |row| row.get(0))?
+            .collect()
+    };
+    let docs = docs().map_err(sql("reading the measurements"))?;
+    Ok(docs.iter().filter_map(|doc| from_json("a measurement", doc).ok()).collect())
+}
+
+/// What follows from the measurements, so that a turn does not go through all of them again.
+#[derive(Default)]
+pub(super) struct Known(Mutex<Option<(i64, Rates)>>);
+
+/// Measurements age by the week: figures an hour old are new.
+const HOUR: i64 = 3600;
+
+impl Known {
+    pub(super) fn at(&self, now: Time) -> Option<Rates> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(hour, _)| *hour == now.as_second() / HOUR).map(|(_, rates)| rates.clone())
+    }
+
+    pub(super) fn learn(&self, all: &[Measured], now: Time) -> Rates {
+        let rates = Rates::of(all, now);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((now.as_second() / HOUR, rates.clone()));
+        rates
+    }
+
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
