@@ -4,18 +4,21 @@
 //! does any of it count, from the next turn on. What is wrong is told in the log, as a metric and by `status`, and
 //! changes nothing. What cannot change while the service runs is told, too.
 
+mod another;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pitlane::adapters::tickets::Held;
 use pitlane::cli::Stop;
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config};
 use pitlane::model::shown::{InForce, RefusedConfig};
 use pitlane::model::time::Time;
-use pitlane::ports::Configuration;
+use pitlane::ports::{Configuration, Store as _};
 use pitlane::reconcile::courier::{Channels, Courier};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::Metrics;
@@ -26,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::systemd;
 use crate::wiring::{self, Lasting, Outside};
+
+pub use another::Cluster;
 
 /// People who wait for an answer at once; more of them would learn the same.
 const ASKING_MAX: usize = 4;
@@ -81,10 +86,24 @@ pub struct Asked {
 
 pub fn desk(since: Time, metrics: Arc<Metrics>) -> (Arc<Desk>, Asked) {
     let (ask, asked) = mpsc::channel(ASKING_MAX);
-    let now = InForce { since, needs_restart: Vec::new(), refused: None };
+    let now = InForce { since, needs_restart: Vec::new(), tickets_lack: Vec::new(), refused: None };
     metrics.configuration(&now);
     let desk = Arc::new(Desk { ask, now: watch::Sender::new(now), metrics });
     (desk.clone(), Asked { asked, desk })
+}
+
+impl Desk {
+    /// What the ticket system lacked when it was asked for the configuration of that time. One that no longer counts is
+    /// nobody's business any more.
+    pub fn tickets_lack(&self, since: Time, lacks: Vec<String>) {
+        self.now.send_if_modified(|now| {
+            let ours = now.since == since;
+            if ours {
+                now.tickets_lack = lacks;
+            }
+            ours
+        });
+    }
 }
 
 #[async_trait]
@@ -111,6 +130,8 @@ impl Configuration for Desk {
 pub struct Reload {
     pub path: PathBuf,
     pub fixed: Fixed,
+    /// Of the configuration that counts.
+    pub cluster: Mutex<Cluster>,
     pub lasting: Lasting,
     pub reconciler: Arc<Reconciler>,
     pub courier: Arc<Courier>,
@@ -122,6 +143,7 @@ pub struct Reload {
 struct Built {
     config: Config,
     world: World,
+    tickets: Option<Arc<Held>>,
     channels: Channels,
     surface: axum::Router,
     tls: Option<(Arc<rustls::ServerConfig>, AlertClients)>,
@@ -158,12 +180,37 @@ impl Reload {
         let now = self.lasting.clock.now();
         let before = desk.in_force();
         let in_force = match built {
-            Ok(Ok(built)) => self.take(built, now),
+            Ok(Ok(built)) => match self.of_another_cluster(&built.config).await {
+                None => {
+                    let asked = built.tickets.clone();
+                    let mut in_force = self.take(built, now);
+                    if let Some(asked) = asked {
+                        in_force.tickets_lack = wiring::tickets_lack(&asked).await;
+                    }
+                    in_force
+                }
+                Some(mistake) => refused(before, now, vec![mistake]),
+            },
             Ok(Err(mistakes)) => refused(before, now, mistakes),
             Err(error) => refused(before, now, vec![format!("reading it ended badly: {error}")]),
         };
         desk.metrics.configuration(&in_force);
         desk.now.send_replace(in_force);
+    }
+
+    fn cluster(&self) -> std::sync::MutexGuard<'_, Cluster> {
+        // A panic elsewhere does not make a name wrong.
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why this configuration must not count while the cases that are open are.
+    async fn of_another_cluster(&self, config: &Config) -> Option<String> {
+        let what = self.cluster().turned_into(&Cluster::of(config))?;
+        let what = format!("{}: {what}", self.path.display());
+        match self.lasting.store.load().await {
+            Ok(state) => another::refusal(&what, &state.cases),
+            Err(trouble) => Some(format!("{what}, and whether a case is open cannot be read: {trouble}")),
+        }
     }
 
     /// # Errors
@@ -172,14 +219,15 @@ impl Reload {
         let said = |stop: Stop| vec![stop.text];
         let config = config::load(&self.path)
             .map_err(|mistakes| mistakes.list().iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let Outside { world, hook } = wiring::outside(&config, &self.lasting).map_err(said)?;
+        let Outside { world, hook, tickets } = wiring::outside(&config, &self.lasting).map_err(said)?;
         let tls = wiring::tls(&config).map_err(said)?;
         let surface = self.lasting.surface(&config, hook, &self.reconciler);
         let channels = wiring::channels(&config).map_err(said)?;
-        Ok(Built { config, world, channels, surface, tls })
+        Ok(Built { config, world, tickets, channels, surface, tls })
     }
 
     fn take(&self, built: Built, now: Time) -> InForce {
+        *self.cluster() = Cluster::of(&built.config);
         let needs_restart = self.fixed.differs(&Fixed::of(&built.config));
         for hint in config::hints(&built.config) {
             tracing::warn!("{hint}");
@@ -194,7 +242,7 @@ impl Reload {
         for key in &needs_restart {
             tracing::warn!("{key} has changed; it counts only after a restart");
         }
-        InForce { since: now, needs_restart, refused: None }
+        InForce { since: now, needs_restart, tickets_lack: Vec::new(), refused: None }
     }
 }
 

@@ -4,6 +4,7 @@ mod notify;
 mod outside;
 mod tickets;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
 use pitlane::adapters::store::{self, SqliteStore};
-use pitlane::cli::{self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop};
+use pitlane::cli::{
+    self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, TicketsTold,
+};
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config};
 use pitlane::model::access::{KnownToken, Role};
@@ -29,11 +32,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::reload::{self, Fixed, Reload};
+use crate::reload::{self, Cluster, Fixed, Reload};
 use crate::{discover, systemd};
 
 pub use notify::channels;
 pub use outside::{Outside, outside};
+pub use tickets::lacks as tickets_lack;
 
 /// After the signal: the running turn is finished, then everything ends.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -69,6 +73,12 @@ impl Local for LocalState {
 
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
         notify::test(config).await
+    }
+
+    async fn test_tickets(&self, config: &Config) -> Option<TicketsTold> {
+        let settings = config.tickets.as_ref()?;
+        let told = tickets::survey(settings, Arc::new(SystemClock)).await;
+        Some(TicketsTold { saw: told.saw, lacks: told.lacks })
     }
 }
 
@@ -129,7 +139,11 @@ pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     };
     running.stop().await;
     if exit == Exit::Done {
-        eprintln!("The node stays out until `pitlane run` is told that the work is done.");
+        // A closed pipe is the reader's choice.
+        let _ = writeln!(
+            std::io::stderr(),
+            "The node stays out until `pitlane run` is told that the work is done."
+        );
     }
     Ok(exit)
 }
@@ -213,10 +227,14 @@ impl Running {
         let bell = Arc::new(Notify::new());
         let (meter, begun) = systemd::watched(metrics.clone());
         let (desk, asked) = reload::desk(clock.now(), metrics.clone());
-        let configuration = path.is_some().then_some(desk as Arc<dyn Configuration>);
+        let configuration = path.is_some().then(|| desk.clone() as Arc<dyn Configuration>);
         let lasting =
             Lasting { store, clock, metrics, meter, bell, alerts_missed: Arc::default(), configuration };
-        let Outside { world, hook } = outside(&config, &lasting)?;
+        let Outside { world, hook, tickets } = outside(&config, &lasting)?;
+        if let Some(asked) = tickets {
+            let (desk, since) = (desk.clone(), desk.in_force().since);
+            tokio::spawn(async move { desk.tickets_lack(since, tickets::lacks(&asked).await) });
+        }
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
         let tls = tls(&config)?;
         let listening =
@@ -229,6 +247,7 @@ impl Running {
             let reload = Reload {
                 path,
                 fixed: Fixed::of(&config),
+                cluster: Cluster::of(&config).into(),
                 lasting,
                 reconciler: reconciler.clone(),
                 courier: courier.clone(),

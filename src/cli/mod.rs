@@ -16,6 +16,7 @@ mod planner;
 mod policy_test;
 mod resolve;
 mod text;
+mod tryout;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
 
 use crate::config::file::ConfigFile;
-use crate::config::{self, Config, Mistakes, read};
+use crate::config::{Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
 use crate::model::request::Ask;
@@ -63,6 +64,17 @@ pub trait Local: Send + Sync {
 
     /// Sends a test notice to every channel, and says what became of each.
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)>;
+
+    /// Looks around in the team's ticket system, and creates nothing. `None`: the built-in board alone.
+    async fn test_tickets(&self, config: &Config) -> Option<TicketsTold>;
+}
+
+/// What a look around in a ticket system brought.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TicketsTold {
+    pub saw: Vec<String>,
+    /// What is missing or wrong, and what to do.
+    pub lacks: Vec<String>,
 }
 
 /// How answers are given.
@@ -207,7 +219,7 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             discover::print(&found, args, say);
             Ok(Exit::Done)
         }
-        Command::Config(ConfigCommand::Check { send: true }) => send(global, local, say).await,
+        Command::Config(ConfigCommand::Check { send: true }) => tryout::send(global, local, say).await,
         Command::Config(command) => local::configuration(command, &global.config, say),
         Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
         Command::Planner { instance, output, canary } => {
@@ -244,30 +256,6 @@ async fn against(global: &Global, members: Option<&str>) -> Result<resolve::Agai
         ceph: recorded.observed.ceph.any_age().cloned(),
         rules: recorded.rules,
     })
-}
-
-/// Checks the configuration, then tries each channel of it.
-async fn send(global: &Global, local: &dyn Local, say: Say) -> Ended {
-    let Ok(good) = config::load(&global.config) else {
-        return local::configuration(&ConfigCommand::Check { send: false }, &global.config, say);
-    };
-    let told = local.test_channels(&good).await;
-    let failed = told.iter().filter(|(_, sent)| sent.is_err()).count();
-    let all: Vec<_> = told
-        .iter()
-        .map(|(name, sent)| json!({"channel": name, "error": sent.as_ref().err().map(ToString::to_string)}))
-        .collect();
-    say.print(&json!({"mistakes": [], "channels": all}), || {
-        let line = |(name, sent): &(ChannelName, Result<(), Trouble>)| match sent {
-            Ok(()) => format!("{name}: a test notice was taken.\n"),
-            Err(why) => format!("{name}: {why}.\n"),
-        };
-        match told.is_empty() {
-            true => "There is no channel; add notify.channels to be told of anything.\n".to_owned(),
-            false => told.iter().map(line).collect(),
-        }
-    });
-    Ok(if failed > 0 || told.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
 /// From the service; from its database when the service is dead, which is when this is needed most.

@@ -200,6 +200,9 @@ pub fn in_force(config: &InForce, now: Time) -> String {
             out.push_str(&format!("  {mistake}\n"));
         }
     }
+    for line in &config.tickets_lack {
+        out.push_str(&format!("{line}\n"));
+    }
     if !config.needs_restart.is_empty() {
         out.push_str(&format!("Counts only after a restart: {}.\n", config.needs_restart.join(", ")));
     }

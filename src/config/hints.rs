@@ -112,6 +112,8 @@ fn same(a: &str, b: &str) -> bool {
 
 fn secrets(config: &Config, hints: &mut Vec<String>) {
     let mut files: Vec<(&str, &Path)> = Vec::new();
+    let of_tickets = config.tickets.iter().flat_map(|tickets| &tickets.secret_files);
+    files.extend(of_tickets.map(|(key, file)| (key.as_str(), file.as_path())));
     if let Some(file) = config.proxmox.as_ref().and_then(|p| p.token_file.as_deref()) {
         files.push(("proxmox.token_file", file));
     }

@@ -23,6 +23,8 @@ const FILE_MAX: u64 = 4 << 20;
 /// Everything the service is told.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The cluster's name, if it was given one.
+    pub cluster: Option<String>,
     pub rules: Rules,
     pub state: PathBuf,
     pub kill_file: PathBuf,
@@ -369,6 +371,7 @@ fn assemble(
         ..file.ceph
     };
     Config {
+        cluster: file.name,
         rules,
         state: base.join(file.state),
         kill_file: base.join(file.kill_file),

@@ -82,6 +82,8 @@ pub struct TicketSettings {
     pub poll: Period,
     pub hook_secret: Option<Secret>,
     pub system: TicketSystem,
+    /// Files that hold a secret, each with the key that names it.
+    pub secret_files: Vec<(String, PathBuf)>,
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +134,13 @@ pub(super) fn load(
         let text = "tickets.url would send the token in the clear; write https://";
         mistakes.add(told.place("url"), text);
     }
+    if kind == "rt"
+        && let Some(own) = url.as_deref().and_then(without_rest)
+    {
+        let text =
+            format!("tickets.url: pitlane adds REST/2.0 itself; write the address of Request Tracker, {own}");
+        mistakes.add(told.place("url"), text);
+    }
     let system = match kind {
         "rt" => told.rt(mistakes),
         "mail" => told.mail(mistakes),
@@ -146,7 +155,26 @@ pub(super) fn load(
         poll: file.poll.unwrap_or(POLL),
         hook_secret,
         system: system?,
+        secret_files: secret_files(written, base),
     })
+}
+
+/// Every file named below `tickets:` that holds a secret.
+fn secret_files(written: &serde_json::Value, base: &Path) -> Vec<(String, PathBuf)> {
+    let single = ["token_file", "hook_secret_file", "smtp/password_file"];
+    let single = single.into_iter().map(|key| (key.replace('/', "."), written.pointer(&format!("/{key}"))));
+    let of_template = written["secret_files"].as_object().into_iter().flatten();
+    let of_template = of_template.map(|(name, file)| (format!("secret_files.{name}"), Some(file)));
+    single
+        .chain(of_template)
+        .filter_map(|(key, file)| Some((format!("tickets.{key}"), base.join(file?.as_str()?))))
+        .collect()
+}
+
+/// The address up to Request Tracker's own REST path, where somebody wrote that, too.
+fn without_rest(url: &str) -> Option<&str> {
+    let at = url.to_ascii_lowercase().find("/rest/")?;
+    Some(&url[..=at])
 }
 
 struct Told<'a> {

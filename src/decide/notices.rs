@@ -4,13 +4,15 @@
 //! Each thing is told once. A thing that happens again in a case is told again, but not for ever: somebody who was
 //! called five times about one thing knows it.
 
+mod table;
+
 use std::time::Duration;
 
-use crate::model::case::{Case, Phase};
+use crate::model::case::Phase;
 use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::note::{Note, Noted};
-use crate::model::notice::Urgency::{self, Page, Tell};
+use crate::model::notice::Urgency::{Page, Tell};
 use crate::model::notice::{ChannelName, Notice, NoticeId, Recipients};
 use crate::model::rules::{Mode, Response};
 use crate::model::state::Decision;
@@ -24,6 +26,8 @@ use super::faults::believed;
 use super::turn::Turn;
 use super::view::View;
 
+use table::{Said, of_note, say};
+
 /// The same kind of thing in one case is told so often.
 const SAME_MAX: usize = 5;
 /// An effect that failed so often has been tried for ten minutes.
@@ -34,152 +38,6 @@ const NOOUT_HELD_MAX: Duration = Duration::from_secs(3600);
 const BLIND_MAX: Duration = Duration::from_secs(600);
 /// A label may be 5,000 characters long; a subject line may not.
 const TITLE_MAX: usize = 160;
-
-/// One thing to tell, before it has an id and recipients.
-struct Said {
-    urgency: Urgency,
-    subject: String,
-    title: String,
-    does: String,
-    todo: String,
-}
-
-fn say(urgency: Urgency, subject: &str, title: String, does: &str, todo: String) -> Option<Said> {
-    Some(Said { urgency, subject: subject.to_owned(), title, does: does.to_owned(), todo })
-}
-
-/// The table: which lines of the journal are told, to whom, and with which advice.
-fn of_note(what: &Noted, case: &Case) -> Option<Said> {
-    let (id, node) = (case.id, &case.node);
-    let show = format!("pitlane show {id}");
-    match what {
-        Noted::Died { aboard, .. } => say(
-            Page,
-            "died",
-            format!("{node} died with {aboard} guests aboard"),
-            "takes nothing new; noout is not set, so that Ceph heals. It waits for HA to recover the guests.",
-            format!(
-                "see that HA recovers its guests, start the others by hand, or bring {node} back. {show}"
-            ),
-        ),
-        Noted::ReturnStopped { fault } => say(
-            Page,
-            "return-stopped",
-            format!("{node}: the return stops, {fault} fails again"),
-            "moves no guest back. The node goes to the technician again.",
-            format!("send the technician back to {node}. {show}"),
-        ),
-        Noted::ProofBroken { why, .. } => say(
-            Page,
-            "proof-broken",
-            format!("{node}: not repaired, {why}"),
-            "keeps the node out and reopens the work order.",
-            format!("send the technician back to {node}. {show}"),
-        ),
-        Noted::Overrun { time_box } => say(
-            Page,
-            "overrun",
-            format!("{node} is out for longer than {time_box}"),
-            "holds everything as it is and goes on.",
-            format!("ask the technician for a new time; pitlane abort {id} --reason WHY gives the node back"),
-        ),
-        Noted::StaysAway { guest, name, why } => say(
-            Page,
-            &format!("stays-away-{guest}"),
-            format!("{node}: guest {guest} ({name}) cannot go home"),
-            &format!("leaves it where it is and goes on: {why}."),
-            "move it by hand when the reason is gone".to_owned(),
-        ),
-        Noted::Cancelled { by, .. } => say(
-            Page,
-            "cancelled",
-            format!("{node}: the work is called off by {by}"),
-            "keeps guests away until nobody works on the machine.",
-            format!("ask at the machine, then: pitlane done {id} --hands-off"),
-        ),
-        Noted::CalledOffHalfway { by, .. } => say(
-            Page,
-            "cancelled",
-            format!("{node}: called off by {by} while the technician has a work order"),
-            "takes nothing more and gives nothing back until nobody works on the machine.",
-            format!("ask at the machine, then: pitlane done {id} --hands-off"),
-        ),
-        Noted::DrainBegins { .. } => say(
-            Tell,
-            "drain-begins",
-            format!("{node} is being emptied"),
-            "moves its guests to the other nodes.",
-            format!("nothing; {show}"),
-        ),
-        Noted::HandedOver { .. } => say(
-            Tell,
-            "handed-over",
-            format!("{node} is the technician's"),
-            "holds the node out until the work is done and proved.",
-            format!("before switching it off, ask: {show}. When done: pitlane done {id}"),
-        ),
-        Noted::HandedOverInPlace { .. } => say(
-            Tell,
-            "handed-over",
-            format!("{node}: a disk is the technician's, the node works on"),
-            "holds noout until the disk is back and proved.",
-            format!("before pulling the disk, ask: {show}. When done: pitlane done {id}"),
-        ),
-        Noted::Proved { soak } => say(
-            Tell,
-            "proved",
-            format!("{node} is proved: all checks good for {soak}"),
-            "gives everything back.",
-            "nothing".to_owned(),
-        ),
-        Noted::Closed { ending, stay, .. } => say(
-            Tell,
-            "closed",
-            format!("{node}: closed, {ending}"),
-            "owes nothing any more.",
-            match stay {
-                0 => "nothing".to_owned(),
-                n => format!("{n} guests are not at home; {show} names them"),
-            },
-        ),
-        Noted::Waits { wait: Wait::SecondFailure { what } } => say(
-            Page,
-            "second-failure",
-            format!("second failure while {node} is out: {what}"),
-            "begins nothing new and holds what it holds.",
-            format!("look at the other failure first; pitlane abort {id} --reason WHY gives everything back"),
-        ),
-        Noted::Waits { wait: wait @ Wait::CameAboard { .. } } => say(
-            Page,
-            "came-aboard",
-            format!("{node} must not be switched off: {wait}"),
-            "moves only what was planned, so it leaves them there.",
-            format!("tell the technician at once, then move them away. {show}"),
-        ),
-        Noted::Waits { wait: wait @ Wait::MoveFails { guest, .. } } => say(
-            Page,
-            &format!("move-fails-{guest}"),
-            format!("{node}: {wait}"),
-            "does not try that guest again by itself.",
-            wait.remedy(),
-        ),
-        Noted::Waits { wait: Wait::Approval { hash } } => say(
-            Tell,
-            &format!("approve-{}", hash.short()),
-            format!("{node} wants to leave: approve plan {}?", hash.short()),
-            "waits; nothing is touched until a person agrees.",
-            format!("read it with pitlane show {id}, then pitlane approve {id} --plan {}", hash.short()),
-        ),
-        Noted::Waits { wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. }) } => say(
-            Tell,
-            "may-not-leave",
-            format!("{node} is sick and may not leave now"),
-            &format!("waits: {wait}."),
-            wait.remedy(),
-        ),
-        _ => None,
-    }
-}
 
 /// Everything of one case that people are to be told.
 pub(super) fn of_case(turn: &Turn, out: &mut Decision) {

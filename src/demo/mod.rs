@@ -74,7 +74,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
     let mut teller = Teller::new(options.json, std::io::stdout().is_terminal());
     let ended = stage.tell(&mut teller).await;
     let ended = match (ended, options.serve) {
-        (Ok(()), true) => {
+        (Ok(()), true) if !teller.closed() => {
             teller.serving(stage.address, OPERATOR, &stage.token);
             stage.serve().await
         }
@@ -170,6 +170,9 @@ impl Stage {
         let mut put_away = Instant::now();
         loop {
             let pace = self.turn(teller).await?;
+            if teller.closed() {
+                return self.put_away();
+            }
             let case = self.store.cases(1).await.map_err(trouble)?.into_iter().next();
             if let Some(case) = case.as_ref().filter(|case| !case.open()) {
                 return self.end(teller, case);

@@ -1,5 +1,7 @@
 //! The story as a person would tell it, or as JSON lines for machines.
 
+use std::cell::Cell;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -13,8 +15,15 @@ use crate::model::verdict::Verdict;
 use crate::sim::World;
 use crate::sim::world::Actor;
 
+/// A line, as `println!` would write it; but a reader that has gone is no reason to panic.
+macro_rules! out {
+    ($teller:expr, $($words:tt)*) => { $teller.write(&format!($($words)*)) };
+}
+
 pub struct Teller {
     json: bool,
+    /// Whoever read has read enough.
+    closed: Cell<bool>,
     colour: bool,
     /// The journal's last entry that was told.
     seq: u64,
@@ -25,7 +34,25 @@ pub struct Teller {
 
 impl Teller {
     pub fn new(json: bool, colour: bool) -> Self {
-        Self { json, colour: colour && !json, seq: 0, now: Time::UNIX_EPOCH, judged: false }
+        Self {
+            json,
+            closed: Cell::new(false),
+            colour: colour && !json,
+            seq: 0,
+            now: Time::UNIX_EPOCH,
+            judged: false,
+        }
+    }
+
+    /// Nobody reads any more: there is nobody to go on for.
+    pub fn closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn write(&self, line: &str) {
+        if writeln!(std::io::stdout(), "{line}").is_err() {
+            self.closed.set(true);
+        }
     }
 
     /// Up to where the journal was told.
@@ -59,7 +86,8 @@ impl Teller {
             self.seq = *seq;
             self.now = note.at;
             if self.json {
-                println!(
+                out!(
+                    self,
                     "{}",
                     json!({"at": note.at, "who": "pitlane", "case": note.case, "text": note.what.to_string(), "note": note.what})
                 );
@@ -86,7 +114,8 @@ impl Teller {
             (Progress::of(case), case.phase.name())
             && self.json
         {
-            println!(
+            out!(
+                self,
                 "{}",
                 json!({"at": self.now, "who": "progress", "phase": case.phase.name(), "done": done, "all": all})
             );
@@ -95,14 +124,14 @@ impl Teller {
 
     fn checks(&self, verdict: &Verdict) {
         if self.json {
-            println!("{}", json!({"at": verdict.at, "who": "verdict", "verdict": verdict}));
+            out!(self, "{}", json!({"at": verdict.at, "who": "verdict", "verdict": verdict}));
             return;
         }
-        println!("\n          May {} leave now? Yes.", verdict.node);
+        out!(self, "\n          May {} leave now? Yes.", verdict.node);
         for check in &verdict.checks {
-            println!("            {:<4} {:<14} {}", check.answer, check.name, check.reading);
+            out!(self, "            {:<4} {:<14} {}", check.answer, check.name, check.reading);
         }
-        println!();
+        out!(self, "");
     }
 
     /// How it ended, for whoever pays for it.
@@ -112,56 +141,59 @@ impl Teller {
         let times = |kind: &str| did.get(kind).copied().unwrap_or(0);
         let out = age(world.now, case.opened_at).as_secs() / 60;
         if self.json {
-            println!(
+            out!(
+                self,
                 "{}",
                 json!({"at": world.now, "who": "end", "case": case.id, "minutes": out, "did": did, "by_ha": by_ha, "left_behind": wrong})
             );
             return;
         }
-        println!("\nThe invisible work: {out} minutes from the first alarm to the last guest home,");
-        println!(
+        out!(self, "\nThe invisible work: {out} minutes from the first alarm to the last guest home,");
+        out!(
+            self,
             "{} moves by pitlane, {by_ha} guests moved and brought back by HA, {} guest shut down with its device and started again,",
             times("migrate"),
             times("shutdown")
         );
-        println!("noout held once and given back, one work order.");
+        out!(self, "noout held once and given back, one work order.");
         if wrong.is_empty() {
-            println!("Nothing is owed.");
+            out!(self, "Nothing is owed.");
         }
         for line in wrong {
-            println!("LEFT BEHIND: {line}");
+            out!(self, "LEFT BEHIND: {line}");
         }
     }
 
     /// How to go on by hand.
     pub fn serving(&self, address: SocketAddr, secret: &str, token: &Path) {
         if self.json {
-            println!(
+            out!(
+                self,
                 "{}",
                 json!({"who": "serving", "url": format!("http://{address}"), "token_file": token})
             );
             return;
         }
         let token = token.display();
-        println!("\nThe cluster lives on. The pages are at http://{address}/ (log in with: {secret})");
-        println!("From another shell:\n");
-        println!("  export PITLANE_URL=http://{address} PITLANE_TOKEN_FILE={token}");
-        println!("  pitlane check pve4");
-        println!("  pitlane drain pve4 --reason 'new firmware' --yes --wait");
-        println!("  pitlane cases; pitlane show CASE; pitlane done CASE; pitlane owed\n");
-        println!("Ctrl-C ends it.");
+        out!(self, "\nThe cluster lives on. The pages are at http://{address}/ (log in with: {secret})");
+        out!(self, "From another shell:\n");
+        out!(self, "  export PITLANE_URL=http://{address} PITLANE_TOKEN_FILE={token}");
+        out!(self, "  pitlane check pve4");
+        out!(self, "  pitlane drain pve4 --reason 'new firmware' --yes --wait");
+        out!(self, "  pitlane cases; pitlane show CASE; pitlane done CASE; pitlane owed\n");
+        out!(self, "Ctrl-C ends it.");
     }
 
     fn line(&self, who: &str, text: &str) {
         if self.json {
-            println!("{}", json!({"at": self.now, "who": who, "text": text}));
+            out!(self, "{}", json!({"at": self.now, "who": who, "text": text}));
             return;
         }
         let clock = self.now.strftime("%H:%M:%S");
         match (who, self.colour) {
-            ("people", true) => println!("{clock}  \x1b[1m{text}\x1b[0m"),
-            ("people", false) => println!("{clock}  > {text}"),
-            _ => println!("{clock}  {text}"),
+            ("people", true) => out!(self, "{clock}  \x1b[1m{text}\x1b[0m"),
+            ("people", false) => out!(self, "{clock}  > {text}"),
+            _ => out!(self, "{clock}  {text}"),
         }
     }
 }

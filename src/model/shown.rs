@@ -143,6 +143,10 @@ pub struct InForce {
     pub since: Time,
     /// Read and right, and still without effect: these keys count from the next start on.
     pub needs_restart: Vec<String>,
+    /// What the ticket system lacked when it was asked, as this configuration began to count: each with what to do. Work
+    /// orders stand on the built-in board meanwhile.
+    #[serde(default)]
+    pub tickets_lack: Vec<String>,
     /// The last try to read it again found mistakes, so the one from before stays.
     pub refused: Option<RefusedConfig>,
 }

@@ -10,6 +10,7 @@ use pitlane::adapters::ceph::{self, CephClient, CephProgram};
 use pitlane::adapters::hand::{self, HandConfig, SshHand};
 use pitlane::adapters::pve::{self, ApiToken, Proxmox, Trust, TrustOthers};
 use pitlane::adapters::sensors::{Prometheus, PrometheusConfig};
+use pitlane::adapters::tickets::Held;
 use pitlane::cli::Stop;
 use pitlane::config::bmc::BmcWay;
 use pitlane::config::{self, AlertmanagerSettings, Asked, Config, ProxmoxSettings};
@@ -30,6 +31,8 @@ pub struct Outside {
     pub world: World,
     /// The ticket system's way to ring; empty where none is configured.
     pub hook: axum::Router,
+    /// The ticket system, where it can be asked what it lacks.
+    pub tickets: Option<Arc<Held>>,
 }
 
 /// # Errors
@@ -63,7 +66,7 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
         meter: lasting.meter.clone(),
         kill_file: Some(config.kill_file.clone()),
     };
-    Ok(Outside { world, hook: wired.hook })
+    Ok(Outside { world, hook: wired.hook, tickets: wired.asked })
 }
 
 fn hand(config: &Config, clock: &Arc<dyn Clock>) -> Option<Arc<dyn Hand>> {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use pitlane::adapters::tickets::hook::{self, Hook};
 use pitlane::adapters::tickets::{
-    Both, Desk, Held, HttpConfig, HttpDesk, Mailed, Polled, RequestTracker, RtConfig,
+    Both, Desk, Held, HttpConfig, HttpDesk, Mailed, Polled, RequestTracker, RtConfig, Survey,
 };
 use pitlane::cli::Stop;
 use pitlane::config::{TicketSettings, TicketSystem};
@@ -16,11 +17,18 @@ use tokio::sync::Notify;
 use super::notify::post;
 use super::{failed, usage};
 
+/// Whether what the configuration names is there: below the deadline of whoever waits for a reload's answer.
+const ASKING_MAX: Duration = Duration::from_secs(10);
+/// A look around: some ten questions.
+const SURVEY_MAX: Duration = Duration::from_secs(60);
+
 /// The port, and the hook that makes it look again.
 pub struct Wired {
     pub tickets: Arc<dyn Tickets>,
     /// Empty where no hook is configured.
     pub hook: Router,
+    /// A system that can be asked what it lacks; `None`: the board, or mail.
+    pub asked: Option<Arc<Held>>,
 }
 
 /// # Errors
@@ -31,24 +39,16 @@ pub fn tickets(
     clock: Arc<dyn Clock>,
     bell: Arc<Notify>,
 ) -> Result<Wired, Stop> {
-    let Some(settings) = settings else { return Ok(Wired { tickets: board, hook: Router::new() }) };
+    let Some(settings) = settings else {
+        return Ok(Wired { tickets: board, hook: Router::new(), asked: None });
+    };
     if let TicketSystem::Mail(mail) = &settings.system {
         let mailed =
             Mailed::new(board, post(mail), &settings.cluster, clock).map_err(|e| failed("tickets", e))?;
-        return Ok(Wired { tickets: Arc::new(mailed), hook: Router::new() });
+        return Ok(Wired { tickets: Arc::new(mailed), hook: Router::new(), asked: None });
     }
     let held = Arc::new(held(settings, clock.clone())?);
-    let asked = held.clone();
-    // What is missing there is told at once, and not when a node is out.
-    tokio::spawn(async move {
-        let missing = asked.preflight().await;
-        for line in &missing {
-            tracing::error!("tickets: {line}");
-        }
-        if missing.is_empty() {
-            tracing::info!("tickets: the system answers, and what can be asked beforehand is good");
-        }
-    });
+    let asked = Some(held.clone());
     let team = Arc::new(Polled::new(held, settings.poll.0, clock));
     let hook = match &settings.hook_secret {
         None => Router::new(),
@@ -61,7 +61,43 @@ pub fn tickets(
             hook::router(Hook::new(&secret.0, ring))
         }
     };
-    Ok(Wired { tickets: Arc::new(Both { board, team }), hook })
+    Ok(Wired { tickets: Arc::new(Both { board, team }), hook, asked })
+}
+
+/// What the system lacks of what the configuration names; in the log as well. What is missing is told at once, and not when
+/// a node is out.
+pub async fn lacks(asked: &Held) -> Vec<String> {
+    let lacks = match tokio::time::timeout(ASKING_MAX, asked.preflight()).await {
+        Ok(lacks) => lacks,
+        Err(_) => vec![format!("the system did not answer within {} s", ASKING_MAX.as_secs())],
+    };
+    let lines: Vec<String> = lacks.iter().map(|line| format!("tickets: {line}")).collect();
+    for line in &lines {
+        tracing::error!("{line}");
+    }
+    if lines.is_empty() {
+        tracing::info!("tickets: the system answers, and what can be asked beforehand is good");
+    }
+    lines
+}
+
+/// A look around for a person who tests. Nothing is created.
+pub async fn survey(settings: &TicketSettings, clock: Arc<dyn Clock>) -> Survey {
+    if let TicketSystem::Mail(mail) = &settings.system {
+        let saw = format!(
+            "mail to {}: nothing can be asked beforehand, and no letter was sent",
+            mail.to.join(", ")
+        );
+        return Survey { saw: vec![saw], lacks: Vec::new() };
+    }
+    let lacks = |text: String| Survey { saw: Vec::new(), lacks: vec![text] };
+    let held = match held(settings, clock) {
+        Ok(held) => held,
+        Err(stop) => return lacks(stop.text),
+    };
+    let within = SURVEY_MAX;
+    let late = || lacks(format!("the system did not answer within {} s", within.as_secs()));
+    tokio::time::timeout(within, held.survey()).await.unwrap_or_else(|_| late())
 }
 
 fn held(settings: &TicketSettings, clock: Arc<dyn Clock>) -> Result<Held, Stop> {

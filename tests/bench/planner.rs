@@ -61,7 +61,7 @@ fn live(criterion: &mut Criterion) {
         limits: Default::default(),
         packing: Default::default(),
         notify: Default::default(),
-        silences: Default::default(),
+        silences: None,
     };
     let mut group = criterion.benchmark_group("live");
     group.sample_size(10);

@@ -37,5 +37,6 @@ mod served;
 mod stores;
 mod tickets_server;
 mod tickets_shapes;
+mod tickets_survey;
 mod tickets_systems;
 mod webhook;

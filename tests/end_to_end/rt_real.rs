@@ -248,6 +248,16 @@ async fn what_is_wrong_is_told_before_anything_is_created(desk: &Desk) {
         let told = held(config).preflight().await;
         assert!(told.iter().any(|line| line.contains(expected)), "{told:?}");
     }
+    let told = desk.tickets().survey().await;
+    assert_eq!(told.lacks, Vec::<String>::new());
+    assert!(
+        told.saw.iter().any(|line| line.contains("queue Hardware has the lifecycle default")),
+        "{told:?}"
+    );
+    let strange =
+        StatusWords { done: vec!["erledigt".into(), "resolved".into()], ..StatusWords::request_tracker() };
+    let told = held(RtConfig { statuses: strange, ..desk.config() }).survey().await;
+    assert!(told.lacks.iter().any(|line| line.contains("statuses.done names \"erledigt\"")), "{told:?}");
     assert!(desk.all(4).await.is_empty());
 }
 

@@ -113,3 +113,48 @@ fn a_state_directory_that_others_can_look_into_is_refused_with_what_to_do() {
     let (code, _, err) = said(dir.path(), &["run", "--config", "pitlane.yaml"]);
     assert!(code == 1 && err.contains("chmod 0700"), "{code} {err}");
 }
+
+/// `pitlane demo | head -1`: whoever reads has read enough, and nothing is wrong.
+#[test]
+fn a_closed_pipe_ends_the_demo_quietly() {
+    use std::io::{BufRead, BufReader, Read};
+    for words in [&["demo", "--speed", "60"][..], &["--json", "demo", "--speed", "60"]] {
+        let mut child = program()
+            .args(words)
+            .env_remove("PITLANE_LOG")
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut first = String::new();
+        let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+        lines.read_line(&mut first).expect("a line");
+        assert!(first.contains("A simulated cluster"), "{first}");
+        drop(lines);
+        let mut said = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        let ended = child.wait().expect("ours");
+        assert!(ended.success() && said.is_empty(), "{ended}: {said}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_the_readers_choice_for_every_answer() {
+    for words in [&["completions", "bash"][..], &["policy", "schema"], &["policy", "list"], &["--help"]] {
+        let mut child = program()
+            .args(words)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        // Closed before anything was written.
+        drop(child.stdout.take());
+        let out = child.wait_with_output().expect("ours");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(
+            out.status.code().is_some() && !said.contains("panicked"),
+            "{words:?}: {} {said}",
+            out.status
+        );
+    }
+}

@@ -1,8 +1,9 @@
 //! The configuration read again while the service runs.
 
 use std::fs;
+use std::process::Command;
 
-use super::running::{Service, hash, until};
+use super::running::{Service, configured, hash, until};
 
 #[test]
 fn what_is_wrong_changes_nothing_and_is_told_everywhere() {
@@ -66,4 +67,116 @@ fn a_hangup_reads_tokens_and_policies_again_and_says_what_needs_a_restart() {
     let (_, out, _) = service.ask("carol", &["--json", "status"]);
     let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(json["config"]["refused"], serde_json::Value::Null, "{out}");
+}
+
+/// A case that is open in the state directory, as an earlier process left it.
+fn left_open(dir: &std::path::Path) {
+    use pitlane::model::case::{Case, Origin, Phase};
+    use pitlane::model::state::Decision;
+    use pitlane::model::time::Time;
+    use pitlane::ports::{Clock, Store};
+
+    struct Now;
+    impl Clock for Now {
+        fn now(&self) -> Time {
+            Time::now()
+        }
+    }
+    let at = Time::now();
+    let case = Case {
+        id: pitlane::model::ids::CaseId(1),
+        node: "pve1".into(),
+        policy: "manual".into(),
+        origin: Origin::Person { by: "alice".into(), reason: "new firmware".into(), yes: false },
+        opened_at: at,
+        faults: Default::default(),
+        phase: Phase::Preparing { since: at, approval: None, shown: None, room: Default::default() },
+        in_place: None,
+        owed: Default::default(),
+        wait: None,
+        overran: false,
+        heal: false,
+        parts: Default::default(),
+        took: None,
+        revision: 0,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let store =
+            pitlane::adapters::store::open(&dir.join("state"), std::sync::Arc::new(Now)).expect("a store");
+        let decision = Decision { cases: vec![case], ..Decision::default() };
+        store.commit(&decision, at).await.expect("it is written");
+    });
+}
+
+#[test]
+fn another_cluster_is_refused_while_a_case_is_open() {
+    let dir = configured("");
+    let file = dir.path().join("pitlane.yaml");
+    let plain = fs::read_to_string(&file).expect("readable");
+    fs::write(&file, format!("name: lab\n{plain}")).expect("writable");
+    left_open(dir.path());
+    let service = Service::started(dir, Command::new(assert_cmd::cargo::cargo_bin("pitlane")));
+    for (other, words) in [
+        (
+            format!("name: shop\n{plain}"),
+            "name: the running configuration is of cluster lab, this one of shop",
+        ),
+        (plain.clone(), "here is no name"),
+        (
+            format!("name: lab\n{plain}").replace("pve1", "web1").replace("pve2", "web2"),
+            "asks pve1 and pve2, this one web1 and web2",
+        ),
+    ] {
+        service.write("pitlane.yaml", &other);
+        let (code, out, err) = service.ask("operate", &["reload"]);
+        assert_eq!(code, 2, "{out}{err}");
+        assert!(out.contains(words) && out.contains("Case 1 of pve1 is open"), "{words} is not in\n{out}");
+        let (_, out, _) = service.ask("read", &["status"]);
+        assert!(out.contains(words), "status tells it, too: {out}");
+        until("the log tells it", || service.log().contains(words));
+    }
+    // The same cluster with one member less is the same cluster.
+    let fewer: String = format!("name: lab\n{plain}")
+        .lines()
+        .filter(|line| !line.contains("pve2"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    service.write("pitlane.yaml", &fewer);
+    let (code, out, err) = service.ask("operate", &["reload"]);
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+#[test]
+fn without_an_open_case_another_cluster_counts() {
+    let dir = configured("");
+    let file = dir.path().join("pitlane.yaml");
+    let plain = fs::read_to_string(&file).expect("readable");
+    fs::write(&file, format!("name: lab\n{plain}")).expect("writable");
+    let service = Service::started(dir, Command::new(assert_cmd::cargo::cargo_bin("pitlane")));
+    service.write("pitlane.yaml", &format!("name: shop\n{plain}"));
+    let (code, out, err) = service.ask("operate", &["reload"]);
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+#[test]
+fn what_the_ticket_system_lacks_is_told_where_mistakes_are() {
+    let service = Service::start("");
+    let plain = service.read("pitlane.yaml");
+    // Nobody listens on port 1 of loopback.
+    service.write("robot", "1-2-3\n");
+    let tickets = "tickets: {kind: rt, url: \"http://127.0.0.1:1/\", token_file: robot, queue: Hardware}\n";
+    service.write("pitlane.yaml", &format!("name: lab\n{plain}{tickets}"));
+    let words = "tickets: Request Tracker: no connection while asking for its version";
+    let (code, out, err) = service.ask("operate", &["reload"]);
+    assert!(code == 0 && out.contains(words), "it counts, and lacks something: {code} {out}{err}");
+    let (_, out, _) = service.ask("operate", &["--json", "reload"]);
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(json["tickets_lack"][0], words, "{out}");
+    let (_, out, _) = service.ask("read", &["status"]);
+    assert!(out.contains(words), "{out}");
+    assert!(service.log().contains(words), "{}", service.log());
+    service.write("pitlane.yaml", &plain);
+    let (_, out, _) = service.ask("operate", &["reload"]);
+    assert!(!out.contains("tickets:"), "the board lacks nothing: {out}");
 }

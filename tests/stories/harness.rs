@@ -86,7 +86,7 @@ impl Teller {
         let doors = Doors::new(world);
         let store = Arc::new(MemoryStore::default());
         let missed = Arc::default();
-        let reconciler = reconciler(&doors, &store, &scythe, &rules, None, &missed);
+        let reconciler = reconciler(&doors, &store, &scythe, &rules, None, &missed, Arc::new(Silent));
         let courier = courier(&doors, &store, &scythe, &rules);
         Ok(Self {
             doors,
@@ -216,7 +216,15 @@ impl Teller {
         // What this process was told and did not write down.
         self.missed = Arc::default();
         let kill = self.kill.clone();
-        self.reconciler = reconciler(&self.doors, &self.store, &self.scythe, &self.rules, kill, &self.missed);
+        self.reconciler = reconciler(
+            &self.doors,
+            &self.store,
+            &self.scythe,
+            &self.rules,
+            kill,
+            &self.missed,
+            Arc::new(Silent),
+        );
         self.courier = courier(&self.doors, &self.store, &self.scythe, &self.rules);
     }
 
@@ -332,13 +340,14 @@ fn or_none(all: &BTreeSet<String>) -> String {
     if all.is_empty() { "none".to_owned() } else { all.iter().cloned().collect::<Vec<_>>().join(", ") }
 }
 
-fn reconciler(
+pub fn reconciler(
     doors: &Doors,
     store: &Arc<MemoryStore>,
     scythe: &Arc<Scythe>,
     rules: &Rules,
     kill_file: Option<std::path::PathBuf>,
     missed: &Arc<AtomicBool>,
+    meter: Arc<dyn Meter>,
 ) -> Reconciler {
     let deadly = Arc::new(Deadly::new(doors.clone(), Arc::clone(store), Arc::clone(scythe)));
     let hand = rules.hand == HandSetup::Installed;
@@ -355,7 +364,7 @@ fn reconciler(
         tickets: deadly.clone(),
         store: deadly,
         clock: Arc::new(doors.clone()),
-        meter: Arc::new(Silent),
+        meter,
         kill_file,
     };
     Reconciler::new(outside, rules.clone(), Arc::default())

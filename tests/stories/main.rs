@@ -13,6 +13,7 @@ mod learning;
 mod makespan;
 mod script;
 mod setting;
+mod watchdog;
 
 use std::fs;
 use std::path::{Path, PathBuf};

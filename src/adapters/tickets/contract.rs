@@ -71,6 +71,15 @@ pub enum Become {
     Cancelled,
 }
 
+/// What a look around brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// What is there, in words.
+    pub saw: Vec<String>,
+    /// What is missing or wrong, and what to do.
+    pub lacks: Vec<String>,
+}
+
 /// A ticket system's manners, in its own words. Each call is one conversation and may be repeated.
 #[async_trait]
 pub trait Desk: Send + Sync {
@@ -90,6 +99,12 @@ pub trait Desk: Send + Sync {
     async fn retitle(&self, number: &str, title: &str) -> Result<(), TicketError>;
     /// Whether everything that the configuration names exists there. A line for each thing that does not.
     async fn preflight(&self) -> Vec<String>;
+    /// Beyond `preflight`, for a person who tests: which of our words the system does not know. Reads only.
+    async fn words(&self, _survey: &mut Survey) -> Result<(), TicketError> {
+        Ok(())
+    }
+    /// The word that says "done" in this system.
+    fn done(&self) -> Option<&str>;
     /// So long may the search hide what was created. Zero where it never does.
     fn lag(&self) -> Duration;
 }
@@ -125,6 +140,31 @@ impl Held {
     /// What the configuration names and the system does not have, in words.
     pub async fn preflight(&self) -> Vec<String> {
         self.desk.preflight().await
+    }
+
+    /// A look around for a person who tests: everything that can be read is read, and nothing is written.
+    pub async fn survey(&self) -> Survey {
+        let mut survey = Survey { lacks: self.preflight().await, ..Survey::default() };
+        if !survey.lacks.is_empty() {
+            return survey;
+        }
+        survey.saw.push(format!("{} answers; what the configuration names is there", self.system));
+        let looked = async {
+            // Cases begin at 1. What is found for this one is a search that does not search.
+            let found = self.desk.find(&self.id(CaseId(0)), Depth::Titles).await?;
+            if !found.is_empty() {
+                survey
+                    .lacks
+                    .push(format!("its search finds {} tickets of a case that never was", found.len()));
+                return Ok(());
+            }
+            survey.saw.push("its search answers, and finds nothing of a case that never was".to_owned());
+            self.desk.words(&mut survey).await
+        };
+        if let Err(error) = looked.await {
+            survey.lacks.push(error.to_string());
+        }
+        survey
     }
 
     fn id(&self, case: CaseId) -> String {
@@ -198,7 +238,7 @@ impl Held {
     async fn ensure(&self, key: &StepId, case: CaseId, order: &WorkOrder) -> Result<TicketRef, TicketError> {
         let id = self.id(case);
         let title = format!("{} [{id}]", order.title);
-        let paper = Paper { id: &id, case, title, body: body(&id, order), order };
+        let paper = Paper { id: &id, case, title, body: body(&id, order, self.desk.done()), order };
         let mut first = self.settled(case).await?;
         if first.is_none() {
             self.may_create(case)?;
@@ -345,10 +385,15 @@ fn rank(number: &str) -> (usize, String, usize, String) {
     (words.len(), words.to_owned(), digits.len(), digits.to_owned())
 }
 
-/// The work order as text, with the id in a line of its own, so that a person and a text search find it.
-fn body(id: &str, order: &WorkOrder) -> String {
+/// The work order as text, with the id in a line of its own, so that a person and a text search find it. And how to say
+/// "done" here: whoever reads the ticket alone may have no access to pitlane.
+fn body(id: &str, order: &WorkOrder, done: Option<&str>) -> String {
     let list: String = order.checklist.iter().map(|line| format!("- {line}\n")).collect();
-    format!("{}\n\n{list}\n{id}\n", order.body.trim_end())
+    let done = done.map_or_else(String::new, |word| {
+        format!("\nDone? Say so in pitlane, as above, or set this ticket to \"{word}\": both say the same. The node is \
+                 checked before it goes back to work.\n")
+    });
+    format!("{}\n\n{list}{done}\n{id}\n", order.body.trim_end())
 }
 
 #[cfg(test)]

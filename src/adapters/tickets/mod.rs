@@ -14,7 +14,7 @@ mod polled;
 mod rt;
 
 pub use both::Both;
-pub use contract::{Become, Carries, Depth, Desk, Held, Paper, Ticket};
+pub use contract::{Become, Carries, Depth, Desk, Held, Paper, Survey, Ticket};
 pub use error::TicketError;
 pub use http::{HttpConfig, HttpDesk};
 pub use mail::Mailed;

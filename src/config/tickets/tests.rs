@@ -54,6 +54,54 @@ fn read_all(config: &str, desk: &str) -> Result<Config, Mistakes> {
 }
 
 #[test]
+fn the_address_of_request_tracker_is_its_own_and_not_that_of_its_interface() {
+    for address in [
+        "https://rt.example.org/REST/2.0",
+        "https://rt.example.org/rt/REST/2.0/",
+        "https://rt.example.org/rest/1.0",
+    ] {
+        let wrong = read_all(&RT.replace("https://rt.example.org/", address), "").expect_err("REST is added");
+        let own = &address[..address.to_lowercase().find("rest/").expect("it is in it")];
+        let told = format!(
+            "pitlane.yaml:4:8: tickets.url: pitlane adds REST/2.0 itself; write the address of Request Tracker, {own}"
+        );
+        assert!(
+            wrong.to_string().lines().any(|line| line.ends_with(told.trim_start_matches("pitlane.yaml:"))),
+            "{wrong}"
+        );
+    }
+    read_all(&RT.replace("https://rt.example.org/", "https://rest.example.org/rt"), "")
+        .unwrap_or_else(|m| panic!("{m}"));
+}
+
+#[test]
+fn secrets_of_the_ticket_system_that_everybody_may_read_are_hinted_at() {
+    use std::os::unix::fs::PermissionsExt;
+    let hints_of = |config: &str| {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, text) in [("pitlane.yaml", config), ("desk.yaml", DESK), ("robot", "1-23-abc\n")] {
+            std::fs::write(dir.path().join(name), text).expect("writable");
+        }
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(dir.path().join("robot"), mode).expect("ours");
+        let good = load_config(&dir.path().join("pitlane.yaml")).unwrap_or_else(|m| panic!("{m}"));
+        crate::config::hints(&good)
+            .into_iter()
+            .filter(|hint| hint.contains("(mode 0644)"))
+            .collect::<Vec<_>>()
+    };
+    let mail = "name: lab\ntickets: {kind: mail, smtp: {host: mail.example.org, user: u, password_file: robot, from: a@example.org, to: [b@example.org]}}\n";
+    for (config, key) in [
+        (RT, "tickets.token_file"),
+        (HTTP, "tickets.secret_files.token"),
+        (mail, "tickets.smtp.password_file"),
+    ] {
+        let hints = hints_of(config);
+        assert!(hints.len() == 1 && hints[0].starts_with(&format!("{key}: everybody")), "{key}: {hints:?}");
+    }
+}
+
+#[test]
 fn a_good_one_means_what_it_says() {
     let config = read_all(RT, "").unwrap_or_else(|m| panic!("{m}"));
     let tickets = config.tickets.as_ref().expect("a ticket system");

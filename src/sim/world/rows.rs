@@ -138,7 +138,8 @@ impl World {
             auto_rebalance: self.ha.auto_rebalance,
             datacenter: Datacenter {
                 scheduler: if self.ha.auto_rebalance { HaScheduler::Weighing } else { HaScheduler::Basic },
-                workers: u32::try_from(self.ha.workers_max).ok(),
+                // Not configured: Proxmox does not say what its default is.
+                workers: None,
                 bwlimit: None,
             },
         }

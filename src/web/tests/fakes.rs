@@ -201,7 +201,7 @@ impl Configuration for Wrong {
 
     fn in_force(&self) -> InForce {
         let refused = RefusedConfig { at: at(0), mistakes: vec!["pitlane.yaml:1:1: mdoe".into()] };
-        InForce { since: at(0), needs_restart: Vec::new(), refused: Some(refused) }
+        InForce { since: at(0), needs_restart: Vec::new(), tickets_lack: Vec::new(), refused: Some(refused) }
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::error::BmcError;
-use crate::adapters::child::{self, Run, last_words};
+use crate::adapters::child::{self, Run, Said, last_words};
 use crate::model::ids::NodeName;
 use crate::model::observed::{BmcView, Inventory, LocateTarget};
 use crate::model::step::Switch;
@@ -89,12 +89,30 @@ impl Ipmi {
         ];
         let both = async {
             let sensors = self.cached("ipmi-sensors", &list).await?;
-            let serials = self.cached("ipmi-fru", &["--sdr-cache-recreate"]).await?;
+            let serials = self.serials().await?;
             let mut parts = said::sensors(&sensors)?;
             parts.extend(said::serials(&serials));
             Ok(Inventory { parts })
         };
         tokio::time::timeout(LIMIT, both).await.map_err(|_| BmcError::TooSlow(LIMIT))?
+    }
+
+    /// What carries a serial. A supply that was pulled takes its own record along, and a worn one cannot be read: the
+    /// program says so, ends unhappily, and has told all others. That is no reason to hold the whole controller to be
+    /// silent; the device that cannot be read has no serial then, which is for the comparison of parts to miss.
+    async fn serials(&self) -> Result<String, BmcError> {
+        const PROGRAM: &str = "ipmi-fru";
+        let said = self.cached_said(PROGRAM, &["--sdr-cache-recreate"]).await?;
+        let told = said.stdout.contains(said::DEVICE);
+        match said.rc {
+            0 => Ok(said.stdout),
+            _ if told => {
+                let why = words(&said.stderr, PROGRAM);
+                tracing::info!("{PROGRAM}: some of the machine's parts do not tell their serials: {why}");
+                Ok(said.stdout)
+            }
+            _ => Err(BmcError::Said { program: PROGRAM, words: words(&said.stderr, PROGRAM) }),
+        }
     }
 
     /// # Errors
@@ -111,11 +129,19 @@ impl Ipmi {
     }
 
     async fn cached(&self, program: &'static str, args: &[&str]) -> Result<String, BmcError> {
+        good(program, self.cached_said(program, args).await?)
+    }
+
+    async fn cached_said(&self, program: &'static str, args: &[&str]) -> Result<Said, BmcError> {
         let directory = format!("--sdr-cache-directory={}", self.cache.display());
-        self.run(program, &[&["--quiet-cache", directory.as_str()], args].concat()).await
+        self.said(program, &[&["--quiet-cache", directory.as_str()], args].concat()).await
     }
 
     async fn run(&self, program: &'static str, args: &[&str]) -> Result<String, BmcError> {
+        good(program, self.said(program, args).await?)
+    }
+
+    async fn said(&self, program: &'static str, args: &[&str]) -> Result<Said, BmcError> {
         let path = self.config.programs.as_ref().map_or_else(|| program.into(), |dir| dir.join(program));
         let mut all: Vec<OsString> = vec![
             format!("--config-file={}", self.account.display()).into(),
@@ -130,11 +156,14 @@ impl Ipmi {
         }
         all.extend(args.iter().map(Into::into));
         let run = Run { program: &path, args: all, limit: LIMIT, output_max: OUTPUT_MAX };
-        let said = child::run(run).await.map_err(|source| BmcError::Program { program, source })?;
-        match said.rc {
-            0 => Ok(said.stdout),
-            _ => Err(BmcError::Said { program, words: words(&said.stderr, program) }),
-        }
+        child::run(run).await.map_err(|source| BmcError::Program { program, source })
+    }
+}
+
+fn good(program: &'static str, said: Said) -> Result<String, BmcError> {
+    match said.rc {
+        0 => Ok(said.stdout),
+        _ => Err(BmcError::Said { program, words: words(&said.stderr, program) }),
     }
 }
 
@@ -176,6 +205,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::model::observed::{PartKey, PartKind};
 
     fn config(password: &str) -> IpmiConfig {
         IpmiConfig {
@@ -210,5 +240,39 @@ mod tests {
     #[test]
     fn the_programs_own_name_is_told_once() {
         assert_eq!(words("ipmi-fru: connection timeout\n", "ipmi-fru"), "connection timeout");
+    }
+
+    /// A controller whose programs say this; `fru`: what `ipmi-fru` does.
+    fn saying(dir: &Path, fru: &str) -> Ipmi {
+        let programs = dir.join("bin");
+        std::fs::create_dir_all(&programs).expect("writable");
+        let sensors = "echo \"1,FAN1,Fan,Nominal,8000.00,RPM,'OK'\"";
+        for (name, does) in [("ipmi-sensors", sensors), ("ipmi-fru", fru)] {
+            let file = programs.join(name);
+            std::fs::write(&file, format!("#!/bin/sh\n{does}\n")).expect("writable");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        }
+        let config = IpmiConfig { programs: Some(programs), ..config("secret") };
+        Ipmi::new(&"pve1".into(), config, &dir.join("private")).expect("a good account")
+    }
+
+    #[tokio::test]
+    async fn one_device_that_cannot_be_read_does_not_silence_the_controller() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let one = "echo 'FRU Inventory Device: PSU 1 (ID 03h)'; echo '  FRU Product Serial Number: P1'; \
+                   echo 'FRU Inventory Device: PSU 2 (ID 04h)'; echo 'ipmi-fru: FRU read error' >&2; exit 1";
+        let inventory = saying(dir.path(), one).inventory().await.expect("a list");
+        let there: Vec<String> = inventory.parts.keys().map(ToString::to_string).collect();
+        assert_eq!(there, ["fan FAN1", "board PSU 1", "board PSU 2"]);
+        let serial = |slot| inventory.parts[&PartKey::new(PartKind::Board, slot)].serial.clone();
+        assert_eq!((serial("PSU 1"), serial("PSU 2")), (Some("P1".to_owned()), None));
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_tells_no_device_at_all_is_not_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let silent = saying(dir.path(), "echo 'ipmi-fru: connection timeout' >&2; exit 1");
+        let why = silent.inventory().await.expect_err("half a list is none");
+        assert!(matches!(&why, BmcError::Said { program: "ipmi-fru", .. }), "{why}");
     }
 }

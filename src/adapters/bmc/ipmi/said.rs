@@ -63,13 +63,19 @@ fn sensor(class: &str, state: &str, reading: &str, units: &str, event: &str) -> 
     there.then(|| (kind, Part { good, text, ..Part::default() }))
 }
 
+/// The heading of a device.
+pub(super) const DEVICE: &str = "FRU Inventory Device: ";
+
 /// What `ipmi-fru` prints: a heading for each device, and its serials below.
 pub(super) fn serials(text: &str) -> BTreeMap<PartKey, Part> {
     let mut parts = BTreeMap::<PartKey, Part>::new();
     let mut device = None;
     for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix("FRU Inventory Device: ") {
-            device = Some(name.split(" (ID ").next().unwrap_or(name).trim());
+        if let Some(name) = line.strip_prefix(DEVICE) {
+            let name = name.split(" (ID ").next().unwrap_or(name).trim();
+            device = Some(name);
+            // Named, and perhaps it tells no more: without this line it would look like a part that is not there.
+            parts.entry(PartKey::new(PartKind::Board, name)).or_default().text = "listed".to_owned();
             continue;
         }
         let (Some(name), Some((what, value))) = (device, line.split_once(": ")) else { continue };
@@ -81,7 +87,6 @@ pub(super) fn serials(text: &str) -> BTreeMap<PartKey, Part> {
         let model = matches!(what, "FRU Product Name" | "FRU Board Product Name");
         if serial || model {
             let part = parts.entry(PartKey::new(PartKind::Board, name)).or_default();
-            part.text = "listed".to_owned();
             match serial {
                 // The product's own serial is told after the board's, and is the one on the sticker.
                 true => part.serial = Some(value.to_owned()),

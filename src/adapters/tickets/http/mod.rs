@@ -210,6 +210,10 @@ impl Desk for HttpDesk {
         wrong
     }
 
+    fn done(&self) -> Option<&str> {
+        self.template.statuses.done.first().map(String::as_str)
+    }
+
     fn lag(&self) -> Duration {
         self.template.index_lag.map(|lag| lag.0).unwrap_or_default()
     }

@@ -10,6 +10,7 @@
 //! It must never send an empty comment (RT keeps it), nor `correspond` (that mails the requestor: a second voice).
 
 mod wire;
+mod words;
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::call::{Answer, Caller};
-use super::contract::{Become, Carries, Depth, Desk, Paper, Ticket};
+use super::contract::{Become, Carries, Depth, Desk, Paper, Survey, Ticket};
 use super::error::TicketError;
 use crate::model::observed::WorkOrderStatus;
 use crate::model::tickets::StatusWords;
@@ -105,10 +106,10 @@ impl RequestTracker {
         answer.yes(&self.caller, doing, |body| body["message"].as_str().filter(|_| tell).map(str::to_owned))
     }
 
-    /// The fields of the queue, with what to say when it cannot be seen.
-    async fn queue_has_the_field(&self) -> Result<(), TicketError> {
+    /// The queue, with what to say when it cannot be seen.
+    async fn queue(&self) -> Result<Value, TicketError> {
         const DOING: &str = "reading the queue";
-        let (queue, field) = (&self.config.queue, &self.config.field);
+        let queue = &self.config.queue;
         let path = format!("queue/{}", segment(queue));
         let answer = self.call(DOING, Method::GET, &path, &[], None, None).await?;
         if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
@@ -117,7 +118,12 @@ impl RequestTracker {
                  robot lacks SeeQueue there"
             )));
         }
-        let fields = wire::fields_of(&self.yes(answer, DOING)?);
+        self.yes(answer, DOING)
+    }
+
+    async fn queue_has_the_field(&self) -> Result<(), TicketError> {
+        let (queue, field) = (&self.config.queue, &self.config.field);
+        let fields = wire::fields_of(&self.queue().await?);
         if fields.iter().any(|name| name == field) {
             return Ok(());
         }
@@ -293,6 +299,14 @@ impl Desk for RequestTracker {
             Err(error) => Err(error),
         };
         ready.err().map(|error| error.to_string()).into_iter().collect()
+    }
+
+    async fn words(&self, survey: &mut Survey) -> Result<(), TicketError> {
+        self.hold_words(survey).await
+    }
+
+    fn done(&self) -> Option<&str> {
+        self.config.statuses.done.first().map(String::as_str)
     }
 
     /// It searches its database, not an index.

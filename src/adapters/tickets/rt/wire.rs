@@ -55,6 +55,18 @@ pub fn fields_of(queue: &Value) -> Vec<String> {
     fields.into_iter().flatten().filter_map(|f| f["name"].as_str()).map(str::to_owned).collect()
 }
 
+/// The name of the queue's lifecycle.
+pub fn lifecycle_of(queue: &Value) -> Option<String> {
+    queue["Lifecycle"].as_str().map(str::to_owned)
+}
+
+/// What a ticket can be set to from where it is, as its page offers it.
+pub fn ways_on(ticket: &Value) -> Vec<String> {
+    let links = ticket["_hyperlinks"].as_array().into_iter().flatten();
+    let of_lifecycle = links.filter(|link| link["ref"] == "lifecycle");
+    of_lifecycle.filter_map(|link| link["to"].as_str()).map(str::to_owned).collect()
+}
+
 /// A text within the quotes of a query: the backslash first.
 pub fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")

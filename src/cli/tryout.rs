@@ -1,0 +1,49 @@
+//! `config check --send`: the configuration is good; are those whom it names there? A test notice to each channel, and a
+//! look around in the ticket system, which creates nothing.
+
+use serde_json::json;
+
+use super::{Ended, Exit, Global, Local, Say, TicketsTold, local};
+use crate::cli::ConfigCommand;
+use crate::config;
+use crate::model::notice::ChannelName;
+use crate::model::seen::Trouble;
+
+type Sent = (ChannelName, Result<(), Trouble>);
+
+/// Checks the configuration, then tries each channel of it and the ticket system.
+pub async fn send(global: &Global, here: &dyn Local, say: Say) -> Ended {
+    let Ok(good) = config::load(&global.config) else {
+        return local::configuration(&ConfigCommand::Check { send: false }, &global.config, say);
+    };
+    let (told, tickets) = tokio::join!(here.test_channels(&good), here.test_tickets(&good));
+    let all: Vec<_> = told
+        .iter()
+        .map(|(name, sent)| json!({"channel": name, "error": sent.as_ref().err().map(ToString::to_string)}))
+        .collect();
+    let failed = told.iter().any(|(_, sent)| sent.is_err())
+        || tickets.as_ref().is_some_and(|tickets| !tickets.lacks.is_empty());
+    say.print(&json!({"mistakes": [], "channels": all, "tickets": tickets}), || {
+        channels(&told) + &of_tickets(tickets.as_ref())
+    });
+    Ok(if failed || told.is_empty() { Exit::Failed } else { Exit::Done })
+}
+
+fn channels(told: &[Sent]) -> String {
+    let line = |(name, sent): &Sent| match sent {
+        Ok(()) => format!("{name}: a test notice was taken.\n"),
+        Err(why) => format!("{name}: {why}.\n"),
+    };
+    match told.is_empty() {
+        true => "There is no channel; add notify.channels to be told of anything.\n".to_owned(),
+        false => told.iter().map(line).collect(),
+    }
+}
+
+fn of_tickets(told: Option<&TicketsTold>) -> String {
+    let Some(TicketsTold { saw, lacks }) = told else {
+        return "tickets: the built-in board alone, which needs nobody.\n".to_owned();
+    };
+    let lines = saw.iter().map(|line| format!("tickets: {line}.\n"));
+    lines.chain(lacks.iter().map(|line| format!("tickets: NOT GOOD: {line}.\n"))).collect()
+}

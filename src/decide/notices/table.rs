@@ -1,0 +1,154 @@
+//! The table: which lines of a case's journal are told, how urgently, and with which advice.
+//!
+//! It must never decide anything: what is in the journal has happened.
+
+use crate::model::case::Case;
+use crate::model::note::Noted;
+use crate::model::notice::Urgency::{self, Page, Tell};
+use crate::model::wait::Wait;
+
+/// One thing to tell, before it has an id and recipients.
+pub(super) struct Said {
+    pub urgency: Urgency,
+    pub subject: String,
+    pub title: String,
+    pub does: String,
+    pub todo: String,
+}
+
+pub(super) fn say(urgency: Urgency, subject: &str, title: String, does: &str, todo: String) -> Option<Said> {
+    Some(Said { urgency, subject: subject.to_owned(), title, does: does.to_owned(), todo })
+}
+
+/// The table: which lines of the journal are told, to whom, and with which advice.
+pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
+    let (id, node) = (case.id, &case.node);
+    let show = format!("pitlane show {id}");
+    match what {
+        Noted::Died { aboard, .. } => say(
+            Page,
+            "died",
+            format!("{node} died with {aboard} guests aboard"),
+            "takes nothing new; noout is not set, so that Ceph heals. It waits for HA to recover the guests.",
+            format!(
+                "see that HA recovers its guests, start the others by hand, or bring {node} back. {show}"
+            ),
+        ),
+        Noted::ReturnStopped { fault } => say(
+            Page,
+            "return-stopped",
+            format!("{node}: the return stops, {fault} fails again"),
+            "moves no guest back. The node goes to the technician again.",
+            format!("send the technician back to {node}. {show}"),
+        ),
+        Noted::ProofBroken { why, .. } => say(
+            Page,
+            "proof-broken",
+            format!("{node}: not repaired, {why}"),
+            "keeps the node out and reopens the work order.",
+            format!("send the technician back to {node}. {show}"),
+        ),
+        Noted::Overrun { time_box } => say(
+            Page,
+            "overrun",
+            format!("{node} is out for longer than {time_box}"),
+            "holds everything as it is and goes on.",
+            format!("ask the technician for a new time; pitlane abort {id} --reason WHY gives the node back"),
+        ),
+        Noted::StaysAway { guest, name, why } => say(
+            Page,
+            &format!("stays-away-{guest}"),
+            format!("{node}: guest {guest} ({name}) cannot go home"),
+            &format!("leaves it where it is and goes on: {why}."),
+            "move it by hand when the reason is gone".to_owned(),
+        ),
+        Noted::Cancelled { by, .. } => say(
+            Page,
+            "cancelled",
+            format!("{node}: the work is called off by {by}"),
+            "keeps guests away until nobody works on the machine.",
+            format!("ask at the machine, then: pitlane done {id} --hands-off"),
+        ),
+        Noted::CalledOffHalfway { by, .. } => say(
+            Page,
+            "cancelled",
+            format!("{node}: called off by {by} while the technician has a work order"),
+            "takes nothing more and gives nothing back until nobody works on the machine.",
+            format!("ask at the machine, then: pitlane done {id} --hands-off"),
+        ),
+        Noted::DrainBegins { .. } => say(
+            Tell,
+            "drain-begins",
+            format!("{node} is being emptied"),
+            "moves its guests to the other nodes.",
+            format!("nothing; {show}"),
+        ),
+        Noted::HandedOver { .. } => say(
+            Tell,
+            "handed-over",
+            format!("{node} is the technician's"),
+            "holds the node out until the work is done and proved.",
+            format!("before switching it off, ask: {show}. When done: pitlane done {id}"),
+        ),
+        Noted::HandedOverInPlace { .. } => say(
+            Tell,
+            "handed-over",
+            format!("{node}: a disk is the technician's, the node works on"),
+            "holds noout until the disk is back and proved.",
+            format!("before pulling the disk, ask: {show}. When done: pitlane done {id}"),
+        ),
+        Noted::Proved { soak } => say(
+            Tell,
+            "proved",
+            format!("{node} is proved: all checks good for {soak}"),
+            "gives everything back.",
+            "nothing".to_owned(),
+        ),
+        Noted::Closed { ending, stay, .. } => say(
+            Tell,
+            "closed",
+            format!("{node}: closed, {ending}"),
+            "owes nothing any more.",
+            match stay {
+                0 => "nothing".to_owned(),
+                n => format!("{n} guests are not at home; {show} names them"),
+            },
+        ),
+        Noted::Waits { wait: Wait::SecondFailure { what } } => say(
+            Page,
+            "second-failure",
+            format!("second failure while {node} is out: {what}"),
+            "begins nothing new and holds what it holds.",
+            format!("look at the other failure first; pitlane abort {id} --reason WHY gives everything back"),
+        ),
+        Noted::Waits { wait: wait @ Wait::CameAboard { .. } } => say(
+            Page,
+            "came-aboard",
+            format!("{node} must not be switched off: {wait}"),
+            "moves only what was planned, so it leaves them there.",
+            format!("tell the technician at once, then move them away. {show}"),
+        ),
+        Noted::Waits { wait: wait @ Wait::MoveFails { guest, .. } } => say(
+            Page,
+            &format!("move-fails-{guest}"),
+            format!("{node}: {wait}"),
+            "does not try that guest again by itself.",
+            wait.remedy(),
+        ),
+        Noted::Waits { wait: Wait::Approval { hash } } => say(
+            Tell,
+            &format!("approve-{}", hash.short()),
+            format!("{node} wants to leave: approve plan {}?", hash.short()),
+            "waits; nothing is touched until a person agrees.",
+            format!("read it with pitlane show {id}, then pitlane approve {id} --plan {}", hash.short()),
+        ),
+        Noted::Waits { wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. }) } => say(
+            Tell,
+            "may-not-leave",
+            format!("{node} is sick and may not leave now"),
+            &format!("waits: {wait}."),
+            wait.remedy(),
+        ),
+        _ => None,
+    }
+}
