@@ -326,7 +326,7 @@ mod tests {
             origin: Origin::Person { by: "alice".into(), reason: String::new(), yes: false },
             opened_at: noon,
             faults: BTreeSet::new(),
-            phase: Phase::Stranded { since: noon },
+            phase: Phase::Stranded { since: noon, cancelled: None },
             owed: Owed { maintenance: Some(debt), ..Owed::default() },
             wait: Some(Wait::Technician),
             overran: false,

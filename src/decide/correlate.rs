@@ -117,6 +117,11 @@ fn holds(chain: &[Spelled], now: Time) -> bool {
             told.iter().filter(|one| !over(one, at)).map(|one| &one.fault.key.node).collect();
         nodes.len()
     };
+    // Thousands of parts of one node are no storm, and are not counted through.
+    let nodes: BTreeSet<&NodeName> = chain.iter().map(|one| &one.fault.key.node).collect();
+    if nodes.len() < 2 {
+        return false;
+    }
     let enough = |one: &Spelled| usize::try_from(one.correlate.nodes).unwrap_or(usize::MAX);
     let was = chain
         .iter()

@@ -124,6 +124,9 @@ pub enum Phase {
     /// The node died with guests aboard. Nothing new is taken.
     Stranded {
         since: Time,
+        /// Called off before it died: it is not drained anew when it is back.
+        #[serde(default)]
+        cancelled: Option<Cancelled>,
     },
     Closed {
         at: Time,
@@ -256,7 +259,7 @@ impl Phase {
             | Self::HandedOver { since, .. }
             | Self::Proving { since, .. }
             | Self::GivingBack { since, .. }
-            | Self::Stranded { since }
+            | Self::Stranded { since, .. }
             | Self::Closed { at: since, .. } => *since,
         }
     }

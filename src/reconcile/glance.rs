@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::model::case::Phase;
 use crate::model::ids::{GuestId, NodeName};
-use crate::model::owed::Whereabouts;
+use crate::model::owed::{GuestDebt, Whereabouts};
 use crate::model::shown::Shown;
 use crate::ports::Pve;
 
@@ -31,7 +32,11 @@ impl Glance {
     pub(super) fn of(shown: &Shown) -> Self {
         let mut glance = Self::default();
         for case in &shown.state.cases {
-            for debt in case.owed.guests.values() {
+            // Elsewhere nothing waits for a slot: a debt may stand open for hours beside a node that is dead.
+            let moves = matches!(case.phase, Phase::Draining { .. } | Phase::GivingBack { .. });
+            // HA brings its own home, in slots of its own.
+            let ours = |debt: &&GuestDebt| !(debt.ha && matches!(debt.at, Whereabouts::Returning { .. }));
+            for debt in case.owed.guests.values().filter(ours).filter(|_| moves) {
                 let from = match &debt.at {
                     Whereabouts::Leaving { to: Some(_), .. } => &debt.home,
                     Whereabouts::Returning { from, .. } => from,

@@ -243,13 +243,15 @@ impl Reconciler {
     }
 
     /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
-    async fn rest(&self, mut left: Duration) {
+    async fn rest(&self, pause: Duration) {
+        // A glance takes time, too: a node that does not answer must not stretch the turns.
+        let end = tokio::time::Instant::now() + pause;
         loop {
             self.given().world.meter.waits();
             let idle = self.idle().await;
-            let nap = left.min(if idle { NAP } else { glance::EVERY });
-            tokio::time::sleep(nap).await;
-            left -= nap;
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            tokio::time::sleep(left.min(if idle { NAP } else { glance::EVERY })).await;
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
             if left.is_zero() || (!idle && self.glance().await) {
                 return;
             }

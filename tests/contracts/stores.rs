@@ -196,7 +196,7 @@ async fn remembered<S: Store + Archive + Outbox>(store: &S) -> String {
 fn case(id: u64, revision: u64, phase: u8) -> Case {
     let phase = match phase {
         0 => Phase::Confirming { since: at(0) },
-        1 => Phase::Stranded { since: at(1) },
+        1 => Phase::Stranded { since: at(1), cancelled: None },
         _ => {
             let paid = Settled::of(&Owed::default()).expect("nothing is owed");
             Phase::Closed { at: at(2), ending: Ending::Returned, paid }

@@ -171,7 +171,13 @@ impl Alertmanagers {
     }
 
     async fn find(&self) -> Result<Found, Trouble> {
-        let answers = join_all(self.members.iter().map(|member| self.ask_silences(member))).await;
+        // One that hangs leaves time for what is to be told to the others.
+        let limit = self.limit / 3;
+        let asked = self.members.iter().map(|member| async move {
+            let answer = tokio::time::timeout(limit, self.ask_silences(member)).await;
+            answer.unwrap_or(Err(PollError::TooSlow(limit)))
+        });
+        let answers = join_all(asked).await;
         let mut found = Found { ours: BTreeMap::new(), heard: Vec::new(), silent: Vec::new() };
         let mut last = None;
         for (n, answer) in answers.into_iter().enumerate() {

@@ -1,10 +1,13 @@
 //! Guests leave the node: ours in the plan's order, HA's watched, those that cannot move shut down.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::course::{Course, Refusal};
 use super::replan::replan;
 use super::watch::{shut_down, watch_ha};
 use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set};
 use crate::decide::live::need;
+use crate::decide::plan::{Kept, Within, again};
 use crate::decide::turn::Turn;
 use crate::decide::way::{Way, way};
 use crate::model::case::Phase;
@@ -41,9 +44,7 @@ pub fn away(turn: &mut Turn) -> Result<(), Wait> {
 
 /// The canary alone, then whoever makes room: before HA is told anything, because HA waits for nobody. `Ok`: they are away.
 pub fn ahead(turn: &mut Turn) -> Result<(), Wait> {
-    if !turn.view.cluster()?.online(&turn.case.node) {
-        return Ok(());
-    }
+    settle_earlier(turn)?;
     let Some(mut course) = Course::of(turn)? else { return Ok(()) };
     let mut first: Vec<(GuestId, Guest)> =
         course.aboard(turn)?.into_iter().filter(|(id, _)| course.goes_first(*id)).collect();
@@ -52,6 +53,10 @@ pub fn ahead(turn: &mut Turn) -> Result<(), Wait> {
     }
     if first.is_empty() {
         return Ok(());
+    }
+    if !turn.view.cluster()?.online(&turn.case.node) {
+        // Dead, or only unseen for a moment: HA is told nothing while somebody still has to go before.
+        return Err(Wait::NodeOffline { node: turn.case.node.clone() });
     }
     let mut waits = go(turn, &mut course, &first);
     let lost = course.lost.clone().into_iter().next();
@@ -63,6 +68,61 @@ pub fn ahead(turn: &mut Turn) -> Result<(), Wait> {
         Err(Wait::GuestsAboard { guests }) => Err(Wait::FirstMoves { guests }),
         other => other,
     }
+}
+
+/// The last look before HA is told: it is told once, and asks nobody. Whoever made room may have taken hours.
+pub fn ha_still_fits(turn: &mut Turn) -> Result<(), Wait> {
+    let Phase::Draining { clearance, .. } = &turn.case.phase else { return Ok(()) };
+    let told = turn.view.ha()?.maintenance_requested(&turn.case.node) || turn.case.owed.maintenance.is_some();
+    if told || clearance.plan().ha.is_empty() {
+        return Ok(());
+    }
+    let policy = turn.view.policy(&turn.case)?;
+    let (approved, lost) = (clearance.plan(), BTreeMap::new());
+    let kept = Kept { approved, moves: &approved.moves, lost: &lost, within: Within::Approved };
+    let now = again(&turn.case, policy, turn.view, &kept)?;
+    let refused = now.stuck.iter().chain(&now.unplaced).find_map(|wait| match wait {
+        Wait::HaNoCandidate { guest, .. } | Wait::HaOverfills { guest, .. } => Some(*guest),
+        Wait::NoTarget { guest, .. } if approved.ha.contains_key(guest) => Some(*guest),
+        _ => None,
+    });
+    // Judged anew: the verdict says why.
+    refused.map_or(Ok(()), |guest| Err(Wait::OutsideApproval { guest }))
+}
+
+/// Residents that an earlier plan sent away, or that a way home was begun for: nothing new begins until each is somewhere.
+/// This plan counts on where they are going, whether it names them or not.
+fn settle_earlier(turn: &mut Turn) -> Result<(), Wait> {
+    let Phase::Draining { clearance, .. } = &turn.case.phase else { return Ok(()) };
+    let named: BTreeSet<GuestId> = clearance.plan().moves.iter().map(|m| m.guest).collect();
+    let residents: Vec<(GuestId, GuestDebt)> = turn
+        .case
+        .owed
+        .away()
+        .filter(|(id, debt)| debt.home != turn.case.node && !named.contains(id))
+        .map(|(id, debt)| (id, debt.clone()))
+        .collect();
+    let cluster = turn.view.cluster()?;
+    for (id, debt) in residents {
+        let Some(guest) = cluster.guests.get(&id).filter(|guest| cluster.online(&guest.node)) else {
+            continue;
+        };
+        let since = match &debt.at {
+            Whereabouts::Leaving { since, .. } if guest.node == debt.home => *since,
+            Whereabouts::Returning { since, .. } if guest.node != debt.home => *since,
+            _ => continue,
+        };
+        let moving = moving(id, &guest.node, turn.case.phase.since(), turn.view)?;
+        let failed = moving.last_failure.is_some_and(|(at, _)| at >= since);
+        if moving.running.is_some() || (!failed && age(turn.view.now, since) < MOVE_SETTLES) {
+            return Err(Wait::FirstMoves { guests: vec![id] });
+        }
+        let there = guest.node.clone();
+        let settled =
+            if there == debt.home { Whereabouts::Aboard } else { Whereabouts::Away { node: there } };
+        set(turn, id, settled);
+    }
+    Ok(())
 }
 
 /// Writes down every guest of the plan before anything is taken: once HA is told, it moves its guests by itself, and
@@ -126,6 +186,10 @@ fn one(turn: &mut Turn, course: &mut Course, id: GuestId, guest: &Guest) -> Resu
         Way::Stays(_) => Ok(()),
         Way::Stuck(why) => Err(Wait::Unmovable { guest: id, why }),
         Way::ShutDown(_) => Err(Wait::OutsideApproval { guest: id }),
+        // Its owner gave it to HA meanwhile, and HA has not been told to move anybody: it would wait for ever.
+        Way::Ha if course.goes_first(id) && !course.plan.ha.contains_key(&id) => {
+            Err(Wait::OutsideApproval { guest: id })
+        }
         Way::Ha => {
             owe(turn, id, guest, &home);
             watch_ha(turn, id).map_or(Err(aboard), Err)

@@ -19,6 +19,8 @@ use crate::model::wait::Wait;
 /// Proxmox gives a guest three minutes to shut down.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(200);
 const START_SETTLES: Duration = Duration::from_secs(30);
+/// Longer than a server takes to start again.
+const HOME_LOST: Duration = Duration::from_secs(1800);
 
 /// Brings every owed guest home, ours in the order that the planner found. `Ok`: all are, or it is told why not.
 pub fn home(turn: &mut Turn) -> Result<(), Wait> {
@@ -32,7 +34,8 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
     let mut blind: Option<Wait> = None;
     // First who is back: a slot that has become free is used in the same turn.
     for (id, debt) in &owed {
-        if let Some(guest) = cluster.guests.get(id).filter(|guest| guest.node == debt.home) {
+        let here = cluster.guests.get(id).filter(|guest| guest.node == debt.home && !lost(turn, &guest.node));
+        if let Some(guest) = here {
             blind = blind.or(at_home(turn, *id, guest, debt).err());
         }
     }
@@ -43,7 +46,12 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
             stays(turn, id, &debt, None, "it no longer exists");
             continue;
         };
-        let done = if guest.node == debt.home {
+        let gone = [&debt.home, &guest.node].into_iter().find(|node| lost(turn, node));
+        let done = if let Some(gone) = gone.filter(|_| !debt.ha) {
+            let why = format!("{gone} is no member that answers");
+            stays(turn, id, &debt, Some(guest.node.clone()), &why);
+            Ok(())
+        } else if guest.node == debt.home {
             Ok(())
         } else if !known_to_be_there(&debt, &guest.node) {
             // Its new node is read in full from the next look on.
@@ -66,6 +74,15 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         None if away.is_empty() => Ok(()),
         None => Err(Wait::GuestsNotHome { guests: away }),
     }
+}
+
+/// Another node than the case's died or left the cluster for good, as far as one can wait for that. What cannot be seen is
+/// not lost.
+fn lost(turn: &Turn, node: &NodeName) -> bool {
+    node != &turn.case.node
+        && turn.view.cluster().is_ok_and(|cluster| !cluster.online(node))
+        && !turn.view.held_by_others(&turn.case.node).contains(node)
+        && age(turn.view.now, turn.case.phase.since()) >= HOME_LOST
 }
 
 pub(super) fn known_to_be_there(debt: &GuestDebt, node: &NodeName) -> bool {
@@ -232,6 +249,8 @@ fn our_home(
     let need = need(guest, detail, how, &turn.view.rules.packing);
     let refusal = match way.rooms.get(&node) {
         Some(Ok(room)) => room.refuses(&node, &need),
+        // Another case has it, and gives it back.
+        _ if turn.view.held_by_others(&turn.case.node).contains(&node) => return Ok(()),
         // A person keeps the node in maintenance: it is not ours to fill.
         _ if turn.view.ha()?.maintenance_requested(&node) => {
             Some("a person keeps its node in HA maintenance".to_owned())

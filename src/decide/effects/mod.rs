@@ -16,7 +16,7 @@ mod way_home;
 mod work_order;
 
 pub(super) use arrivals::follow;
-pub(super) use away::{ahead, away, owe_all};
+pub(super) use away::{ahead, away, ha_still_fits, owe_all};
 pub(super) use flags::{
     give_maintenance_back, give_noout_back, hold, hold_maintenance, hold_noout, move_mgr,
 };

@@ -29,7 +29,8 @@ impl WayHome {
         let homes: BTreeSet<NodeName> = turn.case.owed.away().map(|(_, debt)| debt.home.clone()).collect();
         let mut rooms = BTreeMap::new();
         for home in homes {
-            let left = room(&home, turn.view)?;
+            let held = turn.view.held_by_others(&turn.case.node).contains(&home);
+            let left = if held { Err("it is in maintenance".to_owned()) } else { room(&home, turn.view)? };
             rooms.insert(home, left);
         }
         let moves = plan(turn, &rooms)?;

@@ -112,7 +112,8 @@ impl Reading {
         let all = between(self.first?, self.finished?)?;
         let memory = self.memory().filter(|sent| sent.millis <= all);
         let disks = if cut { None } else { self.disks() };
-        let wire = [memory, disks].into_iter().flatten().map(|sent| sent.millis).sum();
+        let wire =
+            [memory, disks].into_iter().flatten().fold(0u64, |all, sent| all.saturating_add(sent.millis));
         // Without knowing how long everything else took, nobody knows how long this took.
         let whole =
             !self.copied && (memory.is_some() || !self.live) && (disks.is_some() || self.drives.is_empty());

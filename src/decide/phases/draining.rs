@@ -2,7 +2,7 @@
 
 use super::second_failure;
 use crate::decide::effects::{
-    ahead, away, follow, hold_maintenance, hold_noout, hold_silence, move_mgr, owe_all,
+    ahead, away, follow, ha_still_fits, hold_maintenance, hold_noout, hold_silence, move_mgr, owe_all,
 };
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
@@ -31,6 +31,8 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     if let (Phase::Draining { clearance, .. }, Err(wait)) = (&turn.case.phase, &next)
         && clearance.plan().in_place.is_empty()
         && !matches!(wait, Wait::SecondFailure { .. })
+        // What cannot be seen may be down, and then it is to be heard: the lease runs out.
+        && turn.view.cluster().is_ok_and(|cluster| cluster.online(&turn.case.node))
     {
         hold_silence(turn);
     }
@@ -55,6 +57,7 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
         begin_the_clock(turn);
     }
     ahead(turn)?;
+    ha_still_fits(turn)?;
     move_mgr(turn)?;
     hold_maintenance(turn)?;
     hold_noout(turn)?;
@@ -145,5 +148,9 @@ pub(super) fn died(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         return Ok(None);
     }
     turn.note(Noted::Died { node, aboard: aboard.len() });
-    Ok(Some(Phase::Stranded { since: turn.view.now }))
+    let cancelled = match &turn.case.phase {
+        Phase::HandedOver { cancelled, .. } => cancelled.clone(),
+        _ => None,
+    };
+    Ok(Some(Phase::Stranded { since: turn.view.now, cancelled }))
 }

@@ -142,9 +142,11 @@ fn clean(turn: &mut Turn) -> Result<(), Wait> {
     }
 }
 
-/// The node does not come back, so nobody goes home.
+/// The node does not come back, so nobody goes home to it. Whoever made room on another node still does.
 fn forget_homes(turn: &mut Turn) {
-    let away: Vec<_> = turn.case.owed.away().map(|(id, debt)| (id, debt.name.clone())).collect();
+    let node = &turn.case.node;
+    let its_own = turn.case.owed.away().filter(|(_, debt)| &debt.home == node);
+    let away: Vec<_> = its_own.map(|(id, debt)| (id, debt.name.clone())).collect();
     for (id, name) in away {
         let why = "its node is retired".to_owned();
         turn.note(Noted::StaysAway { guest: id, name, why: why.clone() });

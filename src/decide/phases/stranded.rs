@@ -22,6 +22,11 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         turn.note(Noted::NodeBack { node });
         // "Heal" was said of the dead node. It lives, so what its service takes is held again.
         turn.case.heal = false;
+        if let Phase::Stranded { cancelled: Some(said), .. } = &turn.case.phase {
+            // Called off before it died: whoever works on it says "hands off", and nobody is moved again.
+            let (handover, cancelled) = (Handover::Halfway, Some(said.clone()));
+            return Ok(Phase::HandedOver { since: turn.view.now, handover, claim: None, cancelled });
+        }
         return Ok(Phase::preparing(turn.view.now));
     }
     let aboard = emptiness::aboard(cluster, &node);
@@ -33,11 +38,12 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     if aboard.is_empty() {
         turn.note(Noted::HandedOver { node });
         let died = turn.case.phase.since();
+        let Phase::Stranded { cancelled, .. } = turn.case.phase.clone() else { return Err(Wait::Technician) };
         return Ok(Phase::HandedOver {
             since: turn.view.now,
             handover: Handover::Died { at: died },
             claim: None,
-            cancelled: None,
+            cancelled,
         });
     }
     Err(Wait::StrandedGuests { guests: aboard.into_iter().collect() })

@@ -50,7 +50,10 @@ async fn a_commit_on_an_old_revision_writes_nothing_at_all() {
     let before = bench.store().load().await.expect("loads");
     let late = Decision {
         // The new case would fit; the old one, read at revision 7, does not.
-        cases: vec![case(2, confirming()), Case { revision: 7, ..case(1, Phase::Stranded { since: at(5) }) }],
+        cases: vec![
+            case(2, confirming()),
+            Case { revision: 7, ..case(1, Phase::Stranded { since: at(5), cancelled: None }) },
+        ],
         notes: vec![note(1, remark("never said"))],
         steps: vec![comment_step(1, "comment/1")],
         replies: BTreeMap::from([(RequestId::from("r1"), Reply::Accepted { case: None })]),
@@ -72,7 +75,7 @@ async fn revisions_count_up_and_a_number_is_given_once() {
     };
     put(0, confirming()).await.expect("new");
     assert_eq!(put(0, confirming()).await, Err(Uncommitted::Conflict), "the number is taken");
-    put(1, Phase::Stranded { since: at(1) }).await.expect("on what was read");
+    put(1, Phase::Stranded { since: at(1), cancelled: None }).await.expect("on what was read");
     assert_eq!(put(1, confirming()).await, Err(Uncommitted::Conflict), "decided twice on one reading");
     let state = bench.store().load().await.expect("loads");
     assert_eq!((state.cases[0].revision, state.next_case), (2, 5));
@@ -128,7 +131,8 @@ async fn every_phase_comes_back_as_it_was() {
     let debt = Debt { since: at(1), reason: "fan".into(), alarm_at: at(9), seen: true };
     handed.owed.noout = Some(("host-a".into(), debt.clone()));
     handed.owed.maintenance = Some(debt);
-    let cases = vec![case(1, Phase::Stranded { since: at(1) }), handed, case(3, closed(at(4)))];
+    let cases =
+        vec![case(1, Phase::Stranded { since: at(1), cancelled: None }), handed, case(3, closed(at(4)))];
     bench.commit(Decision { cases: cases.clone(), ..Decision::default() }).await.expect("commits");
     for case in cases {
         let stored = bench.store().case(case.id).await.expect("reads");
