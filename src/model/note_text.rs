@@ -150,7 +150,7 @@ impl fmt::Display for Noted {
                 write!(f, "Guest {guest} ({name}) is on the node again; it has to leave.")
             }
             Outgrown { guest } => {
-                write!(f, "Guest {guest} is aboard and not part of the plan; the node is judged anew.")
+                write!(f, "The plan does not hold for guest {guest}; the node is judged anew.")
             }
             Empty { node } => write!(f, "{node} is empty, seen twice."),
             Took { node, took } => write!(f, "The drain of {node} {took}."),

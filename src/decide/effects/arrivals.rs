@@ -68,18 +68,18 @@ fn arrived(turn: &Turn, id: GuestId, guest: &Guest) -> bool {
     settled(guest) && ha_agrees
 }
 
-/// A container whose last start failed stays stopped on its target; it ran before, so it shall run.
+/// A container whose last start failed stays stopped on its target; it ran before, so it shall run. A few times: whoever
+/// shuts it down again wants it down.
 fn start_if_left_stopped(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) {
     let stopped = turn.view.guest(id).is_ok_and(|detail| {
         detail.live.as_ref().is_some_and(|live| live.power == Power::Stopped && live.lock.is_none())
     });
-    if stopped && debt.was == Power::Running && !debt.ha && settled(guest) {
+    let subject = format!("start-{id}");
+    let enough = turn.tries(&subject) >= turn.view.rules.limits.migration_tries_max;
+    if stopped && debt.was == Power::Running && !debt.ha && !enough && settled(guest) {
         let on = guest.node.clone();
-        let planned = turn.step(
-            &format!("start-{id}"),
-            Action::Start { guest: id, kind: guest.kind, on },
-            Duration::from_secs(30),
-        );
+        let planned =
+            turn.step(&subject, Action::Start { guest: id, kind: guest.kind, on }, Duration::from_secs(30));
         if planned {
             turn.note(Noted::StartedAgain { guest: id, name: debt.name.clone() });
         }
