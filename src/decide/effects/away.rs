@@ -6,6 +6,7 @@ use super::course::{Course, Refusal};
 use super::replan::replan;
 use super::watch::{shut_down, watch_ha};
 use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set};
+use crate::decide::emptiness;
 use crate::decide::live::need;
 use crate::decide::plan::{Kept, Within, again};
 use crate::decide::turn::Turn;
@@ -44,6 +45,16 @@ pub fn away(turn: &mut Turn) -> Result<(), Wait> {
 
 /// The canary alone, then whoever makes room: before HA is told anything, because HA waits for nobody. `Ok`: they are away.
 pub fn ahead(turn: &mut Turn) -> Result<(), Wait> {
+    let (node, cluster) = (turn.case.node.clone(), turn.view.cluster()?);
+    if !cluster.online(&node) {
+        // Switched off as soon as it was empty: nobody needs room any more. Else dead, or only unseen for a moment, and HA
+        // is told nothing meanwhile.
+        return if emptiness::aboard(cluster, &node).is_empty() {
+            Ok(())
+        } else {
+            Err(Wait::NodeOffline { node })
+        };
+    }
     settle_earlier(turn)?;
     let Some(mut course) = Course::of(turn)? else { return Ok(()) };
     let mut first: Vec<(GuestId, Guest)> =
@@ -53,10 +64,6 @@ pub fn ahead(turn: &mut Turn) -> Result<(), Wait> {
     }
     if first.is_empty() {
         return Ok(());
-    }
-    if !turn.view.cluster()?.online(&turn.case.node) {
-        // Dead, or only unseen for a moment: HA is told nothing while somebody still has to go before.
-        return Err(Wait::NodeOffline { node: turn.case.node.clone() });
     }
     let mut waits = go(turn, &mut course, &first);
     let lost = course.lost.clone().into_iter().next();
