@@ -68,16 +68,20 @@ struct Found {
 impl Alertmanagers {
     pub(super) async fn list_silences(&self) -> Seen<SilencesView> {
         let at = self.clock.now();
-        match tokio::time::timeout(self.limit, self.find()).await {
-            Ok(Ok(found)) => {
+        match self.in_time(self.find()).await {
+            Ok(found) => {
                 let mut silences: Vec<Silenced> = found.ours.into_values().map(|ours| ours.shown).collect();
                 silences.sort_by_key(|silence| (!silence.active, std::cmp::Reverse(silence.ends_at)));
                 silences.truncate(OURS_MAX);
                 Seen::known(SilencesView { silences, silent: found.silent }, at)
             }
-            Ok(Err(trouble)) => trouble.into(),
-            Err(_) => Trouble::from(PollError::TooSlow(self.limit)).into(),
+            Err(trouble) => trouble.into(),
         }
+    }
+
+    async fn in_time<T>(&self, what: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        let done = tokio::time::timeout(self.limit, what).await;
+        done.unwrap_or_else(|_| Err(PollError::TooSlow(self.limit).into()))
     }
 
     pub(super) async fn set_silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble> {
@@ -93,9 +97,7 @@ impl Alertmanagers {
                 None => self.create(&heard, silence, &wanted, until).await,
             }
         };
-        tokio::time::timeout(self.limit, set)
-            .await
-            .unwrap_or_else(|_| Err(PollError::TooSlow(self.limit).into()))
+        self.in_time(set).await
     }
 
     pub(super) async fn end(&self, which: &EndSilence) -> Result<(), Trouble> {
@@ -111,9 +113,7 @@ impl Alertmanagers {
             }
             Ok(())
         };
-        tokio::time::timeout(self.limit, end)
-            .await
-            .unwrap_or_else(|_| Err(PollError::TooSlow(self.limit).into()))
+        self.in_time(end).await
     }
 
     /// The same id, the same matchers in the same order, the same start: anything else would be another silence.

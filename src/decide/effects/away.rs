@@ -18,7 +18,6 @@ use crate::model::observed::{Guest, Power};
 use crate::model::owed::{GuestDebt, Whereabouts};
 use crate::model::plan::How;
 use crate::model::step::Action;
-use crate::model::time::age;
 use crate::model::wait::Wait;
 
 /// Brings every guest of the plan off the node. `Ok`: nobody is left that has to go.
@@ -120,8 +119,7 @@ fn settle_earlier(turn: &mut Turn) -> Result<(), Wait> {
             _ => continue,
         };
         let moving = moving(id, &guest.node, turn.case.phase.since(), turn.view)?;
-        let failed = moving.last_failure.is_some_and(|(at, _)| at >= since);
-        if moving.running.is_some() || (!failed && age(turn.view.now, since) < MOVE_SETTLES) {
+        if moving.goes_on(since, turn.view.now) {
             return Err(Wait::FirstMoves { guests: vec![id] });
         }
         let there = guest.node.clone();
@@ -214,11 +212,10 @@ fn one(turn: &mut Turn, course: &mut Course, id: GuestId, guest: &Guest) -> Resu
             }
             if matches!(turn.case.owed.guests[&id].at, Whereabouts::Leaving { .. }) {
                 // No task, and still here. Just asked for: give it time to show. Else it ended, or never began.
-                let failed = moving.last_failure.filter(|(at, _)| *at >= since);
-                if failed.is_none() && age(turn.view.now, since) < MOVE_SETTLES {
+                if moving.goes_on(since, turn.view.now) {
                     return Err(aboard);
                 }
-                if let Some((_, error)) = failed {
+                if let Some(error) = moving.failed_since(since) {
                     turn.note(Noted::MoveFailed { guest: id, error: error.to_owned() });
                 }
                 set(turn, id, Whereabouts::Aboard);

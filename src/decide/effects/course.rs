@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::decide::live::{Closed, Need, Room, Rooms, rooms, under_way};
+use super::slots::Slots;
+use crate::decide::live::{Closed, Need, Rooms, rooms, under_way};
 use crate::decide::turn::Turn;
 use crate::model::case::Phase;
 use crate::model::ids::{GuestId, NodeName};
@@ -84,7 +85,7 @@ impl Course {
             Some(room) => room.refuses(to, need)?,
             None => self.closed.get(to).cloned().unwrap_or_else(|| "no member".to_owned()),
         };
-        let busy = self.coming.values().any(|target| target == to) || self.slots.begun_to.contains(to);
+        let busy = self.coming.values().any(|target| target == to) || self.slots.begun_to(to);
         Some(if busy { Refusal::MayPass } else { Refusal::Lasts(why) })
     }
 
@@ -92,7 +93,7 @@ impl Course {
     pub fn begins(&mut self, from: &NodeName, to: &NodeName, need: &Need) {
         self.slots.begin(from, to);
         if let Some(room) = self.rooms.get_mut(to) {
-            Room::promise(room, need);
+            room.promise(need);
         }
     }
 }
@@ -101,66 +102,4 @@ pub enum Refusal {
     /// Something is under way there.
     MayPass,
     Lasts(String),
-}
-
-/// How many moves may still begin.
-pub struct Slots {
-    out: BTreeMap<NodeName, u32>,
-    into: BTreeMap<NodeName, u32>,
-    begun_to: BTreeSet<NodeName>,
-}
-
-impl Slots {
-    /// Whoever moves guests off these nodes counts: HA's migrations take slots from ours.
-    pub fn count(turn: &Turn, moves: &[Move]) -> Result<Self, Wait> {
-        let node = &turn.case.node;
-        let mut out: BTreeMap<NodeName, u32> = BTreeMap::new();
-        let mut into: BTreeMap<NodeName, u32> = BTreeMap::new();
-        let others = turn.view.state.cases.iter().filter(|case| case.id != turn.case.id);
-        // Our own case as this turn knows it: who has just arrived takes no slot any more.
-        for debt in others.chain([&turn.case]).flat_map(|case| case.owed.guests.values()) {
-            let (from, to) = match &debt.at {
-                Whereabouts::Leaving { to: Some(to), .. } => (&debt.home, to),
-                Whereabouts::Returning { from, .. } => (from, &debt.home),
-                _ => continue,
-            };
-            if !debt.ha {
-                *into.entry(to.clone()).or_default() += 1;
-                *out.entry(from.clone()).or_default() += 1;
-            }
-        }
-        let sources: BTreeSet<&NodeName> =
-            moves.iter().filter_map(|m| m.from.as_ref()).chain([node]).collect();
-        for source in sources {
-            let detail = match turn.view.node(source) {
-                Ok(detail) => detail,
-                Err(wait) if source == node => return Err(wait),
-                // Its guests wait until it is seen; see `moving`.
-                Err(_) => continue,
-            };
-            let running = detail.tasks.iter().filter(|t| t.runs() && t.guest.is_some_and(|g| t.moves(g)));
-            let running = u32::try_from(running.count()).unwrap_or(u32::MAX);
-            let counted = out.entry(source.clone()).or_default();
-            *counted = running.max(*counted);
-        }
-        out.retain(|_, n| *n > 0);
-        Ok(Self { out, into, begun_to: BTreeSet::new() })
-    }
-
-    pub fn idle(&self) -> bool {
-        self.out.is_empty()
-    }
-
-    /// Is there one free on both sides?
-    pub fn free(&self, turn: &Turn, from: &NodeName, to: &NodeName) -> bool {
-        let packing = &turn.view.rules.packing;
-        let taken = |all: &BTreeMap<NodeName, u32>, node: &NodeName| all.get(node).copied().unwrap_or(0);
-        taken(&self.out, from) < packing.slots_out && taken(&self.into, to) < packing.slots_in
-    }
-
-    pub fn begin(&mut self, from: &NodeName, to: &NodeName) {
-        *self.out.entry(from.clone()).or_default() += 1;
-        *self.into.entry(to.clone()).or_default() += 1;
-        self.begun_to.insert(to.clone());
-    }
 }

@@ -214,11 +214,10 @@ fn our_home(
         return Ok(());
     }
     if begun.is_some() {
-        let failed = moving.last_failure.filter(|(at, _)| *at >= since);
-        if failed.is_none() && age(turn.view.now, since) < MOVE_SETTLES {
+        if moving.goes_on(since, turn.view.now) {
             return Ok(());
         }
-        if let Some((_, error)) = failed {
+        if let Some(error) = moving.failed_since(since) {
             turn.note(Noted::MoveFailed { guest: id, error: error.to_owned() });
         }
         set(turn, id, Whereabouts::Away { node: guest.node.clone() });
@@ -260,12 +259,12 @@ fn our_home(
     };
     if let Some(why) = refusal {
         // Who is on its way there, or about to leave, may be what stands in the way.
-        if !way.busy(&node) && !will_empty(turn, &node) {
+        if !way.slots.busy(&node) && !will_empty(turn, &node) {
             stays(turn, id, debt, Some(guest.node.clone()), &why);
         }
         return Ok(());
     }
-    if way.slot(turn, &guest.node, &node) && ask(turn, id, guest, debt, how, MOVE_SETTLES) {
+    if way.slots.free(turn, &guest.node, &node) && ask(turn, id, guest, debt, how, MOVE_SETTLES) {
         way.begins(&guest.node, &node, &need);
     }
     Ok(())

@@ -11,6 +11,7 @@ mod home;
 mod locate;
 mod replan;
 mod silence;
+mod slots;
 mod watch;
 mod way_home;
 mod work_order;
@@ -55,6 +56,18 @@ struct Moving<'a> {
     /// Ended badly since the move began: how often, and the last one.
     failed: u32,
     last_failure: Option<(Time, &'a str)>,
+}
+
+impl<'a> Moving<'a> {
+    /// Why the move that was asked for at `since` ended badly.
+    fn failed_since(&self, since: Time) -> Option<&'a str> {
+        self.last_failure.filter(|(at, _)| *at >= since).map(|(_, error)| error)
+    }
+
+    /// It runs; or it was asked for a moment ago, and has time to show.
+    fn goes_on(&self, since: Time, now: Time) -> bool {
+        self.running.is_some() || (self.failed_since(since).is_none() && age(now, since) < MOVE_SETTLES)
+    }
 }
 
 /// Reads a guest's moves from the task list of `node`, where migrations off it run.

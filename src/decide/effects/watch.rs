@@ -55,9 +55,8 @@ pub(super) fn shut_down(turn: &mut Turn, plan: &Plan, id: GuestId, guest: &Guest
         }
         return Ok(());
     }
-    let home = turn.case.node.clone();
-    owe(turn, id, guest, &home);
     let node = turn.case.node.clone();
+    owe(turn, id, guest, &node);
     // Proxmox gives a guest 180 s to shut down; asking again before would only be refused.
     let planned = turn.step(
         &format!("shutdown-{id}"),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::home::{how, known_to_be_there, stays};
+use super::slots::Slots;
 use crate::decide::live::{self, Ask, Going, Need, Room, room};
 use crate::decide::turn::Turn;
 use crate::model::case::Phase;
@@ -18,8 +19,8 @@ pub struct WayHome {
     pub rooms: BTreeMap<NodeName, Result<Room, String>>,
     /// Cannot go now for a reason of their own: nobody waits for them.
     pub held: BTreeSet<GuestId>,
-    from: BTreeMap<NodeName, u32>,
-    into: BTreeMap<NodeName, u32>,
+    /// Of this case alone.
+    pub slots: Slots,
 }
 
 impl WayHome {
@@ -34,14 +35,13 @@ impl WayHome {
             rooms.insert(home, left);
         }
         let moves = plan(turn, &rooms)?;
-        let mut way =
-            Self { moves, rooms, held: BTreeSet::new(), from: BTreeMap::new(), into: BTreeMap::new() };
+        let mut slots = Slots::default();
         for (_, debt) in turn.case.owed.away().filter(|(_, debt)| !debt.ha) {
             if let Whereabouts::Returning { from, .. } = &debt.at {
-                way.count(from, &debt.home);
+                slots.begin(from, &debt.home);
             }
         }
-        Ok(way)
+        Ok(Self { moves, rooms, held: BTreeSet::new(), slots })
     }
 
     /// In the order of the plan; whoever is not in it comes last.
@@ -52,8 +52,7 @@ impl WayHome {
     /// Somebody whose move ends before this one begins is under way, or about to go. While nothing is under way there is
     /// nobody to wait for.
     pub fn waits(&self, turn: &Turn, id: GuestId) -> bool {
-        let Some(planned) = self.moves.iter().find(|m| m.guest == id).filter(|_| !self.into.is_empty())
-        else {
+        let Some(planned) = self.moves.iter().find(|m| m.guest == id).filter(|_| !self.slots.idle()) else {
             return false;
         };
         planned.after.iter().any(|other| match turn.case.owed.guests.get(other).map(|debt| &debt.at) {
@@ -63,28 +62,12 @@ impl WayHome {
         })
     }
 
-    /// Something is on its way there, or on its way from there.
-    pub fn busy(&self, node: &NodeName) -> bool {
-        self.into.contains_key(node) || self.from.contains_key(node)
-    }
-
-    pub fn slot(&self, turn: &Turn, from: &NodeName, to: &NodeName) -> bool {
-        let packing = &turn.view.rules.packing;
-        let taken = |all: &BTreeMap<NodeName, u32>, node: &NodeName| all.get(node).copied().unwrap_or(0);
-        taken(&self.from, from) < packing.slots_out && taken(&self.into, to) < packing.slots_in
-    }
-
     /// Counts a move in that begins now.
     pub fn begins(&mut self, from: &NodeName, to: &NodeName, need: &Need) {
-        self.count(from, to);
+        self.slots.begin(from, to);
         if let Some(Ok(room)) = self.rooms.get_mut(to) {
             room.promise(need);
         }
-    }
-
-    fn count(&mut self, from: &NodeName, to: &NodeName) {
-        *self.from.entry(from.clone()).or_default() += 1;
-        *self.into.entry(to.clone()).or_default() += 1;
     }
 }
 
