@@ -325,6 +325,17 @@ pub struct LimitsFile {
     pub turn_quiet: Option<Period>,
     /// Health codes of Ceph that do not stop a drain. Replaces the list that is built in.
     pub ceph_benign: Option<Vec<String>>,
+    /// A guest whose last good backup is older is warned of. 36h if not given.
+    pub backup_max_age: Option<Period>,
+    /// A guest whose replication is further behind is warned of. 1h if not given.
+    pub replication_max_lag: Option<Period>,
+    /// Bytes that a restore brings back each second, as you have seen it. Without it, how long a restore takes is
+    /// unknown.
+    pub restore_rate: Option<Bytes>,
+    /// Without a good backup of every guest, away from what would be lost with it, a node does not leave. A warning
+    /// if not.
+    #[serde(default)]
+    pub require_backup: bool,
 }
 
 /// How full the others may become, and how many guests move at once.

@@ -14,7 +14,9 @@ use super::{asked, bmc, file, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
-use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::rules::{
+    AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, RecoveryLimits, Required, Rules,
+};
 use crate::model::time::Period;
 
 /// A larger file is no configuration.
@@ -336,6 +338,12 @@ fn assemble(
             turn_busy: l.turn_busy.unwrap_or(limits.turn_busy),
             turn_quiet: l.turn_quiet.unwrap_or(limits.turn_quiet),
             ceph_benign: l.ceph_benign.map_or(limits.ceph_benign, |codes| codes.into_iter().collect()),
+            recovery: RecoveryLimits {
+                backup_max_age: l.backup_max_age.unwrap_or(limits.recovery.backup_max_age),
+                replication_max_lag: l.replication_max_lag.unwrap_or(limits.recovery.replication_max_lag),
+                restore_rate: l.restore_rate.map(|rate| rate.0),
+                required: if l.require_backup { Required::Yes } else { Required::No },
+            },
         },
         packing: Packing {
             cpu_overcommit: p.cpu_overcommit.unwrap_or(packing.cpu_overcommit),

@@ -172,6 +172,40 @@ pub struct Limits {
     pub turn_quiet: Period,
     /// Health codes of Ceph that do not stop a drain.
     pub ceph_benign: BTreeSet<String>,
+    #[serde(default)]
+    pub recovery: RecoveryLimits,
+}
+
+/// What a guest must have, to be called recoverable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryLimits {
+    /// A backup older than this is told.
+    pub backup_max_age: Period,
+    /// Replication that is further behind is told.
+    pub replication_max_lag: Period,
+    /// Bytes per second that a restore was seen to reach, as the operator declares it.
+    pub restore_rate: Option<u64>,
+    /// Without a good backup of every guest the node does not leave.
+    pub required: Required,
+}
+
+/// Is lacking it a warning, or a no?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Required {
+    #[default]
+    No,
+    Yes,
+}
+
+impl Default for RecoveryLimits {
+    fn default() -> Self {
+        // A nightly backup, and half a day for the one that failed.
+        let backup_max_age = Period::hours(36);
+        // Proxmox's own schedule is a quarter of an hour, and a failed job is tried again half an hour later.
+        let replication_max_lag = Period::hours(1);
+        Self { backup_max_age, replication_max_lag, restore_rate: None, required: Required::No }
+    }
 }
 
 impl Default for Limits {
@@ -205,6 +239,7 @@ impl Default for Limits {
             turn_busy: Period::secs(10),
             turn_quiet: Period::secs(60),
             ceph_benign: benign.map(str::to_owned).into(),
+            recovery: RecoveryLimits::default(),
         }
     }
 }

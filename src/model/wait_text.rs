@@ -5,7 +5,7 @@ use std::fmt;
 use super::ids::{CaseId, GuestId, NodeName};
 use super::rules::ProofCheck;
 use super::time::to_the_second;
-use super::wait::{Source, Wait};
+use super::wait::{BackupLack, ReplicationIllness, Source, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
 pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
@@ -120,6 +120,29 @@ impl fmt::Display for Wait {
                 write!(f, "noout is already set on {host}, not by us; it stays when we are done")
             }
             ForeignFlag { flag } => write!(f, "Ceph's flag {flag} is set, not by us"),
+            BackupsUnseen { why } => write!(f, "backups are not observable: {why}"),
+            NoGoodBackup { guests: lacking, lack } => {
+                let lacking = guests(lacking);
+                match lack {
+                    BackupLack::Missing => write!(f, "{lacking} without any backup"),
+                    BackupLack::AtRisk => {
+                        write!(f, "{lacking} with backups only on what would be lost with the guest")
+                    }
+                    BackupLack::Old => write!(f, "{lacking} with no backup that is young enough"),
+                    BackupLack::Broken => {
+                        write!(f, "{lacking} with a newest backup that was verified and found broken")
+                    }
+                }
+            }
+            ReplicationUnseen { why } => write!(f, "replication is not observable: {why}"),
+            ReplicationIll { guests: ill_ones, ill } => {
+                let of = guests(ill_ones);
+                match ill {
+                    ReplicationIllness::Failing => write!(f, "replication of {of} fails"),
+                    ReplicationIllness::Late => write!(f, "replication of {of} is late"),
+                    ReplicationIllness::Off => write!(f, "replication of {of} is configured and not running"),
+                }
+            }
             ForeignMaintenance { node } => {
                 write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done")
             }
@@ -259,6 +282,9 @@ impl Wait {
             CannotSee { source: Source::WorkOrder, .. } => {
                 "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
             }
+            CannotSee { source: Source::Survey, .. } => {
+                "check that the members and the backup storage answer".into()
+            }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
                 "bring the missing members or the quorum device back first".into()
@@ -306,6 +332,20 @@ impl Wait {
             EmptyAnswer { .. } => "look at ceph osd tree: are the host's OSDs up?".into(),
             NoSpareCopy { .. } => "know the risk: one more failure stops or loses data".into(),
             ForeignNoout { host } => format!("ask who set it; ceph osd unset-group noout {host}"),
+            BackupsUnseen { .. } => {
+                "look at the backups by hand; a role with VM.Backup on /vms and Datastore.AllocateSpace on the backup storage lets pitlane list them".into()
+            }
+            NoGoodBackup { lack: BackupLack::Missing | BackupLack::Old, .. } => {
+                "back them up now (vzdump), or know the risk".into()
+            }
+            NoGoodBackup { lack: BackupLack::AtRisk, .. } => {
+                "back them up to a storage elsewhere (vzdump --storage), or know the risk".into()
+            }
+            NoGoodBackup { lack: BackupLack::Broken, .. } => {
+                "back them up again, and look at the backup server's disks".into()
+            }
+            ReplicationUnseen { .. } => "look with pvesr status on the node".into(),
+            ReplicationIll { .. } => "see pvesr status on the node; pvesr schedule-now JOB runs it at once".into(),
             ForeignMaintenance { node } => {
                 format!("ask who asked for it; ha-manager crm-command node-maintenance disable {node}")
             }

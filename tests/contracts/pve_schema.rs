@@ -46,6 +46,7 @@ fn all(only_9: bool) -> Vec<Plain> {
         plain(calls::backup_jobs()),
         plain(calls::cluster_tasks()),
         plain(calls::storages()),
+        plain(calls::backups("pve1", "pbs")),
         plain(calls::permissions()),
         plain(calls::ha_manager_status()),
         plain(calls::ha_current()),

@@ -24,6 +24,7 @@ mod look;
 mod look_closer;
 mod proxmox;
 pub mod request;
+mod survey;
 mod task_log;
 pub mod tls;
 pub mod transport;

@@ -14,6 +14,7 @@ mod n_plus_one;
 mod ok_to_stop;
 mod privileges;
 mod quorum;
+mod recoverability;
 mod redundancy;
 
 use std::time::Duration;
@@ -68,7 +69,9 @@ pub fn judge(
         redundancy::check(&question),
     ];
     checks.extend(channel::check(&question));
-    let verdict = Verdict { node: node.clone(), at: view.now, checks };
+    let (recoverability, cards) = recoverability::check(&question);
+    checks.push(recoverability);
+    let verdict = Verdict { node: node.clone(), at: view.now, checks, cards };
     let planned = question.planned.map(|mut planned| {
         planned.plan.warnings = verdict.warnings().cloned().collect();
         planned

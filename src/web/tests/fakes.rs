@@ -224,7 +224,7 @@ impl Looker for Judge {
             age: Some(Period::secs(1)),
             reasons,
         };
-        let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check] };
+        let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check], cards: Vec::new() };
         Ok(Judged { verdict, plan: None, in_place: None })
     }
 }
