@@ -10,7 +10,7 @@ use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, silences, tree};
+use super::{asked, bmc, file, own, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
@@ -101,6 +101,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     across(&read, &mut mistakes);
     asked::across(&read, &mut mistakes);
     silences::across(&read, &mut mistakes);
+    own::across(&read, &mut mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
@@ -317,6 +318,7 @@ fn assemble(
         },
         ceph: file.ceph.setup,
         hand: if file.hand.is_some() { HandSetup::Installed } else { HandSetup::Absent },
+        own: super::own::home(file.own.as_ref()),
         silences,
         alarms: if file.alertmanager.is_some() { AlarmsSetup::Polled } else { AlarmsSetup::Delivered },
         budgets: Budgets {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{NodeName, PolicyName};
+use super::ids::{GuestId, NodeName, PolicyName};
 use super::notice::NotifyRules;
 use super::silence::SilenceRules;
 use super::time::Period;
@@ -34,6 +34,9 @@ pub struct Rules {
     pub packing: Packing,
     #[serde(default)]
     pub notify: NotifyRules,
+    /// Where pitlane itself runs.
+    #[serde(default)]
+    pub own: OwnHome,
     /// What may be silenced in Alertmanager while a node is out; `None`: nothing.
     #[serde(default)]
     pub silences: Option<SilenceRules>,
@@ -174,6 +177,32 @@ pub struct Limits {
     pub ceph_benign: BTreeSet<String>,
     #[serde(default)]
     pub recovery: RecoveryLimits,
+}
+
+/// Where pitlane itself runs: as declared, and as this machine's network cards say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnHome {
+    pub declared: Declared,
+    /// Addresses of this machine's network cards, lower case. A guest that has one of them is the machine that we run on.
+    #[serde(default)]
+    pub macs: BTreeSet<String>,
+}
+
+impl OwnHome {
+    /// On a machine that is no part of the cluster.
+    pub fn outside() -> Self {
+        Self { declared: Declared::Outside, macs: BTreeSet::new() }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Declared {
+    #[default]
+    Unset,
+    Outside,
+    Guest(GuestId),
+    Node(NodeName),
 }
 
 /// What a guest must have, to be called recoverable.

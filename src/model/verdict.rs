@@ -112,6 +112,42 @@ pub enum CheckName {
     /// Which OSDs the broken disks carry.
     Disks,
     Recoverability,
+    Movers,
+    Processors,
+    Neighbours,
+    CephVersions,
+    Mds,
+    /// Does pitlane itself run on the node?
+    #[serde(rename = "self")]
+    Itself,
+}
+
+impl CheckName {
+    pub const ALL: [Self; 23] = [
+        Self::Quorum,
+        Self::Privileges,
+        Self::Alarms,
+        Self::Ha,
+        Self::HaCandidates,
+        Self::Guests,
+        Self::Locks,
+        Self::Capacity,
+        Self::NPlusOne,
+        Self::CephHealth,
+        Self::CephFlags,
+        Self::OkToStop,
+        Self::Redundancy,
+        Self::Budgets,
+        Self::Channels,
+        Self::Disks,
+        Self::Recoverability,
+        Self::Movers,
+        Self::Processors,
+        Self::Neighbours,
+        Self::CephVersions,
+        Self::Mds,
+        Self::Itself,
+    ];
 }
 
 impl fmt::Display for CheckName {
@@ -134,6 +170,12 @@ impl fmt::Display for CheckName {
             Self::Channels => "channels",
             Self::Disks => "disks",
             Self::Recoverability => "recoverability",
+            Self::Movers => "movers",
+            Self::Processors => "processors",
+            Self::Neighbours => "neighbours",
+            Self::CephVersions => "ceph-versions",
+            Self::Mds => "mds",
+            Self::Itself => "self",
         })
     }
 }

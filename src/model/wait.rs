@@ -143,6 +143,23 @@ pub enum Wait {
     NotInPlaceNow { reasons: Vec<Wait> },
     DisksWithTechnician { osds: Vec<OsdId> },
 
+    // Itself, neighbours, other movers
+    SelfUnset,
+    // `command` moves it away, if it is a guest.
+    SelfOnNode { node: NodeName, command: Option<String> },
+    NeighbourSick { node: NodeName, class: String },
+    AutoRebalance,
+    // Guests elsewhere, moved by somebody else.
+    ForeignMoves { guests: Vec<GuestId> },
+    MovedHere { guest: GuestId, node: NodeName },
+    UnlikeProcessor { guest: GuestId, node: NodeName, why: String },
+    OtherProcessor { guests: Vec<GuestId> },
+    HiddenGuests { guests: Vec<GuestId> },
+
+    // Ceph's daemons
+    CephMixedVersions { versions: BTreeSet<String> },
+    NoStandbyMds { filesystems: BTreeSet<String> },
+
     // Recoverability
     BackupsUnseen { why: String },
     NoGoodBackup { guests: Vec<GuestId>, lack: BackupLack },
@@ -217,6 +234,7 @@ impl Wait {
             | ContainerRestarts { guest }
             | ShutsDown { guest }
             | OutsideApproval { guest }
+            | MovedHere { guest, .. }
             | MoveFails { guest, .. }
             | HaStuck { guest } => format!("{name}/{guest}"),
             HaRuleBroken { rule, .. } => format!("{name}/{rule}"),
@@ -227,6 +245,10 @@ impl Wait {
             | NodeOffline { node } => {
                 format!("{name}/{node}")
             }
+            NeighbourSick { node, class } => format!("{name}/{node}/{class}"),
+            UnlikeProcessor { guest, node, .. } => format!("{name}/{guest}/{node}"),
+            OtherProcessor { guests } | HiddenGuests { guests } => format!("{name}/{guests:?}"),
+            NoStandbyMds { filesystems } => format!("{name}/{filesystems:?}"),
             NoGoodBackup { guests, lack } => format!("{name}/{lack:?}/{guests:?}"),
             ReplicationIll { guests, ill } => format!("{name}/{ill:?}/{guests:?}"),
             CephHealth { code, .. } => format!("{name}/{code}"),

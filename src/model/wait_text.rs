@@ -120,6 +120,39 @@ impl fmt::Display for Wait {
                 write!(f, "noout is already set on {host}, not by us; it stays when we are done")
             }
             ForeignFlag { flag } => write!(f, "Ceph's flag {flag} is set, not by us"),
+            SelfUnset => f.write_str("nobody has said where pitlane itself runs, so it may be on this node"),
+            SelfOnNode { node, command: Some(_) } => {
+                write!(f, "pitlane itself is a guest on {node} and would be moved in the middle of its work")
+            }
+            SelfOnNode { node, command: None } => {
+                write!(f, "pitlane itself runs on {node} and would be switched off with it")
+            }
+            NeighbourSick { node, class } => write!(f, "{node} is sick, too ({class})"),
+            AutoRebalance => f.write_str("HA moves guests by itself to even the load (ha-auto-rebalance)"),
+            ForeignMoves { guests: moved } => {
+                write!(f, "somebody else moves {} on other nodes", guests(moved))
+            }
+            MovedHere { guest, node } => write!(f, "guest {guest} is on its way to {node}"),
+            UnlikeProcessor { guest, node, why } => write!(
+                f,
+                "guest {guest} sees its node's own processor, and HA may move it to {node}, which is another one ({why})"
+            ),
+            OtherProcessor { guests: moved } => write!(
+                f,
+                "{} with cpu: host will run on another model of processor, which has all features of this one",
+                guests(moved)
+            ),
+            HiddenGuests { guests: hidden } => write!(
+                f,
+                "HA manages {}, and the list that our token gets does not show it: there may be more",
+                guests(hidden)
+            ),
+            CephMixedVersions { versions } => {
+                write!(f, "Ceph's OSDs run {}: an upgrade is under way", list(versions))
+            }
+            NoStandbyMds { filesystems } => {
+                write!(f, "no metadata server stands by on another node for {}", list(filesystems))
+            }
             BackupsUnseen { why } => write!(f, "backups are not observable: {why}"),
             NoGoodBackup { guests: lacking, lack } => {
                 let lacking = guests(lacking);
@@ -332,6 +365,30 @@ impl Wait {
             EmptyAnswer { .. } => "look at ceph osd tree: are the host's OSDs up?".into(),
             NoSpareCopy { .. } => "know the risk: one more failure stops or loses data".into(),
             ForeignNoout { host } => format!("ask who set it; ceph osd unset-group noout {host}"),
+            SelfUnset => {
+                "write self: {vmid: N}, {node: NAME} or {outside: true} into the configuration".into()
+            }
+            SelfOnNode { command: Some(command), .. } => format!("move it first: {command}; then ask again"),
+            SelfOnNode { .. } => "run pitlane on another node, or outside of the cluster".into(),
+            NeighbourSick { .. } => "know the risk: two nodes that fail are more than most clusters carry".into(),
+            AutoRebalance => {
+                "know that guests move meanwhile; the datacenter's option crs has ha-auto-rebalance".into()
+            }
+            ForeignMoves { .. } => {
+                "wait until they are done; if no task runs, a lock was left behind: qm unlock ID as root".into()
+            }
+            MovedHere { .. } => "wait until it has arrived, and ask whoever moves it to leave this node alone".into(),
+            UnlikeProcessor { guest, node, .. } => format!(
+                "give guest {guest} a named processor model that both have, or an HA rule without {node}"
+            ),
+            OtherProcessor { .. } => {
+                "know the risk, or give them a named processor model (qm set ID --cpu)".into()
+            }
+            HiddenGuests { .. } => {
+                "give the token a role with VM.Audit on /vms, also on deeper paths; or take what is gone out of HA".into()
+            }
+            CephMixedVersions { .. } => "finish the upgrade first: ceph versions".into(),
+            NoStandbyMds { .. } => "add a metadata server on another node (pveceph mds create)".into(),
             BackupsUnseen { .. } => {
                 "look at the backups by hand; a role with VM.Backup on /vms and Datastore.AllocateSpace on the backup storage lets pitlane list them".into()
             }

@@ -5,14 +5,20 @@ mod budgets;
 mod capacity;
 mod ceph_flags;
 mod ceph_health;
+mod ceph_versions;
 mod channel;
 mod guests;
 mod ha;
 mod in_place;
+mod itself;
 mod locks;
+mod mds;
+mod movers;
 mod n_plus_one;
+mod neighbours;
 mod ok_to_stop;
 mod privileges;
+mod processors;
 mod quorum;
 mod recoverability;
 mod redundancy;
@@ -67,6 +73,12 @@ pub fn judge(
         ceph_flags::check(&question),
         ok_to_stop::check(&question),
         redundancy::check(&question),
+        ceph_versions::check(&question),
+        mds::check(&question),
+        processors::check(&question),
+        movers::check(&question),
+        neighbours::check(&question),
+        itself::check(&question, policy),
     ];
     checks.extend(channel::check(&question));
     let (recoverability, cards) = recoverability::check(&question);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use alarms::{AlarmsView, Missing};
-pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
+pub use ceph::{CephView, HealthCheck, Mds, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
     Affinity, Datacenter, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService, HaView, LrmMode,
     NodeAffinity, ResourceAffinity,

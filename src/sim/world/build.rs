@@ -322,6 +322,8 @@ impl Builder {
             quorum_was: on(mons).into_keys().collect(),
             last: None,
             noout_gone: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            mds: BTreeMap::new(),
         });
         self
     }
@@ -348,6 +350,13 @@ impl Builder {
 
 /// A pool whose PGs are placed when the world is built.
 pub fn pool(name: &str, kind: PoolKind, size: u32, min_size: u32, failure_domain: &str) -> Placed {
-    let pool = Pool { name: name.into(), kind, size, min_size, failure_domain: failure_domain.into() };
+    let pool = Pool {
+        name: name.into(),
+        kind,
+        size,
+        min_size,
+        failure_domain: failure_domain.into(),
+        per_host: None,
+    };
     Placed { pool, pgs: Vec::new() }
 }

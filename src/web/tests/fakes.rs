@@ -346,6 +346,7 @@ pub fn parts() -> Parts {
         limits: Limits::default(),
         packing: Packing::default(),
         notify: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: None,
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
