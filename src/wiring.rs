@@ -26,7 +26,7 @@ use pitlane::model::time::Time;
 use pitlane::ports::{Archive, Clock, Configuration};
 use pitlane::reconcile::Reconciler;
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
-use pitlane::web::{self, Access, AlertClients, App, Listening};
+use pitlane::web::{self, Access, App, Clients, Listening};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
@@ -73,6 +73,10 @@ impl Local for LocalState {
 
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
         notify::test(config).await
+    }
+
+    fn calls(&self) -> Vec<pitlane::model::reach::Call> {
+        pitlane::adapters::statement()
     }
 
     async fn test_tickets(&self, config: &Config) -> Option<TicketsTold> {
@@ -212,7 +216,7 @@ impl Lasting {
             access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
             configuration: self.configuration.clone(),
         };
-        web::router(app, alerts).merge(hook)
+        web::router(app, alerts.merge(hook))
     }
 }
 
@@ -313,10 +317,9 @@ fn alerts(config: &Config, lasting: &Lasting) -> axum::Router {
 }
 
 /// Certificate and key, and whose certificates are known, where they are configured.
-pub fn tls(config: &Config) -> Result<Option<(Arc<rustls::ServerConfig>, AlertClients)>, Stop> {
+pub fn tls(config: &Config) -> Result<Option<(Arc<rustls::ServerConfig>, Clients)>, Stop> {
     let Some(tls) = &config.http.tls else { return Ok(None) };
-    let names: Vec<String> = tls.alert_clients.iter().map(|name| name.0.clone()).collect();
-    let clients = AlertClients::of(&names).map_err(|e| failed("http.tls.alert_clients", e))?;
+    let clients = Clients::of(tls.known_clients()).map_err(|e| failed("http.tls", e))?;
     let speaks = web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref());
     speaks.map(|speaks| Some((speaks, clients))).map_err(|e| failed("http.tls", e))
 }

@@ -177,6 +177,8 @@ pub enum Command {
     /// The journal.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Every call that pitlane can make to other systems: method, path, effect, and the right that it needs.
+    Calls,
     /// Completions for a shell, to standard output.
     Completions { shell: Shell },
     /// Manual pages, into a directory.

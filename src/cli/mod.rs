@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod calls;
 mod client;
 mod discover;
 mod exit;
@@ -64,6 +65,9 @@ pub trait Local: Send + Sync {
 
     /// Sends a test notice to every channel, and says what became of each.
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)>;
+
+    /// Everything that this program can say to other systems.
+    fn calls(&self) -> Vec<crate::model::reach::Call>;
 
     /// Looks around in the team's ticket system, and creates nothing. `None`: the built-in board alone.
     async fn test_tickets(&self, config: &Config) -> Option<TicketsTold>;
@@ -231,6 +235,10 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
                 .await
                 .map_err(|t| Stop::new(Exit::Failed, t.text()))?;
             say.print(&json!({"verified": words}), || format!("{words}\n"));
+            Ok(Exit::Done)
+        }
+        Command::Calls => {
+            calls::run(&local.calls(), say);
             Ok(Exit::Done)
         }
         Command::Completions { shell } => local::completions(*shell),

@@ -12,7 +12,7 @@ const WIDTH: u16 = 120;
 /// Lines of an unreadable body: enough to see who sent it.
 const UNREAD_LINES_MAX: usize = 12;
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);

@@ -391,6 +391,7 @@ fn assemble(
                 key: base.join(t.key),
                 client_ca: t.client_ca.map(|f| base.join(f)),
                 alert_clients: t.alert_clients,
+                clients: t.clients,
             }),
             tokens,
             tokens_file,

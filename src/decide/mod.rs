@@ -21,6 +21,7 @@ mod preflight;
 mod requests;
 mod resolve;
 mod room;
+mod second_person;
 mod turn;
 mod view;
 mod way;

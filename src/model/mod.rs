@@ -17,6 +17,7 @@ pub mod parts;
 pub mod plan;
 pub mod proof;
 pub mod rates;
+pub mod reach;
 pub mod request;
 pub mod rules;
 pub mod seen;

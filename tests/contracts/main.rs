@@ -32,6 +32,7 @@ mod pve_scripted;
 mod pve_server;
 mod pve_timelines;
 mod pve_told;
+mod reach;
 mod rt_recordings;
 mod served;
 mod stores;

@@ -289,6 +289,10 @@ impl Teller {
     }
 
     async fn ask(&mut self, words: &[&str]) -> Result<(), String> {
+        let (person, words) = match words {
+            ["by", name, rest @ ..] => (Some(*name), rest),
+            rest => (None, rest),
+        };
         let (open, words) = match words {
             ["case", id, rest @ ..] => (self.case(CaseId(number(id)?)).await?, rest),
             rest => (self.open_case().await?, rest),
@@ -316,7 +320,7 @@ impl Teller {
             _ => return Err("nobody can ask that".to_owned()),
         };
         let technician = matches!(ask, Ask::Done { .. });
-        let by = Person::from(if technician { "technician" } else { "operator" });
+        let by = Person::from(person.unwrap_or(if technician { "technician" } else { "operator" }));
         self.asked += 1;
         let request = Request { id: RequestId(format!("ask-{}", self.asked)), by, at: self.now(), ask };
         match &request.ask {

@@ -243,6 +243,7 @@ fn policy() -> Policy {
             mode: Mode::Approve,
             time_box: hour,
             locate: false,
+            second_person: false,
             canary: false,
             move_within: None,
             containers: ContainerPolicy::Ask,
@@ -317,7 +318,7 @@ impl Parts {
 
 /// A token of each role, whose text is the role's name.
 fn tokens() -> Vec<KnownToken> {
-    [Role::Alerts, Role::Read, Role::Technician, Role::Operate]
+    Role::ALL
         .map(|role| KnownToken {
             name: role.name().into(),
             role,
