@@ -2,6 +2,7 @@
 
 mod notify;
 mod outside;
+mod rights;
 mod tickets;
 
 use std::io::Write as _;
@@ -21,6 +22,7 @@ use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config};
 use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::notice::ChannelName;
+use pitlane::model::rights::TokenRights;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
 use pitlane::ports::{Archive, Clock, Configuration};
@@ -73,6 +75,10 @@ impl Local for LocalState {
 
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
         notify::test(config).await
+    }
+
+    async fn test_rights(&self, config: &Config) -> Option<Result<TokenRights, Trouble>> {
+        rights::ask(config, Arc::new(SystemClock)).await
     }
 
     fn calls(&self) -> Vec<pitlane::model::reach::Call> {
@@ -215,6 +221,7 @@ impl Lasting {
             registry: self.metrics.registry(),
             access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
             configuration: self.configuration.clone(),
+            needed_rights: &pitlane::decide::NEEDED_PRIVILEGES,
         };
         web::router(app, alerts.merge(hook))
     }
@@ -260,6 +267,7 @@ impl Running {
             };
             tokio::spawn(reload.run(asked, stop.clone()));
         }
+        tokio::spawn(rights::watch(reconciler.shown(), stop.clone()));
         let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
         let delivering = {
             let (stop, bell) = (stop.clone(), reconciler.courier());

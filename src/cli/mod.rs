@@ -38,7 +38,9 @@ use crate::config::file::ConfigFile;
 use crate::config::{Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
+use crate::model::plain::{deceives, printable};
 use crate::model::request::Ask;
+use crate::model::rights::TokenRights;
 use crate::model::seen::Trouble;
 use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Recorded, Status, Unreadable};
 use crate::model::time::Time;
@@ -65,6 +67,9 @@ pub trait Local: Send + Sync {
 
     /// Sends a test notice to every channel, and says what became of each.
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)>;
+
+    /// What the token may do at the configured cluster. `None`: there is no cluster in the configuration.
+    async fn test_rights(&self, config: &Config) -> Option<Result<TokenRights, Trouble>>;
 
     /// Everything that this program can say to other systems.
     fn calls(&self) -> Vec<crate::model::reach::Call>;
@@ -95,7 +100,26 @@ impl Say {
         } else {
             text()
         };
-        let _ = std::io::stdout().write_all(out.as_bytes());
+        let _ = std::io::stdout().write_all(self.printable(&out).as_bytes());
+    }
+
+    /// What alerts and people wrote does not write to the terminal. JSON escapes the rest of it: such characters stand
+    /// in its texts alone.
+    fn printable(self, out: &str) -> String {
+        if !self.json {
+            return printable(out);
+        }
+        let mut safe = String::with_capacity(out.len());
+        for c in out.chars() {
+            match c {
+                '\n' => safe.push(c),
+                c if deceives(c) => {
+                    safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")))
+                }
+                c => safe.push(c),
+            }
+        }
+        safe
     }
 
     fn schema(self, schema: &serde_json::Value) {
@@ -105,12 +129,12 @@ impl Say {
     /// Something that happened on the way: a line, or one line of JSON.
     fn event(self, text: &str, value: impl FnOnce() -> serde_json::Value) {
         let line = if self.json { value().to_string() } else { text.to_owned() };
-        let _ = writeln!(std::io::stdout(), "{line}");
+        let _ = writeln!(std::io::stdout(), "{}", self.printable(&line));
     }
 
     /// For people only.
     fn hint(self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", printable(text));
     }
 }
 
@@ -128,7 +152,7 @@ pub fn told(global: &Global, stop: &Stop) -> Exit {
     if global.json {
         Say { json: true }.print(&json!({"error": stop.text, "exit": stop.exit.code()}), String::new);
     }
-    let _ = writeln!(std::io::stderr(), "pitlane: {stop}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(&format!("pitlane: {stop}")));
     stop.exit
 }
 

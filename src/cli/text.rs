@@ -130,6 +130,9 @@ pub fn status(status: &Status) -> String {
     for (node, why) in &status.not_asked {
         out.push_str(&format!("{node} is not asked: {why}.\n"));
     }
+    for line in status.token.iter().flat_map(|found| found.told()) {
+        out.push_str(&format!("TOKEN: {line}.\n"));
+    }
     if let Some(config) = &status.config {
         out.push_str(&in_force(config, now));
     }

@@ -102,10 +102,7 @@ fn admit(shared: &Shared, request: &Request, path: &str) -> Result<Option<Who>, 
     let certificate = request.extensions().get::<KnownClient>();
     let door = door(method, path).ok_or(Refusal::Closed)?;
     let (token, right) = match door {
-        Door::Open => {
-            shared.pace.stranger(peer)?;
-            return Ok(None);
-        }
+        Door::Open => return Ok(None),
         Door::Api(right) => (bearer(headers), right),
         Door::Page(right) => (cookie(headers), right),
     };
@@ -122,7 +119,6 @@ fn admit(shared: &Shared, request: &Request, path: &str) -> Result<Option<Who>, 
             Who::shown(client)
         }
         (None, None) => {
-            shared.pace.stranger(peer)?;
             return Err(if matches!(door, Door::Page(_)) { Stopped::Login } else { Refusal::NoToken.into() });
         }
     };

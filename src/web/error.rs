@@ -21,8 +21,6 @@ pub enum Refusal {
     NotAllowed { role: &'static str, needs: &'static str },
     #[error("too often; try again in {secs} s")]
     TooOften { secs: u64 },
-    #[error("too much at once; send it again in {secs} s")]
-    Later { secs: u64 },
     #[error("nobody may ask that here")]
     Closed,
     #[error("the body is larger than {0} KiB")]
@@ -48,7 +46,7 @@ impl Refusal {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Later { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Trouble(Trouble::TooSlow(_)) => StatusCode::GATEWAY_TIMEOUT,
             Self::Trouble(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -77,7 +75,7 @@ impl IntoResponse for Refusal {
             let value = header::HeaderValue::from_static("Bearer realm=\"pitlane\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }
-        if let Self::TooOften { secs } | Self::Later { secs } = self {
+        if let Self::TooOften { secs } = self {
             response.headers_mut().insert(header::RETRY_AFTER, secs.into());
         }
         response

@@ -63,6 +63,8 @@ pub struct App {
     pub access: Arc<Access>,
     /// `None` where there is no configuration file to be read again.
     pub configuration: Option<Arc<dyn Configuration>>,
+    /// Privilege and path of what the checks of the verdict need at Proxmox.
+    pub needed_rights: &'static [(&'static str, &'static str)],
 }
 
 /// What handlers share: the parts, and the limits on fresh looks and on asking.

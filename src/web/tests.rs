@@ -27,7 +27,7 @@ pub(super) fn ask(token: &str, body: &Value) -> Request<Body> {
     request.body(Body::from(body.to_string())).expect("a valid request")
 }
 
-async fn text(response: Response<Body>) -> String {
+pub(super) async fn text(response: Response<Body>) -> String {
     let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
     String::from_utf8(bytes.to_vec()).expect("text")
 }

@@ -195,3 +195,36 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
     assert_eq!(last.headers()[header::RETRY_AFTER], "6");
     assert!(last.headers().contains_key("content-security-policy"), "hardened as every answer");
 }
+
+/// What alerts, guests and people call things stands on pages as text, and nothing of it is markup.
+#[tokio::test]
+async fn names_are_text_on_every_page() {
+    for evil in [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "'; </td></table><form action=//evil.example>",
+        "&lt;b&gt;<!-- ",
+        "\r\n\r\n<svg/onload=alert(1)>",
+    ] {
+        let mut parts = parts();
+        parts.wait_with_a_guest_called(evil);
+        let request = request("GET", "/cases/{case}", Door::Page(Right::See), By::Token(Role::Operate));
+        let page = super::tests::text(send(&parts, request).await).await;
+        assert!(page.contains("Approve plan"), "{page}");
+        for markup in ["<script", "<img", "<svg", "<!--", "evil.example>", "onerror=alert(1)>"] {
+            assert!(!page.contains(markup), "{markup} of {evil:?} stands in\n{page}");
+        }
+    }
+}
+
+/// The escaping is the template's; whoever goes around it says so here.
+#[test]
+fn no_page_goes_around_the_escaping() {
+    for (file, text) in [
+        ("pages", include_str!("console/pages.rs")),
+        ("login", include_str!("console/login.rs")),
+        ("forms", include_str!("console/forms.rs")),
+    ] {
+        assert!(!text.contains("PreEscaped"), "{file}");
+    }
+}

@@ -19,6 +19,7 @@ mod door_shell;
 mod door_views;
 mod door_world;
 mod hand_ssh;
+mod limits;
 mod migration_logs;
 mod notify_webhook;
 mod promtool;

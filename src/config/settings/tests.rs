@@ -98,7 +98,7 @@ fn every_mistake_has_its_place_and_its_remedy() {
         (
             "  token_file: token",
             "  fingerprints: {pve1: [\"9f:86\"], pve2: []}\n  token_file: token",
-            "7:25: proxmox.fingerprints.pve1.0: \"9f:86\" is no SHA-256; write its 64 hexadecimal digits",
+            "7:25: proxmox.fingerprints.pve1.0: this is no SHA-256; write its 64 hexadecimal digits",
         ),
         (
             "token_file: token",

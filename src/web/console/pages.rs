@@ -110,6 +110,9 @@ pub async fn cases(
             @if status.config.as_ref().is_some_and(|config| !config.tickets_lack.is_empty()) {
                 " The ticket system lacks something; work orders stand on the board. See " code { "pitlane status" } "."
             }
+            @if status.token.as_ref().is_some_and(|found| !found.good()) {
+                " The token's rights at Proxmox are not as they should be. See " code { "pitlane status" } "."
+            }
             @if let Some(pause) = &status.paused { " Paused by " (pause.by) ": " (pause.reason) "." }
             @if status.kill_file { " The kill file is there: nothing new is begun." }
         }
