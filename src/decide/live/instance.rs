@@ -203,6 +203,7 @@ impl Live {
         let limit = rules.and_then(|rules| rules.datacenter.bwlimit);
         let p = &mut self.timing.params;
         p.stream = rates.stream.value.min(limit.unwrap_or(u64::MAX)) as f64 * MBIT;
+        p.disk_slower = (rates.stream.value as f64 / rates.disk.value.max(1) as f64).max(1.0);
         let secs = |millis: u64| millis as f64 / 1000.0 + TURN_SECS;
         (p.setup, p.restart) = (secs(rates.setup_ms.value), secs(rates.restart_ms.value));
         (p.offline, p.cold) = (secs(rates.offline_ms.value), secs(rates.restart_ms.value));
@@ -297,6 +298,7 @@ fn nobody(ask: &Ask, view: &View) -> Instance {
             restart: 0.0,
             cold: 0.0,
             offline: 0.0,
+            disk_slower: 1.0,
         },
         storages: Vec::new(),
         devices: Vec::new(),

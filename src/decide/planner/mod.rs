@@ -63,7 +63,7 @@ pub struct Wishes {
 }
 
 /// Guests that somebody else moves, all at once and in an order of its own: Proxmox's HA manager. What makes room goes
-/// before them, because they wait for nobody; the others go after them.
+/// before them, because they wait for nobody; the others go beside them, as far as there are slots.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Foreign {
     pub guests: Vec<GuestAt>,
