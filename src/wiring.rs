@@ -1,5 +1,6 @@
 //! In which order things start and stop.
 
+mod keep;
 mod notify;
 mod outside;
 mod tickets;
@@ -15,7 +16,8 @@ use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{
-    self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, TicketsTold,
+    self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, StoreCommand,
+    TicketsTold, Told,
 };
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config};
@@ -65,6 +67,10 @@ impl Local for LocalState {
     async fn verify(&self, state: &Path) -> Result<String, Trouble> {
         let head = store::Reader::open(state)?.verify().await?;
         Ok(format!("The journal is whole: {} entries, the last one's hash is {}.", head.seq, head.hash))
+    }
+
+    async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop> {
+        keep::keep(state, command).await
     }
 
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop> {

@@ -7,6 +7,7 @@ mod planner;
 mod reload;
 mod running;
 mod service;
+mod store;
 
 use std::path::Path;
 
