@@ -26,7 +26,7 @@ use pitlane::model::notice::ChannelName;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
 use pitlane::ports::{Archive, Clock, Configuration};
-use pitlane::reconcile::Reconciler;
+use pitlane::reconcile::{Reconciler, last_word};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, AlertClients, App, Listening};
 use sha2::{Digest, Sha256};
@@ -248,6 +248,7 @@ impl Running {
         let address = listening.address;
         let stop = CancellationToken::new();
         let courier = Arc::new(notify::courier(&config, &lasting)?);
+        let lasting_clock = lasting.clock.clone();
         let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
         if let Some(path) = path {
             let reload = Reload {
@@ -264,9 +265,11 @@ impl Running {
         }
         let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
         let delivering = {
-            let (stop, bell) = (stop.clone(), reconciler.courier());
+            let (stop, bell, courier) = (stop.clone(), reconciler.courier(), courier.clone());
             tokio::spawn(async move { courier.run(bell, stop).await })
         };
+        let last_word = last_word::watch(reconciler.clone(), courier.clone(), lasting_clock, stop.clone());
+        tokio::spawn(last_word);
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })

@@ -99,7 +99,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The transaction that carried this and others failed as a whole.
-    #[error("the transaction could not be committed: {0}")]
+    #[error("{0}")]
     Uncommitted(String),
     #[error("{doing}: no answer within {secs} s; it may still be written")]
     Late { doing: &'static str, secs: u64 },
@@ -154,7 +154,7 @@ fn of(doing: &'static str, source: rusqlite::Error) -> StoreError {
 
 /// The words for a transaction that failed as a whole.
 pub(super) fn in_words(source: rusqlite::Error) -> String {
-    of("writing", source).chain()
+    of("committing", source).chain()
 }
 
 impl From<StoreError> for Trouble {
