@@ -13,6 +13,7 @@ mod learning;
 mod makespan;
 mod script;
 mod setting;
+mod two_out;
 mod watchdog;
 
 use std::fs;
