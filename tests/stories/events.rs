@@ -95,6 +95,7 @@ impl Teller {
                 Ok(())
             }
             ["ask", rest @ ..] => self.ask(rest).await,
+            ["approver", "looks"] => self.approver_looks().await,
             ["mode", mode] => {
                 self.rules.mode = mode_of(mode)?;
                 self.restart();
@@ -235,6 +236,21 @@ impl Teller {
                 self.events.push(Event { when, words });
             }
         }
+        Ok(())
+    }
+
+    /// A person who agrees to whatever plan is shown, each time that one is, until the node is handed over.
+    async fn approver_looks(&mut self) -> Result<(), String> {
+        let open = self.open_case().await?;
+        match open.as_ref().map(|case| &case.phase) {
+            Some(Phase::Preparing { shown: Some(_), approval: None, .. }) => self.ask(&["approve"]).await?,
+            Some(Phase::HandedOver { .. } | Phase::Proving { .. } | Phase::GivingBack { .. }) => {
+                return Ok(());
+            }
+            _ => {}
+        }
+        let when = When::At(age(self.now(), self.began) + Duration::from_secs(10));
+        self.events.push(Event { when, words: ["approver", "looks"].map(str::to_owned).to_vec() });
         Ok(())
     }
 
