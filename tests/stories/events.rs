@@ -115,6 +115,11 @@ impl Teller {
             ["page", node] => self.look_at_page(node),
             ["status"] => self.look_at_status().await,
             ["verdict", node] => self.look_at_verdict(node),
+            ["estate", what @ ..] => {
+                let what: Vec<String> = what.iter().map(|word| (*word).to_owned()).collect();
+                crate::estate::in_world(&mut self.doors.world(), &what)
+            }
+            ["cards", node] => self.look_at_cards(node),
             ["restart"] => {
                 self.restart();
                 Ok(())
@@ -220,6 +225,21 @@ impl Teller {
                 .iter()
                 .map(|check| (now, format!("(verdict: {} {}: {})", check.name, check.answer, check.reading))),
         );
+        Ok(())
+    }
+
+    /// What could be brought back of each guest of a node.
+    fn look_at_cards(&mut self, node: &str) -> Result<(), String> {
+        let shown = self.reconciler.shown().borrow().clone();
+        let verdict = shown.show.verdicts.get(&NodeName::from(node)).ok_or("no verdict is shown")?;
+        let now = self.now();
+        self.remarks.extend(verdict.cards.iter().map(|card| {
+            let (guest, backup, copies) = (card.guest, &card.backup, card.replication());
+            (
+                now,
+                format!("(card of {guest}: backup {backup}; replication {copies}; restore {})", card.restore),
+            )
+        }));
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub enum Command {
     MgrDump,
     OsdMetadata,
     CrushRules,
+    FsDump,
     /// One joint question; answers per OSD say nothing about a host.
     OkToStop(BTreeSet<OsdId>),
     /// One name a call: in a list, one bad name is only a line on stderr.
@@ -34,6 +35,7 @@ impl Command {
             Self::MgrDump => fixed(&["mgr", "dump"]),
             Self::OsdMetadata => fixed(&["osd", "metadata"]),
             Self::CrushRules => fixed(&["osd", "crush", "rule", "dump"]),
+            Self::FsDump => fixed(&["fs", "dump"]),
             Self::OkToStop(ids) => {
                 let ids = ids.iter().map(OsdId::to_string);
                 ["osd", "ok-to-stop"].map(str::to_owned).into_iter().chain(ids).collect()
