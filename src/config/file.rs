@@ -10,7 +10,7 @@ use super::bmc::BmcFile;
 use super::formats::Bytes;
 use super::notify::NotifyFile;
 use super::policy::LabelName;
-use crate::model::access::Role;
+use crate::model::access::{KnownClient, Role};
 use crate::model::ids::NodeName;
 use crate::model::rules::{CephSetup, Mapping, Mode, NPlusOne};
 use crate::model::time::Period;
@@ -284,6 +284,35 @@ pub struct TlsFile {
     /// Names in such certificates (DNS names or addresses) that may deliver alerts without a token.
     #[serde(default)]
     pub alert_clients: Vec<ClientName>,
+    /// People and programs that come with such a certificate in place of a token.
+    #[serde(default)]
+    pub clients: Vec<ClientFile>,
+}
+
+impl TlsFile {
+    /// Names in certificates, and whom each stands for.
+    pub fn known_clients(&self) -> Vec<(String, KnownClient)> {
+        let alerts = self
+            .alert_clients
+            .iter()
+            .map(|name| (name.0.clone(), KnownClient { name: name.0.clone(), role: Role::Alerts }));
+        let people = self.clients.iter().map(|client| {
+            (client.certificate.0.clone(), KnownClient { name: client.name.clone(), role: client.role })
+        });
+        alerts.chain(people).collect()
+    }
+}
+
+/// Somebody who comes with a certificate in place of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientFile {
+    /// A name in the certificate (DNS name or address).
+    pub certificate: ClientName,
+    /// Shown in the journal as the person who asked. Whoever has a token, too, has the same name there.
+    #[schemars(length(min = 1, max = 100))]
+    pub name: String,
+    pub role: Role,
 }
 
 /// A name that a certificate carries.

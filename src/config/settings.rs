@@ -1,6 +1,7 @@
 //! What `pitlane.yaml` means: the model's rules, and how the outside is reached.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -150,10 +151,11 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
 /// The file's text, or a mistake at the place that names it.
 pub(super) fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
     let read = || -> Result<String, String> {
-        if std::fs::metadata(path).map_err(|e| e.to_string())?.len() > FILE_MAX {
-            return Err("it is larger than 4 MiB".into());
-        }
-        std::fs::read_to_string(path).map_err(|e| e.to_string())
+        // Bounded while it is read: a device or a pipe has no size to be asked for.
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+        file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+        if text.len() as u64 > FILE_MAX { Err("it is larger than 4 MiB".into()) } else { Ok(text) }
     };
     read().map_err(|why| mistakes.add(place, format!("cannot read {}: {why}", path.display()))).ok()
 }
@@ -401,6 +403,7 @@ fn assemble(
                 key: base.join(t.key),
                 client_ca: t.client_ca.map(|f| base.join(f)),
                 alert_clients: t.alert_clients,
+                clients: t.clients,
             }),
             tokens,
             tokens_file,

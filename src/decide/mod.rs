@@ -23,6 +23,7 @@ mod recovery;
 mod requests;
 mod resolve;
 mod room;
+mod second_person;
 mod turn;
 mod view;
 mod way;

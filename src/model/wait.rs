@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fault::FaultKey;
-use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName, TicketRef};
+use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
 use super::rules::ProofCheck;
 use super::seen::Blind;
@@ -178,6 +178,8 @@ pub enum Wait {
     MissingPrivilege { privilege: String, path: String },
     ObserveOnly,
     Approval { hash: PlanHash },
+    // Of those who may not be the second.
+    SecondPerson { hash: PlanHash, besides: BTreeSet<Person> },
     OutsideApproval { guest: GuestId },
     PolicyGone { policy: PolicyName },
     Paused { by: String },
@@ -270,7 +272,7 @@ impl Wait {
             ChannelOnNode { channel, .. } => format!("{name}/{channel}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
-            Approval { hash } => format!("{name}/{hash}"),
+            Approval { hash } | SecondPerson { hash, .. } => format!("{name}/{hash}"),
             Unproved { check, .. } => format!("{name}/{check}"),
             Soaking { until } => format!("{name}/{until}"),
             Verdict { reasons } | NotInPlaceNow { reasons } => {

@@ -205,6 +205,14 @@ impl fmt::Display for Wait {
             MissingPrivilege { privilege, path } => write!(f, "our token lacks {privilege} on {path}"),
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
             Approval { hash } => write!(f, "a person has to approve plan {}", hash.short()),
+            SecondPerson { hash, besides } => {
+                write!(
+                    f,
+                    "a second person, other than {}, has to approve plan {}",
+                    list(besides),
+                    hash.short()
+                )
+            }
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
             PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
@@ -420,6 +428,11 @@ impl Wait {
             }
             ObserveOnly => "set mode: approve or mode: act when you trust it".into(),
             Approval { hash } => format!("pitlane approve CASE --plan {}", hash.short()),
+            SecondPerson { hash, besides } => format!(
+                "somebody other than {}: pitlane approve CASE --plan {}",
+                list(besides),
+                hash.short()
+            ),
             OutsideApproval { .. } => "look at the new plan and approve it".into(),
             PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
             Paused { .. } => "pitlane resume".into(),

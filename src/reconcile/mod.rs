@@ -7,6 +7,7 @@ mod act;
 mod alarms;
 pub mod courier;
 mod glance;
+pub mod last_word;
 mod learn;
 mod look;
 mod machines;
@@ -27,8 +28,9 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
 use crate::model::ids::NodeName;
+use crate::model::notice::ChannelName;
 use crate::model::observed::{Observed, Wish};
-use crate::model::rules::Rules;
+use crate::model::rules::{Mode, Rules};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
@@ -114,6 +116,12 @@ impl Reconciler {
 
     fn given(&self) -> Arc<Given> {
         Arc::clone(&self.given.borrow())
+    }
+
+    /// Who is woken; nobody in mode observe, which sends nothing.
+    pub fn pages(&self) -> Vec<ChannelName> {
+        let rules = &self.given().rules;
+        if rules.mode == Mode::Observe { Vec::new() } else { rules.notify.page.clone() }
     }
 
     /// The courier's bell.

@@ -95,6 +95,7 @@ impl Teller {
                 Ok(())
             }
             ["ask", rest @ ..] => self.ask(rest).await,
+            ["approver", "looks"] => self.approver_looks().await,
             ["mode", mode] => {
                 self.rules.mode = mode_of(mode)?;
                 self.restart();
@@ -258,6 +259,21 @@ impl Teller {
         Ok(())
     }
 
+    /// A person who agrees to whatever plan is shown, each time that one is, until the node is handed over.
+    async fn approver_looks(&mut self) -> Result<(), String> {
+        let open = self.open_case().await?;
+        match open.as_ref().map(|case| &case.phase) {
+            Some(Phase::Preparing { shown: Some(_), approval: None, .. }) => self.ask(&["approve"]).await?,
+            Some(Phase::HandedOver { .. } | Phase::Proving { .. } | Phase::GivingBack { .. }) => {
+                return Ok(());
+            }
+            _ => {}
+        }
+        let when = When::At(age(self.now(), self.began) + Duration::from_secs(10));
+        self.events.push(Event { when, words: ["approver", "looks"].map(str::to_owned).to_vec() });
+        Ok(())
+    }
+
     /// The same for one disk of a node that works on.
     fn technician_pulls(&mut self, osd: &str, node: &str) -> Result<(), String> {
         match self.pull_page(node)? {
@@ -309,6 +325,10 @@ impl Teller {
     }
 
     async fn ask(&mut self, words: &[&str]) -> Result<(), String> {
+        let (person, words) = match words {
+            ["by", name, rest @ ..] => (Some(*name), rest),
+            rest => (None, rest),
+        };
         let (open, words) = match words {
             ["case", id, rest @ ..] => (self.case(CaseId(number(id)?)).await?, rest),
             rest => (self.open_case().await?, rest),
@@ -336,7 +356,7 @@ impl Teller {
             _ => return Err("nobody can ask that".to_owned()),
         };
         let technician = matches!(ask, Ask::Done { .. });
-        let by = Person::from(if technician { "technician" } else { "operator" });
+        let by = Person::from(person.unwrap_or(if technician { "technician" } else { "operator" }));
         self.asked += 1;
         let request = Request { id: RequestId(format!("ask-{}", self.asked)), by, at: self.now(), ask };
         match &request.ask {

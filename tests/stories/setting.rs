@@ -173,6 +173,10 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
             rules.policies.iter_mut().for_each(|p| p.prove.soak = soak);
             builder
         }
+        ["second-person"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.second_person = true);
+            builder
+        }
         ["n-plus-one", "required"] => {
             rules.packing.n_plus_one = NPlusOne::Required;
             builder

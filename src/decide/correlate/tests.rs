@@ -26,6 +26,7 @@ fn rules() -> Rules {
         locate: false,
         containers: ContainerPolicy::Ask,
         immovable: ImmovablePolicy::Block,
+        second_person: false,
         canary: false,
         move_within: None,
     };
