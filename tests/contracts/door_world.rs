@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::ext::ReasonPhrase;
-use pitlane::model::ids::NodeName;
-use pitlane::model::observed::Affinity;
+use pitlane::model::ids::{GuestId, NodeName};
+use pitlane::model::observed::{Affinity, Replica};
 use pitlane::sim::World;
 use pitlane::sim::http::{Grant, Options, Running, Token, serve};
 use pitlane::sim::world::Run;
+use pitlane::sim::world::backups::{BackupStore, Kept};
 use serde_json::{Value, json};
 
 pub const SECRET: &str = "simulated-secret";
