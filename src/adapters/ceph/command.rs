@@ -55,6 +55,7 @@ impl Command {
             Self::OsdTree,
             Self::OsdDump,
             Self::MgrDump,
+            Self::FsDump,
             Self::OsdMetadata,
             Self::CrushRules,
             Self::OkToStop([OsdId(0)].into()),
@@ -70,7 +71,7 @@ impl Command {
             Self::QuorumStatus | Self::Status | Self::OsdTree | Self::OsdDump | Self::MgrDump => {
                 ("mon 'allow r'", Effect::Read)
             }
-            Self::OsdMetadata | Self::CrushRules => ("mon 'allow r'", Effect::Read),
+            Self::OsdMetadata | Self::CrushRules | Self::FsDump => ("mon 'allow r'", Effect::Read),
             Self::OkToStop(_) => ("mon 'allow r', mgr 'allow r'", Effect::Read),
             Self::Noout(_, Switch::On) => {
                 (r#"mon 'allow command "osd set-group" with flags=noout'"#, Effect::Change)
