@@ -95,7 +95,7 @@ impl Site {
         self.put(
             "pitlane.yaml",
             &format!(
-                "state: state\nkill_file: stop\nhttp: {{listen: \"{listen}\", tokens_file: tokens.yaml}}\nproxmox:\n  \
+                "state: state\nkill_file: stop\nself: {{outside: true}}\nhttp: {{listen: \"{listen}\", tokens_file: tokens.yaml}}\nproxmox:\n  \
                  token_file: pve\n  ca_file: ca.pem\n  endpoints:\n{endpoints}{more}"
             ),
         );

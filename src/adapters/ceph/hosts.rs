@@ -155,8 +155,10 @@ mod tests {
         tree.nodes[0].children.pop();
         let osds = osds(&tree).expect("a sound tree");
         assert_eq!(osds.keys().collect::<Vec<_>>(), [&OsdId(0)]);
-        let named = |id, hostname| Metadata { id, hostname, ceph_version_short: None };
-        let told = [named(0, Some("pve1".into())), named(1, None)];
+        let told = [
+            Metadata { id: 0, hostname: Some("pve1".into()), ceph_version_short: None },
+            Metadata { id: 1, hostname: None, ceph_version_short: None },
+        ];
         assert_eq!(members(&osds, &told, &tree).len(), 1);
     }
 }
