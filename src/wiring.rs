@@ -1,5 +1,6 @@
 //! In which order things start and stop.
 
+mod keep;
 mod notify;
 mod outside;
 mod rights;
@@ -16,7 +17,8 @@ use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{
-    self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, TicketsTold,
+    self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, StoreCommand,
+    TicketsTold, Told,
 };
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config};
@@ -26,7 +28,7 @@ use pitlane::model::rights::TokenRights;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
 use pitlane::ports::{Archive, Clock, Configuration};
-use pitlane::reconcile::Reconciler;
+use pitlane::reconcile::{Reconciler, last_word};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, App, Clients, Listening};
 use sha2::{Digest, Sha256};
@@ -67,6 +69,10 @@ impl Local for LocalState {
     async fn verify(&self, state: &Path) -> Result<String, Trouble> {
         let head = store::Reader::open(state)?.verify().await?;
         Ok(format!("The journal is whole: {} entries, the last one's hash is {}.", head.seq, head.hash))
+    }
+
+    async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop> {
+        keep::keep(state, command).await
     }
 
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop> {
@@ -253,6 +259,7 @@ impl Running {
         let address = listening.address;
         let stop = CancellationToken::new();
         let courier = Arc::new(notify::courier(&config, &lasting)?);
+        let lasting_clock = lasting.clock.clone();
         let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
         if let Some(path) = path {
             let reload = Reload {
@@ -270,9 +277,11 @@ impl Running {
         tokio::spawn(rights::watch(reconciler.shown(), stop.clone()));
         let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
         let delivering = {
-            let (stop, bell) = (stop.clone(), reconciler.courier());
+            let (stop, bell, courier) = (stop.clone(), reconciler.courier(), courier.clone());
             tokio::spawn(async move { courier.run(bell, stop).await })
         };
+        let last_word = last_word::watch(reconciler.clone(), courier.clone(), lasting_clock, stop.clone());
+        tokio::spawn(last_word);
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })

@@ -29,7 +29,7 @@ use serde_json::json;
 
 pub use args::{
     AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, PolicyCommand,
-    normal,
+    StoreCommand, normal,
 };
 pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
@@ -62,6 +62,9 @@ pub trait Local: Send + Sync {
     /// Walks the journal's chain; the words say how far it is whole.
     async fn verify(&self, state: &Path) -> Result<String, Trouble>;
 
+    /// Copies the store, looks at it, or puts a copy back; in words, and as data.
+    async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop>;
+
     /// Looks at a cluster that no configuration names yet, through one member.
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop>;
 
@@ -76,6 +79,13 @@ pub trait Local: Send + Sync {
 
     /// Looks around in the team's ticket system, and creates nothing. `None`: the built-in board alone.
     async fn test_tickets(&self, config: &Config) -> Option<TicketsTold>;
+}
+
+/// What a command brought, for people and for programs.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub words: String,
+    pub json: serde_json::Value,
 }
 
 /// What a look around in a ticket system brought.
@@ -263,6 +273,16 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         }
         Command::Calls => {
             calls::run(&local.calls(), say);
+            Ok(Exit::Done)
+        }
+        Command::Store(command) => {
+            let state = match command {
+                // A file by itself needs no configuration.
+                StoreCommand::Verify { file: Some(_) } => PathBuf::new(),
+                _ => state_dir(&global.config)?,
+            };
+            let told = local.store(&state, command).await?;
+            say.print(&told.json, || told.words.clone());
             Ok(Exit::Done)
         }
         Command::Completions { shell } => local::completions(*shell),

@@ -18,6 +18,8 @@ mod phases;
 mod plan;
 pub mod planner;
 mod preflight;
+mod processors;
+mod recovery;
 mod requests;
 mod resolve;
 mod room;

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod proof;
 pub mod rates;
 pub mod reach;
+pub mod recovery;
 pub mod request;
 pub mod rights;
 pub mod rules;

@@ -118,7 +118,7 @@ pub struct Status {
     /// The service's clock: every age is counted by it, never by the asker's.
     pub now: Time,
     pub mode: Mode,
-    /// The loop turns, and the last turn saw the cluster.
+    /// The loop turns, its store works, and the last turn saw the cluster.
     pub ready: bool,
     /// The loop turns; what it saw is another matter.
     pub turns: bool,

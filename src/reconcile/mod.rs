@@ -7,10 +7,12 @@ mod act;
 mod alarms;
 pub mod courier;
 mod glance;
+pub mod last_word;
 mod learn;
 mod look;
 mod machines;
 mod silences;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -26,8 +28,9 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
 use crate::model::ids::NodeName;
+use crate::model::notice::ChannelName;
 use crate::model::observed::{Observed, Wish};
-use crate::model::rules::Rules;
+use crate::model::rules::{Mode, Rules};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
@@ -113,6 +116,12 @@ impl Reconciler {
 
     fn given(&self) -> Arc<Given> {
         Arc::clone(&self.given.borrow())
+    }
+
+    /// Who is woken; nobody in mode observe, which sends nothing.
+    pub fn pages(&self) -> Vec<ChannelName> {
+        let rules = &self.given().rules;
+        if rules.mode == Mode::Observe { Vec::new() } else { rules.notify.page.clone() }
     }
 
     /// The courier's bell.
@@ -279,6 +288,7 @@ impl Looker for Reconciler {
         let only: BTreeSet<NodeName> = [node.clone()].into();
         let mut wish = decide::wish(&state);
         wish.nodes.insert(node.clone());
+        wish.surveys.insert(node.clone());
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
         let observed = look::look(world, rules, &wish, &state, &before.observed).await?;

@@ -54,7 +54,7 @@ pub async fn status_of(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
         mode: shared.rules.mode,
-        ready: turns && shown.blind().is_none(),
+        ready: turns && shown.failing.is_none() && shown.blind().is_none(),
         turns,
         blind: shown.blind().map(|why| why.to_string()),
         failing: shown.failing.clone(),

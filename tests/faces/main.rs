@@ -10,6 +10,7 @@ mod reload;
 mod running;
 mod secrets;
 mod service;
+mod store;
 
 use std::path::Path;
 

@@ -92,6 +92,14 @@ impl Service {
         Self { child, dir, url, log }
     }
 
+    /// The same directory, after this process: a new one.
+    pub fn again(mut self) -> Self {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
+        Self::started(dir, Command::new(assert_cmd::cargo::cargo_bin("pitlane")))
+    }
+
     pub fn log(&self) -> String {
         self.log.lock().expect("no reader panics").clone()
     }

@@ -15,6 +15,7 @@ pub enum Command {
     MgrDump,
     OsdMetadata,
     CrushRules,
+    FsDump,
     /// One joint question; answers per OSD say nothing about a host.
     OkToStop(BTreeSet<OsdId>),
     /// One name a call: in a list, one bad name is only a line on stderr.
@@ -34,6 +35,7 @@ impl Command {
             Self::MgrDump => fixed(&["mgr", "dump"]),
             Self::OsdMetadata => fixed(&["osd", "metadata"]),
             Self::CrushRules => fixed(&["osd", "crush", "rule", "dump"]),
+            Self::FsDump => fixed(&["fs", "dump"]),
             Self::OkToStop(ids) => {
                 let ids = ids.iter().map(OsdId::to_string);
                 ["osd", "ok-to-stop"].map(str::to_owned).into_iter().chain(ids).collect()
@@ -55,6 +57,7 @@ impl Command {
             Self::MgrDump,
             Self::OsdMetadata,
             Self::CrushRules,
+            Self::FsDump,
             Self::OkToStop([OsdId(0)].into()),
             Self::Noout(host(), Switch::On),
             Self::Noout(host(), Switch::Off),
@@ -68,7 +71,7 @@ impl Command {
             Self::QuorumStatus | Self::Status | Self::OsdTree | Self::OsdDump | Self::MgrDump => {
                 ("mon 'allow r'", Effect::Read)
             }
-            Self::OsdMetadata | Self::CrushRules => ("mon 'allow r'", Effect::Read),
+            Self::OsdMetadata | Self::CrushRules | Self::FsDump => ("mon 'allow r'", Effect::Read),
             Self::OkToStop(_) => ("mon 'allow r', mgr 'allow r'", Effect::Read),
             Self::Noout(_, Switch::On) => {
                 (r#"mon 'allow command "osd set-group" with flags=noout'"#, Effect::Change)

@@ -131,6 +131,10 @@ pub fn node_services(node: &str) -> Call<Vec<ServiceRow>> {
 pub fn node_storages(node: &str) -> Call<Vec<StorageRow>> {
     Call::on(Method::GET, node, &["storage"])
 }
+/// Backups that lie on a storage, as this node sees it.
+pub fn backups(node: &str, storage: &str) -> Call<Vec<BackupRow>> {
+    Call::on(Method::GET, node, &["storage", storage, "content"]).with("content", "backup")
+}
 pub fn replication_jobs(node: &str) -> Call<Vec<ReplicationJob>> {
     Call::on(Method::GET, node, &["replication"])
 }

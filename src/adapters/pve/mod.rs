@@ -25,6 +25,7 @@ mod look_closer;
 mod proxmox;
 pub mod request;
 pub mod statement;
+mod survey;
 mod task_log;
 pub mod tls;
 pub mod transport;

@@ -86,6 +86,7 @@ pub fn all(newest: Newest) -> Vec<Plain> {
         node_time(NODE),
         node_services(NODE),
         node_storages(NODE),
+        backups(NODE, "STORAGE"),
         replication_jobs(NODE),
         node_disks(NODE),
         node_network(NODE),
@@ -123,6 +124,7 @@ pub fn needs(name: &str) -> &'static str {
         }
         "cluster_tasks" => "anybody; Sys.Audit on /nodes/NODE for tasks of others",
         "storages" | "node_storages" => "anybody; Datastore.Audit on /storage/STORAGE, or the row is missing",
+        "backups" => "Datastore.Audit on /storage/STORAGE; VM.Backup on /vms/VMID, or the backup is missing",
         "ceph_status" | "osd_tree" => "Sys.Audit or Datastore.Audit on /",
         "node_status" | "node_time" | "node_services" => "Sys.Audit on /nodes/NODE",
         "node_disks" => "Sys.Audit on / or on /nodes/NODE",

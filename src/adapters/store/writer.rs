@@ -10,7 +10,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::StoreError;
+use super::error::{StoreError, in_words};
+use super::mark;
 use super::open::Writable;
 
 /// Writes that may wait. More than that, and the next one is told so after [`DEADLINE`].
@@ -121,7 +122,7 @@ fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
             }
             tracing::error!("the store could not commit {} writes: {error}", group.len());
         }
-        let committed = committed.map_err(|error| error.to_string());
+        let committed = committed.map(|commits| open.mark.write(commits));
         for job in group.drain(..) {
             job.answer(committed.as_ref().copied().map_err(String::as_str));
         }
@@ -129,15 +130,18 @@ fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
 }
 
 /// One transaction for all. Where SQLite itself gives the transaction up (a full disk), the next statement fails, and
-/// so does the whole group.
-fn together(conn: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    conn.execute_batch("BEGIN IMMEDIATE")?;
+/// so does the whole group. The answer is the commit's number; the error is in words for people.
+fn together(conn: &Connection, group: &mut [Box<dyn Job>]) -> Result<u64, String> {
+    let sql = |batch: &str| conn.execute_batch(batch).map_err(in_words);
+    sql("BEGIN IMMEDIATE")?;
     for job in group {
-        conn.execute_batch("SAVEPOINT job")?;
+        sql("SAVEPOINT job")?;
         if job.run(conn) == Kept::Undo {
-            conn.execute_batch("ROLLBACK TO job")?;
+            sql("ROLLBACK TO job")?;
         }
-        conn.execute_batch("RELEASE job")?;
+        sql("RELEASE job")?;
     }
-    conn.execute_batch("COMMIT")
+    let commits = mark::count(conn).map_err(|error| error.chain())?;
+    sql("COMMIT")?;
+    Ok(commits)
 }

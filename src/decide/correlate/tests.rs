@@ -55,6 +55,7 @@ fn rules() -> Rules {
         limits: Default::default(),
         notify: Default::default(),
         packing: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: Default::default(),
     }
 }

@@ -224,7 +224,7 @@ impl Looker for Judge {
             age: Some(Period::secs(1)),
             reasons,
         };
-        let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check] };
+        let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check], cards: Vec::new() };
         Ok(Judged { verdict, plan: None, in_place: None })
     }
 }
@@ -356,6 +356,7 @@ pub fn parts() -> Parts {
         limits: Limits::default(),
         packing: Packing::default(),
         notify: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: None,
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
