@@ -21,7 +21,11 @@ const LONG: Duration = Duration::from_secs(240);
 const STILL: Duration = Duration::from_secs(4);
 
 pub fn world() -> World {
-    let builder = (101..113).fold(World::builder(3), |builder, guest| builder.vm(guest, "pve1"));
+    members(3)
+}
+
+pub fn members(nodes: u32) -> World {
+    let builder = (101..113).fold(World::builder(nodes), |builder, guest| builder.vm(guest, "pve1"));
     builder.vm(201, "pve2").vm(301, "pve3").ceph(1).at(pitlane::model::time::Time::now()).build()
 }
 
