@@ -177,6 +177,8 @@ pub enum Command {
     /// The journal.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Every call that pitlane can make to other systems: method, path, effect, and the right that it needs.
+    Calls,
     /// The file that pitlane remembers in: copy it, look whether it is whole, put a copy back.
     #[command(subcommand)]
     Store(StoreCommand),

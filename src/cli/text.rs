@@ -12,7 +12,7 @@ const WIDTH: u16 = 120;
 /// Lines of an unreadable body: enough to see who sent it.
 const UNREAD_LINES_MAX: usize = 12;
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
@@ -129,6 +129,9 @@ pub fn status(status: &Status) -> String {
     }
     for (node, why) in &status.not_asked {
         out.push_str(&format!("{node} is not asked: {why}.\n"));
+    }
+    for line in status.token.iter().flat_map(|found| found.told()) {
+        out.push_str(&format!("TOKEN: {line}.\n"));
     }
     if let Some(config) = &status.config {
         out.push_str(&in_force(config, now));

@@ -144,6 +144,10 @@ pub struct RespondFile {
     /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
     #[serde(default)]
     pub locate: bool,
+    /// Two people have to agree to each plan: neither who asked for the drain nor who approved first can be the second. What
+    /// changes the plan forgets both. Not with `mode: act`, which asks nobody.
+    #[serde(default)]
+    pub second_person: bool,
     /// The smallest running guest that HA does not manage moves first and alone, before HA maintenance is asked for: if the
     /// way between the nodes is broken, it shows on the one that matters least.
     #[serde(default)]
@@ -243,6 +247,7 @@ impl From<PolicyFile> for Policy {
                 mode: file.respond.mode,
                 time_box: file.respond.time_box.unwrap_or(TIME_BOX),
                 locate: file.respond.locate,
+                second_person: file.respond.second_person,
                 canary: file.respond.canary,
                 move_within: file.respond.move_within,
                 containers: file.respond.containers,

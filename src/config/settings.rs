@@ -11,11 +11,13 @@ use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, silences, tree};
+use super::{asked, bmc, file, own, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
-use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::rules::{
+    AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, RecoveryLimits, Required, Rules,
+};
 use crate::model::time::Period;
 
 /// A larger file is no configuration.
@@ -100,6 +102,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     across(&read, &mut mistakes);
     asked::across(&read, &mut mistakes);
     silences::across(&read, &mut mistakes);
+    own::across(&read, &mut mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
@@ -317,6 +320,7 @@ fn assemble(
         },
         ceph: file.ceph.setup,
         hand: if file.hand.is_some() { HandSetup::Installed } else { HandSetup::Absent },
+        own: super::own::home(file.own.as_ref()),
         silences,
         alarms: if file.alertmanager.is_some() { AlarmsSetup::Polled } else { AlarmsSetup::Delivered },
         budgets: Budgets {
@@ -338,6 +342,12 @@ fn assemble(
             turn_busy: l.turn_busy.unwrap_or(limits.turn_busy),
             turn_quiet: l.turn_quiet.unwrap_or(limits.turn_quiet),
             ceph_benign: l.ceph_benign.map_or(limits.ceph_benign, |codes| codes.into_iter().collect()),
+            recovery: RecoveryLimits {
+                backup_max_age: l.backup_max_age.unwrap_or(limits.recovery.backup_max_age),
+                replication_max_lag: l.replication_max_lag.unwrap_or(limits.recovery.replication_max_lag),
+                restore_rate: l.restore_rate.map(|rate| rate.0),
+                required: if l.require_backup { Required::Yes } else { Required::No },
+            },
         },
         packing: Packing {
             cpu_overcommit: p.cpu_overcommit.unwrap_or(packing.cpu_overcommit),
@@ -393,6 +403,7 @@ fn assemble(
                 key: base.join(t.key),
                 client_ca: t.client_ca.map(|f| base.join(f)),
                 alert_clients: t.alert_clients,
+                clients: t.clients,
             }),
             tokens,
             tokens_file,

@@ -5,7 +5,7 @@ use std::fmt;
 use super::ids::{CaseId, GuestId, NodeName};
 use super::rules::ProofCheck;
 use super::time::to_the_second;
-use super::wait::{Source, Wait};
+use super::wait::{BackupLack, ReplicationIllness, Source, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
 pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
@@ -120,6 +120,62 @@ impl fmt::Display for Wait {
                 write!(f, "noout is already set on {host}, not by us; it stays when we are done")
             }
             ForeignFlag { flag } => write!(f, "Ceph's flag {flag} is set, not by us"),
+            SelfUnset => f.write_str("nobody has said where pitlane itself runs, so it may be on this node"),
+            SelfOnNode { node, command: Some(_) } => {
+                write!(f, "pitlane itself is a guest on {node} and would be moved in the middle of its work")
+            }
+            SelfOnNode { node, command: None } => {
+                write!(f, "pitlane itself runs on {node} and would be switched off with it")
+            }
+            NeighbourSick { node, class } => write!(f, "{node} is sick, too ({class})"),
+            AutoRebalance => f.write_str("HA moves guests by itself to even the load (ha-auto-rebalance)"),
+            ForeignMoves { guests: moved } => {
+                write!(f, "somebody else moves {} on other nodes", guests(moved))
+            }
+            MovedHere { guest, node } => write!(f, "guest {guest} is on its way to {node}"),
+            UnlikeProcessor { guest, node, why } => write!(
+                f,
+                "guest {guest} sees its node's own processor, and HA may move it to {node}, which is another one ({why})"
+            ),
+            OtherProcessor { guests: moved } => write!(
+                f,
+                "{} with cpu: host will run on another model of processor, which has all features of this one",
+                guests(moved)
+            ),
+            HiddenGuests { guests: hidden } => write!(
+                f,
+                "HA manages {}, and the list that our token gets does not show it: there may be more",
+                guests(hidden)
+            ),
+            CephMixedVersions { versions } => {
+                write!(f, "Ceph's OSDs run {}: an upgrade is under way", list(versions))
+            }
+            NoStandbyMds { filesystems } => {
+                write!(f, "no metadata server stands by on another node for {}", list(filesystems))
+            }
+            BackupsUnseen { why } => write!(f, "backups are not observable: {why}"),
+            NoGoodBackup { guests: lacking, lack } => {
+                let lacking = guests(lacking);
+                match lack {
+                    BackupLack::Missing => write!(f, "{lacking} without any backup"),
+                    BackupLack::AtRisk => {
+                        write!(f, "{lacking} with backups only on what would be lost with the guest")
+                    }
+                    BackupLack::Old => write!(f, "{lacking} with no backup that is young enough"),
+                    BackupLack::Broken => {
+                        write!(f, "{lacking} with a newest backup that was verified and found broken")
+                    }
+                }
+            }
+            ReplicationUnseen { why } => write!(f, "replication is not observable: {why}"),
+            ReplicationIll { guests: ill_ones, ill } => {
+                let of = guests(ill_ones);
+                match ill {
+                    ReplicationIllness::Failing => write!(f, "replication of {of} fails"),
+                    ReplicationIllness::Late => write!(f, "replication of {of} is late"),
+                    ReplicationIllness::Off => write!(f, "replication of {of} is configured and not running"),
+                }
+            }
             ForeignMaintenance { node } => {
                 write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done")
             }
@@ -149,6 +205,14 @@ impl fmt::Display for Wait {
             MissingPrivilege { privilege, path } => write!(f, "our token lacks {privilege} on {path}"),
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
             Approval { hash } => write!(f, "a person has to approve plan {}", hash.short()),
+            SecondPerson { hash, besides } => {
+                write!(
+                    f,
+                    "a second person, other than {}, has to approve plan {}",
+                    list(besides),
+                    hash.short()
+                )
+            }
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
             PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
@@ -259,6 +323,9 @@ impl Wait {
             CannotSee { source: Source::WorkOrder, .. } => {
                 "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
             }
+            CannotSee { source: Source::Survey, .. } => {
+                "check that the members and the backup storage answer".into()
+            }
             CannotSee { .. } => "check that the members answer and that the token is valid".into(),
             NoQuorum { .. } | QuorumAfter { .. } => {
                 "bring the missing members or the quorum device back first".into()
@@ -306,6 +373,44 @@ impl Wait {
             EmptyAnswer { .. } => "look at ceph osd tree: are the host's OSDs up?".into(),
             NoSpareCopy { .. } => "know the risk: one more failure stops or loses data".into(),
             ForeignNoout { host } => format!("ask who set it; ceph osd unset-group noout {host}"),
+            SelfUnset => {
+                "write self: {vmid: N}, {node: NAME} or {outside: true} into the configuration".into()
+            }
+            SelfOnNode { command: Some(command), .. } => format!("move it first: {command}; then ask again"),
+            SelfOnNode { .. } => "run pitlane on another node, or outside of the cluster".into(),
+            NeighbourSick { .. } => "know the risk: two nodes that fail are more than most clusters carry".into(),
+            AutoRebalance => {
+                "know that guests move meanwhile; the datacenter's option crs has ha-auto-rebalance".into()
+            }
+            ForeignMoves { .. } => {
+                "wait until they are done; if no task runs, a lock was left behind: qm unlock ID as root".into()
+            }
+            MovedHere { .. } => "wait until it has arrived, and ask whoever moves it to leave this node alone".into(),
+            UnlikeProcessor { guest, node, .. } => format!(
+                "give guest {guest} a named processor model that both have, or an HA rule without {node}"
+            ),
+            OtherProcessor { .. } => {
+                "know the risk, or give them a named processor model (qm set ID --cpu)".into()
+            }
+            HiddenGuests { .. } => {
+                "give the token a role with VM.Audit on /vms, also on deeper paths; or take what is gone out of HA".into()
+            }
+            CephMixedVersions { .. } => "finish the upgrade first: ceph versions".into(),
+            NoStandbyMds { .. } => "add a metadata server on another node (pveceph mds create)".into(),
+            BackupsUnseen { .. } => {
+                "look at the backups by hand; a role with VM.Backup on /vms and Datastore.AllocateSpace on the backup storage lets pitlane list them".into()
+            }
+            NoGoodBackup { lack: BackupLack::Missing | BackupLack::Old, .. } => {
+                "back them up now (vzdump), or know the risk".into()
+            }
+            NoGoodBackup { lack: BackupLack::AtRisk, .. } => {
+                "back them up to a storage elsewhere (vzdump --storage), or know the risk".into()
+            }
+            NoGoodBackup { lack: BackupLack::Broken, .. } => {
+                "back them up again, and look at the backup server's disks".into()
+            }
+            ReplicationUnseen { .. } => "look with pvesr status on the node".into(),
+            ReplicationIll { .. } => "see pvesr status on the node; pvesr schedule-now JOB runs it at once".into(),
             ForeignMaintenance { node } => {
                 format!("ask who asked for it; ha-manager crm-command node-maintenance disable {node}")
             }
@@ -323,6 +428,11 @@ impl Wait {
             }
             ObserveOnly => "set mode: approve or mode: act when you trust it".into(),
             Approval { hash } => format!("pitlane approve CASE --plan {}", hash.short()),
+            SecondPerson { hash, besides } => format!(
+                "somebody other than {}: pitlane approve CASE --plan {}",
+                list(besides),
+                hash.short()
+            ),
             OutsideApproval { .. } => "look at the new plan and approve it".into(),
             PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
             Paused { .. } => "pitlane resume".into(),

@@ -13,6 +13,7 @@ mod look;
 mod machines;
 mod pulse;
 mod silences;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -297,6 +298,7 @@ impl Looker for Reconciler {
         let only: BTreeSet<NodeName> = [node.clone()].into();
         let mut wish = decide::wish(&state);
         wish.nodes.insert(node.clone());
+        wish.surveys.insert(node.clone());
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
         let observed = look::look(world, rules, &wish, &state, &before.observed).await?;

@@ -26,7 +26,14 @@ pub async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
     }
     match shown.blind() {
         Some(why) => no(format!("the cluster cannot be seen ({}); see `pitlane status`", why.kind())),
-        None => (StatusCode::OK, "ok\n".to_owned()),
+        // It sees and may be asked; what its token lacks or could destroy is for those who may know.
+        None => match shown.token_rights(shared.needed_rights).is_none_or(|found| found.good()) {
+            true => (StatusCode::OK, "ok\n".to_owned()),
+            false => (
+                StatusCode::OK,
+                "ok; the token's rights are not as they should be, see `pitlane status`\n".to_owned(),
+            ),
+        },
     }
 }
 

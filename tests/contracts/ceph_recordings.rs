@@ -102,7 +102,7 @@ async fn replay(command: &str, call: &Value) -> Option<String> {
             let ids: Vec<OsdId> = ids.iter().map(|id| id.parse().ok().map(OsdId)).collect::<Option<_>>()?;
             // A host that has exactly the OSDs that were asked about, those that do not exist included.
             let host = HostName::from("asked");
-            let osd = || Osd { host: host.clone(), up: true, r#in: true };
+            let osd = || Osd { host: host.clone(), up: true, r#in: true, version: None };
             let view = CephView { osds: ids.iter().map(|id| (*id, osd())).collect(), ..CephView::default() };
             replay.set(command, [recorded(call)]);
             Some(match replay.client().ok_to_stop(&host, &view).await {

@@ -115,6 +115,11 @@ impl Teller {
             ["page", node] => self.look_at_page(node),
             ["status"] => self.look_at_status().await,
             ["verdict", node] => self.look_at_verdict(node),
+            ["estate", what @ ..] => {
+                let what: Vec<String> = what.iter().map(|word| (*word).to_owned()).collect();
+                crate::estate::in_world(&mut self.doors.world(), &what)
+            }
+            ["cards", node] => self.look_at_cards(node),
             ["restart"] => {
                 self.restart();
                 Ok(())
@@ -223,6 +228,21 @@ impl Teller {
         Ok(())
     }
 
+    /// What could be brought back of each guest of a node.
+    fn look_at_cards(&mut self, node: &str) -> Result<(), String> {
+        let shown = self.reconciler.shown().borrow().clone();
+        let verdict = shown.show.verdicts.get(&NodeName::from(node)).ok_or("no verdict is shown")?;
+        let now = self.now();
+        self.remarks.extend(verdict.cards.iter().map(|card| {
+            let (guest, backup, copies) = (card.guest, &card.backup, card.replication());
+            (
+                now,
+                format!("(card of {guest}: backup {backup}; replication {copies}; restore {})", card.restore),
+            )
+        }));
+        Ok(())
+    }
+
     /// The technician trusts what the page says at this moment, and nothing else; who is not told "safe" looks again
     /// ten seconds later, for ten minutes.
     fn technician_opens(&mut self, node: &str) -> Result<(), String> {
@@ -305,6 +325,10 @@ impl Teller {
     }
 
     async fn ask(&mut self, words: &[&str]) -> Result<(), String> {
+        let (person, words) = match words {
+            ["by", name, rest @ ..] => (Some(*name), rest),
+            rest => (None, rest),
+        };
         let (open, words) = match words {
             ["case", id, rest @ ..] => (self.case(CaseId(number(id)?)).await?, rest),
             rest => (self.open_case().await?, rest),
@@ -332,7 +356,7 @@ impl Teller {
             _ => return Err("nobody can ask that".to_owned()),
         };
         let technician = matches!(ask, Ask::Done { .. });
-        let by = Person::from(if technician { "technician" } else { "operator" });
+        let by = Person::from(person.unwrap_or(if technician { "technician" } else { "operator" }));
         self.asked += 1;
         let request = Request { id: RequestId(format!("ask-{}", self.asked)), by, at: self.now(), ask };
         match &request.ask {

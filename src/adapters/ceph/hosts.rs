@@ -32,7 +32,7 @@ pub fn osds(tree: &Tree) -> Result<BTreeMap<OsdId, Osd>, CephError> {
         let status = node.status.as_deref().ok_or_else(|| garbled(format!("OSD {id} has no status")))?;
         let weight = node.reweight.ok_or_else(|| garbled(format!("OSD {id} has no reweight")))?;
         let host = HostName(host_above(parent, &parents).name.clone());
-        osds.insert(OsdId(id), Osd { host, up: status == "up", r#in: weight > 0.0 });
+        osds.insert(OsdId(id), Osd { host, up: status == "up", r#in: weight > 0.0, version: None });
     }
     Ok(osds)
 }

@@ -26,6 +26,7 @@ fn rules() -> Rules {
         locate: false,
         containers: ContainerPolicy::Ask,
         immovable: ImmovablePolicy::Block,
+        second_person: false,
         canary: false,
         move_within: None,
     };
@@ -54,6 +55,7 @@ fn rules() -> Rules {
         limits: Default::default(),
         notify: Default::default(),
         packing: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: Default::default(),
     }
 }

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::login::Visitor;
-use crate::model::access::Role;
+use crate::model::access::Right;
 use crate::model::case::{Case, Origin, Phase};
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::plan::Plan;
@@ -110,6 +110,9 @@ pub async fn cases(
             @if status.config.as_ref().is_some_and(|config| !config.tickets_lack.is_empty()) {
                 " The ticket system lacks something; work orders stand on the board. See " code { "pitlane status" } "."
             }
+            @if status.token.as_ref().is_some_and(|found| !found.good()) {
+                " The token's rights at Proxmox are not as they should be. See " code { "pitlane status" } "."
+            }
             @if let Some(pause) = &status.paused { " Paused by " (pause.by) ": " (pause.reason) "." }
             @if status.kill_file { " The kill file is there: nothing new is begun." }
         }
@@ -149,7 +152,7 @@ pub async fn verdict(
     let key = fresh_id();
     let body = html! {
         (judgement(&judged))
-        @if who.role == Role::Operate {
+        @if who.role.may(Right::Operate) {
             form method="post" action="/drain" {
                 input type="hidden" name="key" value=(key);
                 input type="hidden" name="node" value=(judged.verdict.node);
@@ -229,7 +232,7 @@ fn plan_table(plan: &Plan) -> Markup {
 /// What an approval would be given to. Only the very plan that the case waits with: another one is not shown beside
 /// its button.
 fn asked_for(shared: &Shared, case: &Case) -> Markup {
-    let Phase::Preparing { shown: Some(hash), approval: None, .. } = &case.phase else { return html! {} };
+    let Some(hash) = case.awaits_approval() else { return html! {} };
     let shown = shared.shown.borrow().clone();
     match shown.show.plans.get(&case.node).filter(|plan| plan.hash() == *hash) {
         Some(plan) => plan_table(plan),
@@ -314,17 +317,16 @@ fn forms(seen: &CaseView, who: &Who) -> Markup {
     let case = &seen.case;
     let action = |ask: &str| format!("/cases/{}/{ask}", case.id);
     let key = fresh_id();
-    let operator = who.role == Role::Operate;
-    let technician = operator || who.role == Role::Technician;
+    let may = |right| case.open() && who.role.may(right);
     html! {
-        @if case.open() && technician {
-            @if operator && let Phase::Preparing { shown: Some(plan), approval: None, .. } = &case.phase {
+        @if may(Right::Approve) && let Some(plan) = case.awaits_approval() {
                 form method="post" action=(action("approve")) {
                     input type="hidden" name="key" value=(key);
                     input type="hidden" name="plan" value=(plan);
                     button { "Approve plan " (plan.short()) }
                 }
-            }
+        }
+        @if may(Right::Report) {
             @if matches!(case.phase, Phase::HandedOver { .. } | Phase::Proving { .. } | Phase::Stranded { .. }) {
                 form method="post" action=(action("done")) {
                     input type="hidden" name="key" value=(key);
@@ -337,12 +339,12 @@ fn forms(seen: &CaseView, who: &Who) -> Markup {
                 input type="hidden" name="key" value=(key);
                 label { "Note " input name="text" required; } button { "Add" }
             }
-            @if operator {
+        }
+        @if may(Right::Operate) {
                 form method="post" action=(action("abort")) {
                     input type="hidden" name="key" value=(key);
                     label { "Reason " input name="text" required; } button { "Call it off" }
                 }
-            }
         }
     }
 }

@@ -62,7 +62,22 @@ impl Call<'_> {
                 ("nodes", (on.len() < self.world.nodes.len()).then(|| json!(on.join(",")))),
             ])
         });
-        Ok(Answer::data(rows.collect::<Vec<_>>()))
+        let stores = self.world.backups.stores.iter().filter(|(storage, store)| {
+            self.sees_storage(storage) && wanted.as_deref().is_none_or(|wanted| wanted == store.kind)
+        });
+        let stores = stores.map(|(storage, store)| {
+            let path = (store.kind == "dir").then(|| json!(format!("/srv/{storage}")));
+            object([
+                ("storage", Some(json!(storage))),
+                ("type", Some(json!(store.kind))),
+                ("content", Some(json!("backup"))),
+                ("digest", Some(json!(digest("storage.cfg")))),
+                ("shared", store.shared.then(|| json!(1))),
+                ("server", store.server.as_ref().map(|server| json!(server))),
+                ("path", path),
+            ])
+        });
+        Ok(Answer::data(rows.chain(stores).collect::<Vec<_>>()))
     }
 
     /// `/nodes/N/storage`.
