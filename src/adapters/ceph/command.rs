@@ -58,7 +58,6 @@ impl Command {
             Self::FsDump,
             Self::OsdMetadata,
             Self::CrushRules,
-            Self::FsDump,
             Self::OkToStop([OsdId(0)].into()),
             Self::Noout(host(), Switch::On),
             Self::Noout(host(), Switch::Off),
