@@ -42,7 +42,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections_max: 512,
-            per_address_max: 128,
+            per_address_max: 256,
             headers_within: Duration::from_secs(10),
             stuck_for: Duration::from_secs(30),
         }

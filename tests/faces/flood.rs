@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::running::Service;
 
-/// What strangers may cost, in MiB: 64 KiB of buffers for each of 128 connections, and the allocator's slack.
+/// What strangers may cost, in MiB: 64 KiB of buffers for each of 256 connections, and the allocator's slack.
 const GROWS_MAX_MIB: u64 = 48;
 
 #[test]
