@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::model::plan::Plan;
+use crate::model::recovery::Card;
 use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
 use crate::model::time::{Period, Time, age, to_the_second};
 use crate::model::verdict::{Answer, Verdict};
@@ -48,7 +49,25 @@ pub fn verdict(verdict: &Verdict) -> String {
             verdict.node
         ),
     };
-    format!("{rows}\n{said}\n")
+    format!("{rows}\n{said}\n{}", cards(&verdict.cards))
+}
+
+/// What could be brought back of each guest, if it were lost now.
+fn cards(all: &[Card]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut rows = table(["guest", "name", "last good backup", "replication", "restore"]);
+    for card in all {
+        rows.add_row([
+            card.guest.to_string(),
+            card.name.clone(),
+            card.backup.to_string(),
+            card.replication(),
+            card.restore.to_string(),
+        ]);
+    }
+    format!("\nIf the node or its storage were lost now:\n{rows}\n")
 }
 
 pub fn plan(judged: &Judged) -> String {

@@ -122,34 +122,6 @@ pub enum CheckName {
     Itself,
 }
 
-impl CheckName {
-    pub const ALL: [Self; 23] = [
-        Self::Quorum,
-        Self::Privileges,
-        Self::Alarms,
-        Self::Ha,
-        Self::HaCandidates,
-        Self::Guests,
-        Self::Locks,
-        Self::Capacity,
-        Self::NPlusOne,
-        Self::CephHealth,
-        Self::CephFlags,
-        Self::OkToStop,
-        Self::Redundancy,
-        Self::Budgets,
-        Self::Channels,
-        Self::Disks,
-        Self::Recoverability,
-        Self::Movers,
-        Self::Processors,
-        Self::Neighbours,
-        Self::CephVersions,
-        Self::Mds,
-        Self::Itself,
-    ];
-}
-
 impl fmt::Display for CheckName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -321,6 +321,12 @@ impl Wait {
         )
     }
 
+    /// Others' doing that is over within minutes: part of the verdict, and no part of what is approved. Otherwise no approval
+    /// would live long in a cluster whose guests are moved by others.
+    pub fn passing(&self) -> bool {
+        matches!(self, Self::ForeignMoves { .. })
+    }
+
     /// Only because nobody looked there yet: the next look will, so it should come at once.
     pub fn wants_a_deeper_look(&self) -> bool {
         match self {

@@ -11,6 +11,7 @@ pub mod last_word;
 mod learn;
 mod look;
 mod machines;
+mod pulse;
 mod silences;
 mod survey;
 
@@ -36,6 +37,7 @@ use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
 use glance::Glance;
+use pulse::Pulse;
 
 use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
@@ -253,15 +255,23 @@ impl Reconciler {
 
     /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
     async fn rest(&self, pause: Duration) {
+        let mut pulse = Pulse::at(self.given().world.clock.now());
         // A glance takes time, too: a node that does not answer must not stretch the turns.
         let end = tokio::time::Instant::now() + pause;
         loop {
-            self.given().world.meter.waits();
+            let given = self.given();
+            given.world.meter.waits();
+            if let Some(what) = pulse.beat(given.world.clock.now()) {
+                warn!("{what}");
+            }
             let idle = self.idle().await;
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             tokio::time::sleep(left.min(if idle { NAP } else { glance::EVERY })).await;
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             if left.is_zero() || (!idle && self.glance().await) {
+                if let Some(what) = pulse.beat(given.world.clock.now()) {
+                    warn!("{what}");
+                }
                 return;
             }
         }

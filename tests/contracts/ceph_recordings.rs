@@ -303,3 +303,22 @@ async fn pools_are_known_by_their_copies_and_their_spread() {
     let blind = replay.client().look().await;
     assert!(digest(&blind).contains("pool pec has no readable erasure profile"), "{}", digest(&blind));
 }
+
+/// Asked only where there is a filesystem; the one that serves is told from the one that stands by.
+#[tokio::test]
+async fn metadata_servers_are_told_by_name() {
+    let replay = Arc::new(Replay::healthy());
+    let mut status = replay.body("status");
+    status["fsmap"] = serde_json::json!({ "epoch": 6, "by_rank": [], "up:standby": 0 });
+    replay.set("status", [said(0, &status, "")]);
+    let view = replay.client().look().await.any_age().cloned().expect("a view");
+    assert_eq!((view.mds.len(), replay.asked().contains(&"fs dump".to_owned())), (0, false));
+
+    let serving =
+        serde_json::json!({ "filesystem_id": 1, "rank": 0, "name": "node2", "status": "up:active" });
+    status["fsmap"] = serde_json::json!({ "epoch": 6, "by_rank": [serving], "up:standby": 1 });
+    replay.set("status", [said(0, &status, "")]);
+    let view = replay.client().look().await.any_age().cloned().expect("a view");
+    let told: Vec<_> = view.mds.iter().map(|mds| (mds.name.as_str(), mds.serves.as_deref())).collect();
+    assert_eq!(told, [("node1", None), ("node2", Some("labfs"))]);
+}

@@ -21,7 +21,11 @@ const LONG: Duration = Duration::from_secs(240);
 const STILL: Duration = Duration::from_secs(4);
 
 pub fn world() -> World {
-    let builder = (101..113).fold(World::builder(3), |builder, guest| builder.vm(guest, "pve1"));
+    members(3)
+}
+
+pub fn members(nodes: u32) -> World {
+    let builder = (101..113).fold(World::builder(nodes), |builder, guest| builder.vm(guest, "pve1"));
     builder.vm(201, "pve2").vm(301, "pve3").ceph(1).at(pitlane::model::time::Time::now()).build()
 }
 
@@ -153,6 +157,37 @@ async fn a_full_disk_stops_it_is_paged_and_it_goes_on_when_there_is_room() {
     site.kill().await;
 }
 
+/// Nothing is to be done, so the loop has nothing to write. It must not look well all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_idle_service_with_a_full_disk_turns_alerts_away_and_is_not_ready() {
+    let mut site = Site::open(world(), 8.0).await;
+    let disk = Disk::mounted(site.path("disk.img"), site.path("state"));
+    site.put("policies/manual.yaml", MANUAL);
+    site.configure(&format!("mode: approve\n{QUICK}ceph: {{setup: none}}\n"));
+    site.start().await;
+    disk.fill();
+    let deliver = async |number: usize| {
+        let alert = json!({"status": "firing", "labels": {"alertname": "Fan", "n": number.to_string()},
+                           "startsAt": "2026-01-01T00:00:00Z"});
+        let url = format!("{}/alerts/alertmanager", site.url);
+        let sent =
+            reqwest::Client::new().post(url).bearer_auth("alertmanager").json(&json!({"alerts": [alert]}));
+        sent.send().await.expect("it answers").status().as_u16()
+    };
+    // What is left of the log's last page takes a few.
+    let mut number = 0;
+    while deliver(number).await == 200 {
+        number += 1;
+        assert!(number < 5_000, "a full disk takes everything");
+    }
+    assert_eq!(deliver(number).await, 503);
+    not_ready(&site, "store cannot be read or written").await;
+    disk.make_room();
+    ready(&site).await;
+    assert_eq!(deliver(number).await, 200);
+    site.kill().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_disk_that_breaks_stops_it_and_what_was_owed_is_known_afterwards() {
     let mut site = Site::open(world(), 8.0).await;
@@ -224,6 +259,41 @@ async fn a_deleted_token_is_blindness_and_a_new_one_ends_it() {
     assert_eq!(said.code, 4, "unknown is no: {said:?}");
     site.door.revoke("pitlane@pve!ctl", false);
     ready(&site).await;
+    ends_well(&site).await;
+    site.kill().await;
+}
+
+/// Where Debian keeps it, on any machine.
+fn faketime() -> String {
+    let listed =
+        std::process::Command::new("dpkg").args(["-L", "libfaketime"]).output().expect("a Debian machine");
+    let files = String::from_utf8(listed.stdout).expect("text");
+    let found = files.lines().find(|line| line.ends_with("/libfaketime.so.1"));
+    found.expect("apt-get install libfaketime (tests/lab/install does it)").to_owned()
+}
+
+/// Somebody sets the clock of pitlane's own machine: an hour forward, a day back, right again. The steady clock, which
+/// nobody can set, goes on as it does in life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_clock_that_is_set_is_told_and_breaks_nothing() {
+    let mut site = Site::open(world(), 8.0).await;
+    site.put("clock", "+0\n");
+    site.env = vec![
+        ("LD_PRELOAD", faketime()),
+        ("FAKETIME_TIMESTAMP_FILE", site.path("clock").display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    draining(&mut site, "").await;
+    for (clock, told) in
+        [("+3600\n", "set forward by 3"), ("-86400\n", "set back by 9"), ("+0\n", "set forward by 86")]
+    {
+        site.put("clock", clock);
+        let heard = async || std::fs::read_to_string(site.path("log")).is_ok_and(|log| log.contains(told));
+        site.until(&format!("the log tells {told}"), SOON, heard, |heard| *heard).await;
+        ready(&site).await;
+        assert_eq!(site.door.violation(), None, "{}", site.log_tail());
+    }
     ends_well(&site).await;
     site.kill().await;
 }

@@ -24,8 +24,8 @@ pub enum Manner {
 
 pub const BAD: [Manner; 4] = [Manner::Swallows, Manner::Drips, Manner::Resets, Manner::Refuses];
 
-/// Bytes of an answer that a reset lets through: past TLS's greeting, in the middle of a body.
-const RESET_AFTER: usize = 3_000;
+/// Bytes that a reset lets through: TLS's greeting on a new connection, less than one answer on an open one.
+const RESET_AFTER: usize = 1_000;
 
 /// Closed when it is dropped.
 pub struct Proxy {
@@ -82,7 +82,6 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mut manner: watch::
         let now = *manner.borrow_and_update();
         match now {
             Manner::Refuses => return reset(client),
-            Manner::Resets if said > RESET_AFTER => return reset(client),
             _ => {}
         }
         tokio::select! {
@@ -102,6 +101,10 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mut manner: watch::
                             _ = manner.changed() => return,
                         }
                     }
+                }
+                Ok(n) if now == Manner::Resets && said + n > RESET_AFTER => {
+                    let _ = client.write_all(&answered[..n / 2]).await;
+                    return reset(client);
                 }
                 Ok(n) => {
                     said += n;

@@ -10,11 +10,12 @@
 //! cpu host 101
 //! osd 5 runs 19.2.0
 //! mds pve2 serves cephfs                                 or: mds pve3
+//! ec-pool cold data 4 size 6 min 5 over osd
 //! self unset                                             or: node pve2; guest 101; like 101 (by its network card)
 //! ```
 
 use pitlane::model::ids::{GuestId, NodeName, OsdId};
-use pitlane::model::observed::{GuestKind, Replica};
+use pitlane::model::observed::{GuestKind, PoolKind, Replica};
 use pitlane::model::rules::{Declared, Required, Rules};
 use pitlane::model::time::{Period, Time};
 use pitlane::sim::World;
@@ -135,6 +136,12 @@ pub fn in_world(world: &mut World, words: &[String]) -> Result<(), String> {
                 _ => return Err("serves what?".to_owned()),
             };
             world.ceph.as_mut().ok_or("no Ceph")?.mds.insert((*node).into(), serves);
+        }
+        ["ec-pool", name, "data", data, "size", size, "min", min, "over", domain] => {
+            let kind = PoolKind::Erasure { data: number(data)? as u32 };
+            let (size, min) = (number(size)? as u32, number(min)? as u32);
+            let pool = pitlane::sim::world::build::pool(name, kind, size, min, domain);
+            world.ceph.as_mut().ok_or("no Ceph")?.pools.push(pool);
         }
         ["auto-rebalance"] => world.ha.auto_rebalance = true,
         // A role on the guest itself replaces what came from above.

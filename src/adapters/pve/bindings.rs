@@ -178,8 +178,14 @@ mod tests {
     #[test]
     fn a_guest_on_shared_storage_without_devices_is_free() {
         let json = r#"{"scsi0":"ceph:vm-1-disk-0,size=32G","ide2":"none,media=cdrom","serial0":"socket","usb0":"spice",
-            "net0":"virtio=AA,bridge=vmbr0","ide3":"local:vm-1-cloudinit,media=cdrom","memory":"64"}"#;
-        assert_eq!(of(GuestKind::Qemu, &config(json), &storages()), Bindings::default());
+            "net0":"virtio=BC:24:11:00:00:01,bridge=vmbr0","cpu":"host,flags=+aes","ide3":"local:vm-1-cloudinit,media=cdrom","memory":"64"}"#;
+        let bound = of(GuestKind::Qemu, &config(json), &storages());
+        assert!(bound.devices.is_empty() && bound.local_disks.is_empty() && bound.local_cdrom.is_none());
+        assert_eq!(bound.storages, ["ceph".to_owned()].into());
+        assert_eq!(
+            (bound.cpu.as_deref(), bound.macs),
+            (Some("host"), ["bc:24:11:00:00:01".to_owned()].into())
+        );
     }
 
     #[test]

@@ -124,7 +124,9 @@ pub fn needs(name: &str) -> &'static str {
         }
         "cluster_tasks" => "anybody; Sys.Audit on /nodes/NODE for tasks of others",
         "storages" | "node_storages" => "anybody; Datastore.Audit on /storage/STORAGE, or the row is missing",
-        "backups" => "Datastore.Audit on /storage/STORAGE; VM.Backup on /vms/VMID, or the backup is missing",
+        "backups" => {
+            "Datastore.Audit on /storage/STORAGE; each backup also Datastore.AllocateSpace there and VM.Backup on /vms/VMID, or it is missing"
+        }
         "ceph_status" | "osd_tree" => "Sys.Audit or Datastore.Audit on /",
         "node_status" | "node_time" | "node_services" => "Sys.Audit on /nodes/NODE",
         "node_disks" => "Sys.Audit on / or on /nodes/NODE",

@@ -193,6 +193,7 @@ impl Reader {
 impl Store for SqliteStore {
     async fn load(&self) -> Result<State, Trouble> {
         let now = self.shared.now();
+        self.shared.writer.works().await?;
         if let Err(error) = self.prune_when_due(now).await {
             // Old rows cost room, not truth.
             tracing::warn!("the store could not be pruned: {}", error.chain());

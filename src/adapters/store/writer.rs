@@ -4,6 +4,8 @@
 //! A write that fails by itself (a conflict, a rule) is undone alone; a COMMIT that fails fails all it carried.
 //! Nothing is ever answered before it is durable.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(9);
 
 /// What carries writes to the thread. Dropping it ends the thread, after what was accepted is written.
 pub(super) struct Writer {
+    /// The last commit failed as a whole.
+    failing: Arc<AtomicBool>,
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -32,8 +36,20 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(open: Writable) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        let thread = std::thread::Builder::new().name("store".into()).spawn(move || run(&open, waiting))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        let failing = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&failing);
+        let thread =
+            std::thread::Builder::new().name("store".into()).spawn(move || run(&open, waiting, &told))?;
+        Ok(Self { failing, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Does the disk take writes, as far as the last one showed? One that failed is tried again with an empty one, so that a
+    /// loop that has nothing to write does not look well while deliveries are turned away.
+    pub(super) async fn works(&self) -> Result<(), StoreError> {
+        if self.failing.load(Ordering::SeqCst) {
+            return self.write("trying whether the disk takes writes again", |_| Ok(())).await;
+        }
+        Ok(())
     }
 
     /// Runs `work` inside a transaction on the writer's thread, and returns when that is committed.
@@ -111,7 +127,7 @@ where
     }
 }
 
-fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>, failing: &AtomicBool) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
         let committed = together(&open.conn, &mut group);
@@ -122,6 +138,7 @@ fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
             }
             tracing::error!("the store could not commit {} writes: {error}", group.len());
         }
+        failing.store(committed.is_err(), Ordering::SeqCst);
         let committed = committed.map(|commits| open.mark.write(commits));
         for job in group.drain(..) {
             job.answer(committed.as_ref().copied().map_err(String::as_str));

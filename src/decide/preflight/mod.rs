@@ -85,7 +85,7 @@ pub fn judge(
     checks.push(recoverability);
     let verdict = Verdict { node: node.clone(), at: view.now, checks, cards };
     let planned = question.planned.map(|mut planned| {
-        planned.plan.warnings = verdict.warnings().cloned().collect();
+        planned.plan.warnings = verdict.warnings().filter(|wait| !wait.passing()).cloned().collect();
         planned
     });
     (verdict, planned)

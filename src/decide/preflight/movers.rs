@@ -29,7 +29,9 @@ fn find(q: &Question) -> Result<Found, Wait> {
         }
     }
     let mut found = Found::new(format!("{} on the way elsewhere", count(elsewhere.len(), "guest")));
-    for guest in here {
+    // What HA brings home since we gave it the node back is nobody else's move.
+    let ours_to_come = q.case.is_some_and(|case| !case.owed.nothing());
+    for guest in here.into_iter().filter(|_| !ours_to_come) {
         found.block(Wait::MovedHere { guest, node: q.node.clone() });
     }
     if ha.in_use() && q.view.ha_rules()?.auto_rebalance {

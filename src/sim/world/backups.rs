@@ -19,6 +19,8 @@ const DAY_SECS: i64 = 86_400;
 const SIZE: u64 = 32 * GIB;
 /// Where the nightly job puts everything.
 pub const NIGHTLY: &str = "pbs";
+/// Where directories are mounted.
+pub const DIRECTORIES: &str = "/srv";
 pub const NIGHTLY_SERVER: &str = "10.99.9.1";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,7 +105,7 @@ impl World {
                 true => Trouble::TooSlow("its backups were not listed in time".to_owned()).into(),
                 false => Seen::known(self.backups_on(name, node), self.now),
             };
-            found.insert(name.clone(), Store { backups, ..of_kind(store) });
+            found.insert(name.clone(), Store { backups, ..of_kind(name, store) });
         }
         found
     }
@@ -189,10 +191,11 @@ fn disks_on(shared: bool) -> Store {
     }
 }
 
-fn of_kind(store: &BackupStore) -> Store {
+fn of_kind(name: &str, store: &BackupStore) -> Store {
     let base = match (store.kind.as_str(), &store.server) {
         ("cephfs", _) => Some("this cluster's Ceph".to_owned()),
         (_, Some(server)) => Some(format!("the server {server}")),
+        ("dir", None) if store.shared => Some(format!("the path {DIRECTORIES}/{name}")),
         _ => None,
     };
     Store {

@@ -9,6 +9,7 @@ use crate::model::access::Right;
 use crate::model::case::{Case, Origin, Phase};
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::plan::Plan;
+use crate::model::recovery::Card;
 use crate::model::request::Reply;
 use crate::model::shown::{CaseLine, CaseView, Judged, OwedView};
 use crate::model::time::{Period, Time, age, to_the_second};
@@ -188,10 +189,29 @@ fn judgement(judged: &Judged) -> Markup {
                 }
             }
         }
+        @if !verdict.cards.is_empty() { (cards(&verdict.cards)) }
         @if let Some(plan) = &judged.plan { (plan_table(plan)) }
         @if let Some(disks) = &judged.in_place {
             h2 { "Its case serves disks in place" }
             (judgement(disks))
+        }
+    }
+}
+
+/// What could be brought back of each guest, if it were lost now.
+fn cards(all: &[Card]) -> Markup {
+    html! {
+        h2 { "If the node or its storage were lost now" }
+        table {
+            thead { tr { th { "Guest" } th { "Name" } th { "Last good backup" } th { "Replication" } th { "Restore" } } }
+            tbody {
+                @for card in all {
+                    tr {
+                        td { (card.guest) } td { (card.name) } td { (card.backup) } td { (card.replication()) }
+                        td { (card.restore) }
+                    }
+                }
+            }
         }
     }
 }

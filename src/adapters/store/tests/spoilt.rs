@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 use super::*;
-use crate::sim::world::Chance;
 
 /// A store with something of everything that a decision is made from.
 async fn lived_in() -> Bench {
@@ -71,26 +73,26 @@ async fn opened(files: &[(PathBuf, Vec<u8>)]) -> Option<(State, Vec<Episode>)> {
 async fn attack(files: &[(PathBuf, Vec<u8>)], which: &str, times: usize, seed: u64) -> (usize, usize) {
     let expected = opened(files).await.expect("unspoilt, it opens");
     let number = files.iter().position(|(name, _)| name.as_os_str() == which).expect("the file is there");
-    let mut chance = Chance::new(seed);
+    let mut chance = StdRng::seed_from_u64(seed);
     let (mut refused, mut harmless) = (0, 0);
     for turn in 0..times {
         let mut spoilt = files.to_vec();
         let bytes = &mut spoilt[number].1;
-        let place = usize::try_from(chance.below(bytes.len() as u64)).expect("small");
+        let place = chance.random_range(0..bytes.len());
         let how = match turn % 4 {
             // One bit, as memory and cables do; one byte; a sector of zeros or of somebody else's data, as disks do.
             0 | 1 => {
-                bytes[place] ^= 1 << chance.below(8);
+                bytes[place] ^= 1 << chance.random_range(0..8);
                 "a bit"
             }
             2 => {
-                bytes[place] = bytes[place].wrapping_add(1 + u8::try_from(chance.below(254)).expect("small"));
+                bytes[place] = bytes[place].wrapping_add(chance.random_range(1..=255));
                 "a byte"
             }
             _ => {
                 let sector = place / 512 * 512;
                 let end = (sector + 512).min(bytes.len());
-                let with = if chance.percent(50) { 0 } else { 0x5a };
+                let with = if chance.random() { 0 } else { 0x5a };
                 bytes[sector..end].fill(with);
                 "a sector"
             }

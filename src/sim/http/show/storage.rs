@@ -10,6 +10,7 @@ use crate::model::observed::Storage;
 use crate::sim::World;
 use crate::sim::http::answer::Answer;
 use crate::sim::http::call::{Call, Said};
+use crate::sim::world::backups::DIRECTORIES;
 
 impl Call<'_> {
     /// The storages' rows of `/cluster/resources`.
@@ -66,7 +67,7 @@ impl Call<'_> {
             self.sees_storage(storage) && wanted.as_deref().is_none_or(|wanted| wanted == store.kind)
         });
         let stores = stores.map(|(storage, store)| {
-            let path = (store.kind == "dir").then(|| json!(format!("/srv/{storage}")));
+            let path = (store.kind == "dir").then(|| json!(format!("{DIRECTORIES}/{storage}")));
             object([
                 ("storage", Some(json!(storage))),
                 ("type", Some(json!(store.kind))),
