@@ -398,7 +398,7 @@ impl Wait {
             CephMixedVersions { .. } => "finish the upgrade first: ceph versions".into(),
             NoStandbyMds { .. } => "add a metadata server on another node (pveceph mds create)".into(),
             BackupsUnseen { .. } => {
-                "look at the backups by hand; a role with VM.Backup on /vms and Datastore.AllocateSpace on the backup storage lets pitlane list them".into()
+                "look at the backups by hand; a role with VM.Backup on /vms and Datastore.AllocateSpace on the backup storage lets pitlane list them, and whoever holds the token remove them".into()
             }
             NoGoodBackup { lack: BackupLack::Missing | BackupLack::Old, .. } => {
                 "back them up now (vzdump), or know the risk".into()
