@@ -18,15 +18,25 @@ use pitlane::model::time::Time;
 use pitlane::ports::{Ceph, Clock};
 use serde_json::{Value, json};
 
-const QUESTIONS: [&str; 8] =
-    ["status", "osd tree", "osd dump", "quorum_status", "osd crush rule dump", "mgr dump", "osd metadata", "osd ok-to-stop"];
+const QUESTIONS: [&str; 8] = [
+    "status",
+    "osd tree",
+    "osd dump",
+    "quorum_status",
+    "osd crush rule dump",
+    "mgr dump",
+    "osd metadata",
+    "osd ok-to-stop",
+];
 const CODES: [i32; 4] = [0, 16, 22, 1];
 
 /// The same cluster that the contract tests ask: recording 01.
 static HEALTHY: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
-    let file: Value = serde_json::from_str(include_str!("../../data/ceph/01-healthy.json")).expect("a recording");
+    let file: Value =
+        serde_json::from_str(include_str!("../../data/ceph/01-healthy.json")).expect("a recording");
     let calls = file["calls"].as_array().expect("calls");
-    let find = |name: &str| calls.iter().find(|call| call["command"] == name).expect("recorded")["stdout"].clone();
+    let find =
+        |name: &str| calls.iter().find(|call| call["command"] == name).expect("recorded")["stdout"].clone();
     let one = find("ceph osd metadata 2");
     let hosts = find("ceph osd numa-status");
     let metadata: Vec<Value> = hosts
@@ -41,10 +51,11 @@ static HEALTHY: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
         })
         .collect();
     let mgrs = json!({"epoch": 4, "available": true, "active_name": "node1", "standbys": [{"gid": 1, "name": "node2"}]});
-    let mut all: BTreeMap<String, String> = ["status", "osd tree", "osd dump", "quorum_status", "osd crush rule dump"]
-        .into_iter()
-        .map(|name| (name.to_owned(), find(&format!("ceph {name}")).to_string()))
-        .collect();
+    let mut all: BTreeMap<String, String> =
+        ["status", "osd tree", "osd dump", "quorum_status", "osd crush rule dump"]
+            .into_iter()
+            .map(|name| (name.to_owned(), find(&format!("ceph {name}")).to_string()))
+            .collect();
     all.insert("mgr dump".into(), mgrs.to_string());
     all.insert("osd metadata".into(), json!(metadata).to_string());
     all
@@ -102,7 +113,10 @@ fuzz_target!(|data: &[u8]| {
             for host in hosts.iter().take(4) {
                 if let Seen::Known { value, .. } = client.ok_to_stop(host, &view).await {
                     let theirs: Vec<_> = view.osds_of(host).map(|(id, _)| *id).collect();
-                    assert!(!theirs.is_empty() && value.asked.iter().copied().eq(theirs), "other OSDs than asked for");
+                    assert!(
+                        !theirs.is_empty() && value.asked.iter().copied().eq(theirs),
+                        "other OSDs than asked for"
+                    );
                     assert!(!value.ok || question != "osd ok-to-stop" || rc == 0, "yes with exit code {rc}");
                 }
             }

@@ -14,10 +14,12 @@ thread_local! {
 fn dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     for name in ["pve", "ca.pem", "key", "known_hosts", "keyring", "password"] {
-        fs::write(dir.path().join(name), "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n").expect("writable");
+        fs::write(dir.path().join(name), "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n")
+            .expect("writable");
     }
     fs::create_dir(dir.path().join("policies")).expect("writable");
-    fs::write(dir.path().join("policies/manual.yaml"), include_str!("../../../policies/manual.yaml")).expect("writable");
+    fs::write(dir.path().join("policies/manual.yaml"), include_str!("../../../policies/manual.yaml"))
+        .expect("writable");
     let hash = "0".repeat(64);
     let tokens = format!("tokens:\n  - {{name: alice, role: operate, sha256: {hash}}}\n");
     fs::write(dir.path().join("tokens.yaml"), tokens).expect("writable");

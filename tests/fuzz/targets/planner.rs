@@ -10,7 +10,9 @@ fuzz_target!(|text: &str| {
     let Ok(instance) = instance(text, "instance.json") else { return };
     let wishes = Wishes { canary: text.len() % 2 == 1, ..Wishes::default() };
     match plan(&instance, &wishes) {
-        Ok(planned) => drop(serde_json::to_string(&plan_file(&instance, &planned)).expect("a plan can be written")),
+        Ok(planned) => {
+            drop(serde_json::to_string(&plan_file(&instance, &planned)).expect("a plan can be written"))
+        }
         Err(refused) => panic!("the planner broke a rule: {refused}"),
     }
 });
