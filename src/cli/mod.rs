@@ -38,6 +38,7 @@ use crate::config::{Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
 use crate::model::request::Ask;
+use crate::model::report::Report;
 use crate::model::seen::Trouble;
 use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Recorded, Status, Unreadable};
 use crate::model::time::Time;
@@ -180,6 +181,11 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Show { case } => {
             let view: CaseView = client()?.get(&format!("/api/v1/cases/{case}")).await?;
             say.print(&view, || text::case(&view));
+            Ok(Exit::Done)
+        }
+        Command::Report { case } => {
+            let report: Report = client()?.get(&format!("/api/v1/cases/{case}/report")).await?;
+            say.print(&report, || report.to_string());
             Ok(Exit::Done)
         }
         Command::Approve { case: id, plan } => ask::approve(&client()?, case(id), plan, say).await,

@@ -14,7 +14,7 @@ use super::{asked, bmc, file, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
-use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::rules::{AlarmsSetup, Attempts, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
 use crate::model::time::Period;
 
 /// A larger file is no configuration.
@@ -322,6 +322,10 @@ fn assemble(
             drains_per_day_max: b.drains_per_day_max.unwrap_or(budgets.drains_per_day_max),
             nodes_alarming_max: b.nodes_alarming_max.unwrap_or(budgets.nodes_alarming_max),
             domains: b.domains,
+            attempts_per_node: match b.attempts_per_node {
+                Some(a) => Some(Attempts { max: a.max, within: a.within }),
+                None => budgets.attempts_per_node,
+            },
         },
         limits: Limits {
             fresh_for: l.fresh_for.unwrap_or(limits.fresh_for),

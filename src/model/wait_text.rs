@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ids::{CaseId, GuestId, NodeName};
+use super::observed::GuestKind;
 use super::rules::ProofCheck;
 use super::time::to_the_second;
 use super::wait::{Source, Wait};
@@ -82,7 +83,7 @@ impl fmt::Display for Wait {
                 write!(f, "no node can take guest {guest} ({})", blockers(all))
             }
             Unmovable { guest, why } => write!(f, "guest {guest} cannot move: {why}"),
-            GuestLocked { guest, lock } => write!(f, "guest {guest} is locked ({lock})"),
+            GuestLocked { guest, lock, .. } => write!(f, "guest {guest} is locked ({lock})"),
             BackupRunning { node } => write!(f, "a backup runs on {node}"),
             ForeignMove { guest } => write!(f, "somebody else is moving guest {guest}"),
             ContainerRestarts { guest } => write!(f, "container {guest} has to restart to move"),
@@ -129,6 +130,10 @@ impl fmt::Display for Wait {
                 let drains = count(*drains as usize, "drain");
                 write!(f, "{drains} in the last 24 hours (at most {max})")
             }
+            AttemptsSpent { node, count: times, max, within } => write!(
+                f,
+                "alarms took {node} out {times} times within {within} (at most {max}), and it fails again"
+            ),
             ManyAlarm { nodes, max } => {
                 write!(
                     f,
@@ -208,6 +213,9 @@ impl fmt::Display for Wait {
             ),
             HandsOff => f.write_str("called off; the technician has to leave the machine first"),
             NodeNotBack => f.write_str("the node has to come back online"),
+            NoMemberAnyMore { node } => {
+                write!(f, "{node} is no member of the cluster any more: removed, or installed anew under another name")
+            }
             Unproved { why, .. } => write!(f, "not proved yet: {why}"),
             Soaking { until } => write!(f, "all checks good; watched until {}", to_the_second(*until)),
             NooutStillSet { host } => write!(f, "noout on {host} is not yet cleared"),
@@ -224,7 +232,7 @@ impl fmt::Display for Wait {
                 f,
                 "work order {ticket} was cancelled in the ticket system; nobody said that the machine is left alone"
             ),
-            SecondFailure { what } => write!(f, "a second failure while the node is out: {what}"),
+            SecondFailure { what, .. } => write!(f, "a second failure while the node is out: {what}"),
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
         }
@@ -282,8 +290,12 @@ impl Wait {
             Unmovable { .. } => {
                 "detach the device, move the disk to shared storage, or shut the guest down".into()
             }
-            GuestLocked { guest, lock } if lock == "migrate" => {
-                format!("if no task runs for it: qm unlock {guest}, as root on its node")
+            GuestLocked { guest, lock, kind, node } if lock == "migrate" => {
+                let place = node.as_ref().map_or_else(|| "its node".to_owned(), NodeName::to_string);
+                let program = if *kind == Some(GuestKind::Lxc) { "pct" } else { "qm" };
+                format!(
+                    "only when neither {place} nor another member runs a migration of guest {guest} (task lists): {program} unlock {guest}, as root on {place}; then pitlane goes on"
+                )
             }
             GuestLocked { .. } | BackupRunning { .. } | ForeignMove { .. } => "wait until it is done".into(),
             ContainerRestarts { .. } => "approve the plan, or set containers: restart in the policy".into(),
@@ -312,6 +324,9 @@ impl Wait {
             CameAboard { .. } => "move them away again; pitlane moves only what was planned".into(),
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
+            AttemptsSpent { node, .. } => format!(
+                "have the part replaced, or pitlane drain {node} --reason …: a person may take it out once more"
+            ),
             DrainsToday { .. } => "wait, or raise budgets.drains_per_day_max".into(),
             Correlated { .. } => {
                 "look at the room, the feed and the alert rule; a person may still drain".into()
@@ -348,6 +363,9 @@ impl Wait {
             Unproved { check: ProofCheck::SensorsOk, .. } => {
                 "see to the part, and to whoever reads it; pitlane accept CASE bmc --reason … goes on without a BMC".into()
             }
+            Unproved { check: ProofCheck::OsdsUp, .. } => {
+                "ceph osd tree; bring them up, or make new ones; if fewer are meant: pitlane accept CASE osds --reason …".into()
+            }
             Unproved { check: ProofCheck::Inventory, .. } => {
                 "put the part back, or mend what lists it; if it is meant: pitlane accept CASE PART (or bmc) --reason …".into()
             }
@@ -358,8 +376,11 @@ impl Wait {
                     .into()
             }
             NodeNotBack => "switch the node on".into(),
+            NoMemberAnyMore { node } => format!(
+                "join it to the cluster again as {node}; or pitlane retire CASE gives back what is held and closes"
+            ),
             SecondFailure { .. } => {
-                "look at the other node first; pitlane abort CASE gives everything back".into()
+                "look at the other node first; if it was switched off by mistake, switch it on again; pitlane abort CASE gives everything back".into()
             }
             StrandedGuests { .. } => {
                 "let HA recover its guests; start the others by hand or bring the node back".into()

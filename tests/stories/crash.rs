@@ -16,7 +16,7 @@ pub const WHOLE_WAY: &str = include_str!("crash.script");
 /// A disk changed while its node works on.
 pub const IN_PLACE: &str = include_str!("crash-in-place.script");
 /// A canary, and a resident that makes room.
-const ROOM: &str = include_str!("crash-room.script");
+pub const ROOM: &str = include_str!("crash-room.script");
 
 /// How the world must be left, whoever died on the way. What was done and how often may differ; what is left may not.
 fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(String, usize), String> {

@@ -6,6 +6,7 @@
 mod crash;
 mod deadly;
 mod events;
+mod giving_back;
 mod happens;
 mod harness;
 mod late;

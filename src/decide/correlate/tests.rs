@@ -27,6 +27,7 @@ fn rules() -> Rules {
         containers: ContainerPolicy::Ask,
         immovable: ImmovablePolicy::Block,
         canary: false,
+        on_overrun: Default::default(),
         move_within: None,
     };
     let psu = Policy {
@@ -41,6 +42,7 @@ fn rules() -> Rules {
         prove: Prove { soak: Period::hours(2), checks: Vec::new() },
         sensor: None,
         notify: Default::default(),
+        memory: Default::default(),
         correlate: Some(Correlate { nodes: 3, within: Period::mins(10), scope: Scope::Cluster }),
     };
     Rules {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::way_home::{WayHome, will_empty};
-use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
+use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, moving, set, settled};
 use crate::decide::faults::whole_seconds;
 use crate::decide::live::need;
 use crate::decide::turn::Turn;
@@ -105,7 +105,7 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
     }
     // Nothing moves it and it is locked all the same: somebody has to look.
     if let Some(lock) = &guest.lock {
-        return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
+        return Err(locked(id, guest, lock));
     }
     let detail = turn.view.guest(id)?;
     let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
@@ -114,7 +114,11 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
     }
     if debt.was == Power::Running && power != Power::Running {
         match (debt.ha && guest.ha, ha_says_no(turn, id)?) {
-            (true, Some(why)) => stays(turn, id, debt, Some(guest.node.clone()), &why),
+            // It is where it belongs, and whoever owns it wants it down.
+            (true, Some(why)) => {
+                turn.note(Noted::StaysDown { guest: id, name: debt.name.clone(), why });
+                set(turn, id, Whereabouts::Home);
+            }
             // HA starts its own.
             (true, None) => {}
             (false, _) => start(turn, id, guest, debt),
@@ -228,7 +232,7 @@ fn our_home(
         return Ok(());
     }
     if let Some(lock) = &guest.lock {
-        return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
+        return Err(locked(id, guest, lock));
     }
     let subject = format!("home-{id}");
     if turn.failed_tries(&subject) >= turn.view.rules.limits.migration_tries_max * 2 {

@@ -126,12 +126,23 @@ fn approval(turn: &mut Turn, plan: &Plan) -> Option<Approval> {
     None
 }
 
+/// Which OSDs have to be there when it is back. A second beginning of the same case keeps the first list.
+fn keep_osds(turn: &mut Turn) -> Result<(), Wait> {
+    if let Some(host) = turn.view.host(&turn.case.node)?
+        && (turn.case.owed.nothing() || turn.case.parts.osds.is_empty())
+    {
+        turn.case.parts.osds = turn.view.ceph()?.osds_of(host).map(|(id, _)| *id).collect();
+    }
+    Ok(())
+}
+
 fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approval>) -> Result<Phase, Wait> {
     if let Some(ahead) = turn.ahead.clone() {
         return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
     }
     inventory::asked(turn)?;
     inventory::tell_baseline(turn);
+    keep_osds(turn)?;
     let hash = plan.hash();
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;

@@ -27,6 +27,8 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
     if !offline.is_empty() {
         return Ok(Some(Wait::SecondFailure {
             what: format!("{} {} offline", list(&offline), if offline.len() == 1 { "is" } else { "are" }),
+            nodes: offline.into_iter().cloned().collect(),
+            offline: true,
         }));
     }
     if view.has_ceph() {
@@ -45,7 +47,14 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
             let hosts: BTreeSet<_> = down.iter().map(|(_, osd)| &osd.host).collect();
             let osds: Vec<_> = down.iter().map(|(id, _)| *id).collect();
             return Ok(Some(Wait::SecondFailure {
-                what: format!("{} down on {}", osds_are(&osds), list(hosts)),
+                what: format!("{} down on {}", osds_are(&osds), list(&hosts)),
+                nodes: ceph
+                    .hosts
+                    .iter()
+                    .filter(|(_, host)| hosts.contains(host))
+                    .map(|(node, _)| node.clone())
+                    .collect(),
+                offline: false,
             }));
         }
     }

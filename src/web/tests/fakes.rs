@@ -244,6 +244,7 @@ fn policy() -> Policy {
             time_box: hour,
             locate: false,
             canary: false,
+            on_overrun: Default::default(),
             move_within: None,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
@@ -255,6 +256,7 @@ fn policy() -> Policy {
         prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
         sensor: None,
         notify: Default::default(),
+        memory: Default::default(),
         correlate: None,
     }
 }
