@@ -41,6 +41,9 @@ impl<'a> Turn<'a> {
         let id = StepId::new(self.case.id, subject);
         let due = self.due(&id, settle);
         if due {
+            if let Action::Migrate { guest, from, to, .. } = &action {
+                self.view.begun.borrow_mut().insert(*guest, (from.clone(), to.clone()));
+            }
             let not_after = after(self.view.now, self.view.rules.limits.step_for.0);
             self.steps.push(Step { id, case: self.case.id, node: self.case.node.clone(), action, not_after });
         }

@@ -44,6 +44,8 @@ pub struct View<'a> {
     pub storms: Vec<Storm>,
     /// Plans made in this turn: several ask, and a large cluster's takes some hundredths of a second.
     pub(super) plans: RefCell<Plans>,
+    /// Moves that begin in this very turn: neither the readings nor the state know of them, and the next case has to.
+    pub(super) begun: RefCell<BTreeMap<GuestId, (NodeName, NodeName)>>,
 }
 
 /// By node, case and policy.
@@ -61,6 +63,7 @@ impl<'a> View<'a> {
             unplaced: Vec::new(),
             storms: Vec::new(),
             plans: RefCell::default(),
+            begun: RefCell::default(),
         };
         match view.cluster() {
             Ok(members) => {

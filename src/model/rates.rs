@@ -67,9 +67,6 @@ impl Figure {
     }
 }
 
-/// From one node to another.
-pub type Way = (NodeName, NodeName);
-
 /// How fast guests move in one cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rates {
@@ -77,7 +74,6 @@ pub struct Rates {
     pub stream: Figure,
     /// The same for single ways, where enough was measured on them.
     #[serde(with = "pairs")]
-    pub streams: BTreeMap<Way, Figure>,
     /// Bytes per second that several migrations from one node carried together, where they slowed each other down: what
     /// the network gives. Without an entry nobody has seen the limit, and the configuration's word counts.
     pub wires: BTreeMap<NodeName, Figure>,
@@ -131,7 +127,6 @@ impl Default for Rates {
     fn default() -> Self {
         Self {
             stream: Figure::default_of(STREAM_DEFAULT),
-            streams: BTreeMap::new(),
             wires: BTreeMap::new(),
             carried: None,
             disk: Figure::default_of(DISK_DEFAULT),
@@ -151,11 +146,6 @@ impl Rates {
     /// What these measurements say at `now`.
     pub fn of(all: &[Measured], now: Time) -> Self {
         summary::rates(all, now)
-    }
-
-    /// Bytes per second of one migration on this way.
-    pub fn stream(&self, from: &NodeName, to: &NodeName) -> Figure {
-        self.streams.get(&(from.clone(), to.clone())).copied().unwrap_or(self.stream)
     }
 
     /// Bytes per second that leave this node together at most; `None`: nobody has seen the limit.

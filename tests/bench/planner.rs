@@ -8,7 +8,7 @@ use pitlane::config::planning::instance;
 use pitlane::decide;
 use pitlane::decide::planner::{Effort, Wishes, plan};
 use pitlane::model::observed::Observed;
-use pitlane::model::rules::{CephSetup, HandSetup, Mode, Rules};
+use pitlane::model::rules::{CephSetup, HandSetup, Mode, Packing, Rules};
 use pitlane::model::state::State;
 use pitlane::ports::Pve;
 use pitlane::sim::world::GIB;
@@ -59,7 +59,7 @@ fn live(criterion: &mut Criterion) {
         alarms: Default::default(),
         budgets: Default::default(),
         limits: Default::default(),
-        packing: Default::default(),
+        packing: Packing { cpu_overcommit: 16.0, ..Packing::default() },
         notify: Default::default(),
         silences: None,
     };

@@ -14,6 +14,7 @@ mod learning;
 mod makespan;
 mod script;
 mod setting;
+mod two_out;
 mod watchdog;
 
 use std::fs;

@@ -114,6 +114,7 @@ pub fn instance(file: &InstanceFile) -> Result<Instance, Vec<Wrong>> {
             restart: p.restart_s,
             cold: p.cold_s,
             offline: p.offline_s,
+            disk_slower: 1.0,
         },
         storages: file
             .storages

@@ -35,6 +35,13 @@ impl Slots {
                 *out.entry(from.clone()).or_default() += 1;
             }
         }
+        // Of the others, what begins in this turn; ours is in the debts.
+        for (guest, (from, to)) in turn.view.begun.borrow().iter() {
+            if !turn.case.owed.guests.contains_key(guest) {
+                *into.entry(to.clone()).or_default() += 1;
+                *out.entry(from.clone()).or_default() += 1;
+            }
+        }
         let sources: BTreeSet<&NodeName> =
             moves.iter().filter_map(|m| m.from.as_ref()).chain([node]).collect();
         for source in sources {

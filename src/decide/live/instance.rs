@@ -25,6 +25,10 @@ const MBIT: f64 = 8e-6;
 const WORKERS_DEFAULT: u32 = 4;
 /// From the command to the first migration: HA's worker and its manager look every 5 and 10 s, in turn.
 const HA_BEGINS_SECS: f64 = 25.0;
+/// HA's worker looks so often whether a migration has ended; only then does the next one begin.
+const HA_LOOKS_SECS: f64 = 5.0;
+/// From the end of HA's migration until we see that HA knows of it: half of its worker's 5 s, its manager's 10 s, our 10 s.
+const HA_AGREES_SECS: f64 = 12.5;
 /// From a migration's end until the next one is asked for: it is looked for once a second, and then there is a turn.
 const TURN_SECS: f64 = 1.0;
 
@@ -199,6 +203,7 @@ impl Live {
         let limit = rules.and_then(|rules| rules.datacenter.bwlimit);
         let p = &mut self.timing.params;
         p.stream = rates.stream.value.min(limit.unwrap_or(u64::MAX)) as f64 * MBIT;
+        p.disk_slower = (rates.stream.value as f64 / rates.disk.value.max(1) as f64).max(1.0);
         let secs = |millis: u64| millis as f64 / 1000.0 + TURN_SECS;
         (p.setup, p.restart) = (secs(rates.setup_ms.value), secs(rates.restart_ms.value));
         (p.offline, p.cold) = (secs(rates.offline_ms.value), secs(rates.restart_ms.value));
@@ -230,6 +235,8 @@ impl Live {
                 guests: ha.filter_map(|(id, _)| self.guest_at(*id)).collect(),
                 workers: workers.unwrap_or(WORKERS_DEFAULT).max(1) as usize,
                 delay: HA_BEGINS_SECS,
+                pause: HA_LOOKS_SECS / 2.0 - TURN_SECS,
+                agrees: HA_AGREES_SECS,
             },
         };
     }
@@ -291,6 +298,7 @@ fn nobody(ask: &Ask, view: &View) -> Instance {
             restart: 0.0,
             cold: 0.0,
             offline: 0.0,
+            disk_slower: 1.0,
         },
         storages: Vec::new(),
         devices: Vec::new(),

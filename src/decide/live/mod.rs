@@ -105,6 +105,7 @@ pub fn under_way(view: &View) -> BTreeMap<GuestId, NodeName> {
             _ => None,
         };
     }
+    all.extend(view.begun.borrow().iter().map(|(id, (_, to))| (*id, to.clone())));
     if let Ok(ha) = view.ha() {
         let moving = ha.services.iter().filter_map(|(id, s)| Some((*id, s.target.clone()?)));
         all.extend(moving);

@@ -60,6 +60,8 @@ pub struct Params {
     pub cold: f64,
     /// the configuration of a stopped guest.
     pub offline: f64,
+    /// How many times slower local disks are sent than memory: they have to be read and written.
+    pub disk_slower: f64,
 }
 
 /// Must the loss of any one more node be survivable afterwards?
@@ -176,8 +178,8 @@ impl Instance {
     pub fn work(&self, guest: &Guest) -> Work {
         let local: i64 =
             guest.disks.iter().filter(|(at, _)| !self.storages[*at].shared).map(|(_, mib)| mib).sum();
-        let disk = local as f64 * MBIT_PER_MIB;
         let p = &self.params;
+        let disk = local as f64 * MBIT_PER_MIB * p.disk_slower;
         let still = |fixed| Work { fixed, disk, memory: 0.0, dirty: 0.0 };
         match guest.way {
             _ if !guest.running => still(p.offline),

@@ -63,7 +63,7 @@ pub struct Wishes {
 }
 
 /// Guests that somebody else moves, all at once and in an order of its own: Proxmox's HA manager. What makes room goes
-/// before them, because they wait for nobody; the others go after them.
+/// before them, because they wait for nobody; the others go beside them, as far as there are slots.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Foreign {
     pub guests: Vec<GuestAt>,
@@ -71,6 +71,10 @@ pub struct Foreign {
     pub workers: usize,
     /// Seconds from being told to the first migration.
     pub delay: f64,
+    /// Seconds by which it is slower than we are to begin one where another has ended.
+    pub pause: f64,
+    /// Seconds from a migration's end until it says so.
+    pub agrees: f64,
 }
 
 /// A plan that the planner's own check refused: a mistake of the planner, caught before anybody saw the plan.
@@ -141,8 +145,8 @@ fn propose(placing: &Instance, inst: &Instance, wishes: &Wishes) -> Planned {
     Planned { moves: table.moves, stops, left, fragile, forecast, guard_dirty: false, canary }
 }
 
-/// When everybody goes. With guests that somebody else moves there are three parts, one after the other: what goes before
-/// anybody is told, theirs, and the rest.
+/// When everybody goes. With guests that somebody else moves there are two parts, one after the other: what goes before
+/// anybody is told; then theirs, with ours behind them.
 fn timetable(
     inst: &Instance,
     moves: &[Ordered],
@@ -150,24 +154,18 @@ fn timetable(
     canary: Option<GuestAt>,
     wishes: &Wishes,
 ) -> Timetable {
-    let foreign = &wishes.foreign;
+    let (foreign, effort) = (&wishes.foreign, wishes.effort);
     let theirs = |m: &Ordered| foreign.guests.binary_search(&m.guest).is_ok();
     if !moves.iter().any(theirs) {
-        return schedule::schedule(inst, None, moves, bound, canary, wishes.effort);
+        return schedule::schedule(inst, foreign, moves, bound, canary, effort);
     }
-    let first = |m: &Ordered| m.running || !inst.leaves(m.guest) || canary == Some(m.guest);
-    let (theirs, ours): (Vec<Ordered>, Vec<Ordered>) = moves.iter().cloned().partition(theirs);
-    let (first, rest): (Vec<Ordered>, Vec<Ordered>) = ours.into_iter().partition(first);
-    let mut whole = Timetable::default();
-    let parts = [
-        (first, None, 0.0, canary),
-        (theirs, Some(foreign.workers), foreign.delay, None),
-        (rest, None, 0.0, None),
-    ];
-    for (moves, slots, delay, canary) in parts.into_iter().filter(|part| !part.0.is_empty()) {
-        let part = schedule::schedule(inst, slots, &moves, bound, canary, wishes.effort);
-        whole.append(part, delay);
-    }
+    let before = |m: &Ordered| !theirs(m) && (m.running || !inst.leaves(m.guest) || canary == Some(m.guest));
+    let (first, rest): (Vec<Ordered>, Vec<Ordered>) = moves.iter().cloned().partition(before);
+    let mut whole = schedule::schedule(inst, foreign, &first, bound, canary, effort);
+    let mut rest = schedule::schedule(inst, foreign, &rest, bound, None, effort);
+    let ends = rest.moves.iter().filter(|m| foreign.guests.binary_search(&m.guest).is_ok()).map(|m| m.ends);
+    rest.makespan = rest.makespan.max(ends.fold(0.0, f64::max) + foreign.agrees);
+    whole.append(rest, foreign.delay);
     whole
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Figure, Measured, Rates, Way};
+use super::{Figure, Measured, Rates};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::GuestKind;
 use crate::model::time::{Time, age};
@@ -19,8 +19,6 @@ const MIGRATIONS_MIN: usize = 10;
 const HALF_LIFE_DAYS: u64 = 7;
 /// More than this, and one huge guest would speak for all. 16 GiB.
 const BYTES_THAT_COUNT_MAX: u64 = 16 << 30;
-/// A way's own figure needs so many migrations on it; with fewer the cluster's is better.
-const OF_ONE_WAY_MIN: usize = 5;
 /// So many that had the wire to themselves tell the stream's rate.
 const ALONE_MIN: usize = 3;
 /// Others on the same wire on average, in hundredths, up to which a migration had it to itself.
@@ -33,17 +31,9 @@ pub(super) fn rates(all: &[Measured], now: Time) -> Rates {
     let mut found = Rates::default();
     let Some((days, counted)) = window(all, now) else { return found };
     let streams: Vec<Stream> = counted.iter().filter_map(|one| Stream::of(one, &counted, now)).collect();
-    let all_streams: Vec<&Stream> = streams.iter().collect();
     found.migrations = u32::try_from(counted.len()).unwrap_or(u32::MAX);
     found.window_days = days;
-    found.stream = stream(&all_streams).unwrap_or(found.stream);
-    let mut ways: BTreeMap<Way, Vec<&Stream>> = BTreeMap::new();
-    for one in &streams {
-        ways.entry((one.from.clone(), one.to.clone())).or_default().push(one);
-    }
-    for (way, on_it) in ways.into_iter().filter(|(_, on_it)| on_it.len() >= OF_ONE_WAY_MIN) {
-        found.streams.extend(stream(&on_it).map(|figure| (way, figure)));
-    }
+    found.stream = stream(&streams).unwrap_or(found.stream);
     found.wires = wires(&streams, found.stream);
     found.carried = quantile(streams.iter().map(|one| (one.together, one.weight)).collect(), 75);
     let live = |one: &&&Measured| one.kind == GuestKind::Qemu && one.ran;
@@ -83,7 +73,6 @@ fn window(all: &[Measured], now: Time) -> Option<(u32, Vec<&Measured>)> {
 /// The memory's way in one migration.
 struct Stream {
     from: NodeName,
-    to: NodeName,
     rate: u64,
     weight: u64,
     /// Others that left the same node or went to the same one meanwhile, on average, in hundredths,
@@ -100,7 +89,6 @@ impl Stream {
         let rate = sent.rate?;
         let mut stream = Self {
             from: one.from.clone(),
-            to: one.to.clone(),
             rate,
             weight: (sent.bytes.min(BYTES_THAT_COUNT_MAX) >> 20).max(1) * freshness(one, now),
             beside: 0,
@@ -131,7 +119,7 @@ fn overlap_percent(one: &Measured, other: &Measured) -> u64 {
 
 /// What one migration carries when no other slows it down. Where each had company, the upper quarter is nearest to it: company
 /// only ever makes slower.
-fn stream(all: &[&Stream]) -> Option<Figure> {
+fn stream(all: &[Stream]) -> Option<Figure> {
     let alone: Vec<(u64, u64)> =
         all.iter().filter(|one| one.beside <= ALONE_MAX).map(|one| (one.rate, one.weight)).collect();
     if alone.len() >= ALONE_MIN {

@@ -49,7 +49,6 @@ fn the_odd_one_out_does_not_decide() {
     assert_eq!(found.setup_ms, Figure { value: 5_000, rests_on: 10 });
     assert_eq!(found.downtime_ms.value, 8, "nine of ten are shorter or as short");
     assert_eq!((found.dirty.value / MIB, found.dirty(GuestId(7)) / MIB), (4, 7));
-    assert_eq!(found.streams.len(), 1, "ten on one way are enough for a figure of its own");
     assert!(found.wires.is_empty(), "nobody has seen the wire's limit");
 }
 
@@ -123,13 +122,9 @@ fn planned_stands_beside_real() {
 }
 
 #[test]
-fn a_node_or_a_guest_without_figures_of_its_own_has_the_clusters() {
-    let (a, b) = (NodeName::from("pve1"), NodeName::from("pve2"));
+fn a_guest_without_a_figure_of_its_own_has_the_clusters() {
     let mut rates = Rates::default();
-    assert_eq!(rates.stream(&a, &b), Figure::default_of(STREAM_DEFAULT));
-    rates.streams.insert((a.clone(), b.clone()), Figure { value: 7, rests_on: 5 });
     rates.dirties.insert(GuestId(100), 9);
-    assert_eq!((rates.stream(&a, &b).value, rates.stream(&b, &a).value), (7, STREAM_DEFAULT));
     assert_eq!((rates.dirty(GuestId(100)), rates.dirty(GuestId(101))), (9, DIRTY_DEFAULT));
     let json = serde_json::to_string(&rates).expect("figures serialise");
     assert_eq!(serde_json::from_str::<Rates>(&json).expect("and come back"), rates);

@@ -52,6 +52,8 @@ pub struct Decoder<'a> {
     heads: Vec<usize>,
     state: Vec<State>,
     ended: Vec<JobAt>,
+    /// Theirs are asked for, and have not begun: that takes a moment, in which ours find free slots.
+    theirs_wait: bool,
     pub steps: u64,
 }
 
@@ -71,6 +73,7 @@ impl<'a> Decoder<'a> {
             heads: vec![0; yard.lanes.len()],
             state: vec![State::Waits; yard.jobs.len()],
             ended: Vec::new(),
+            theirs_wait: false,
             steps: 0,
         }
     }
@@ -81,15 +84,20 @@ impl<'a> Decoder<'a> {
         self.heads.fill(0);
         self.state.fill(State::Waits);
         self.queues.iter_mut().for_each(Vec::clear);
-        let canary = self.yard.canary;
-        for job in canary.iter().chain(genes.order.iter().filter(|job| Some(**job) != canary)) {
-            self.queues[self.yard.jobs[*job].lane].push(*job);
+        let (jobs, canary) = (&self.yard.jobs, self.yard.canary);
+        let theirs = (0..jobs.len()).filter(|job| jobs[*job].theirs);
+        let ours = genes.order.iter().copied().filter(|job| Some(*job) != canary && !jobs[*job].theirs);
+        for job in canary.into_iter().chain(theirs).chain(ours) {
+            self.queues[jobs[job].lane].push(job);
         }
         let mut score = Score::default();
         for (job, _) in self.yard.jobs.iter().enumerate().filter(|(_, job)| job.running) {
             self.begin(job, None, &mut record);
         }
         let mut trigger = None;
+        self.theirs_wait = true;
+        self.start_all(genes, trigger, usize::MAX, &mut record);
+        self.theirs_wait = false;
         loop {
             self.start_all(genes, trigger, LOOK_AHEAD, &mut record);
             if self.flow.running.is_empty() {
@@ -151,7 +159,7 @@ impl<'a> Decoder<'a> {
 
     /// The job of this lane that starts now, if any.
     fn next(&mut self, genes: &Genes, lane: usize, ahead: usize) -> Option<JobAt> {
-        let Self { yard, flow, queues, heads, state, .. } = self;
+        let Self { yard, flow, queues, heads, state, theirs_wait, .. } = self;
         let queue = &queues[lane];
         while queue.get(heads[lane]).is_some_and(|job| state[*job] != State::Waits) {
             heads[lane] += 1;
@@ -162,6 +170,13 @@ impl<'a> Decoder<'a> {
             let alone = yard.canary.is_some_and(|canary| at != canary && state[canary] != State::Done);
             if alone || flow.running.len() >= yard.slots_all {
                 return None;
+            }
+            if job.theirs {
+                if *theirs_wait {
+                    continue;
+                }
+                let running = flow.running.iter().filter(|r| yard.jobs[r.job].theirs).count();
+                return (running < yard.workers).then_some(at);
             }
             if job.work.wired() && flow.wired[lane] >= genes.room[at] && flow.wired[lane] > 0 {
                 return None;

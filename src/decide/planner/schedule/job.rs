@@ -1,5 +1,6 @@
 //! Moves as work: where from, where to, how much, and what they wait for.
 
+use super::super::Foreign;
 use super::super::instance::{GuestAt, Instance, Kind, NodeAt, Work, throttles};
 use super::super::order::Ordered;
 
@@ -26,6 +27,8 @@ pub struct Job {
     pub running: bool,
     /// Never slowed down, however full the slots are.
     pub calm: bool,
+    /// Somebody else moves it: before ours, in the order of the guests, without asking for our slots.
+    pub theirs: bool,
 }
 
 /// All that scheduling needs of the instance.
@@ -39,6 +42,8 @@ pub struct Yard {
     pub slots_out: usize,
     pub slots_in: usize,
     pub slots_all: usize,
+    /// How many of theirs at a time.
+    pub workers: usize,
     /// Goes first and alone.
     pub canary: Option<JobAt>,
 }
@@ -54,8 +59,11 @@ pub struct Lane {
 }
 
 impl Yard {
-    pub fn of(inst: &Instance, slots_out: usize, moves: &[Ordered], canary: Option<GuestAt>) -> Self {
+    pub fn of(inst: &Instance, foreign: &Foreign, moves: &[Ordered], canary: Option<GuestAt>) -> Self {
         let p = &inst.params;
+        let theirs = |guest: GuestAt| foreign.guests.binary_search(&guest).is_ok();
+        let workers = if moves.iter().any(|m| theirs(m.guest)) { foreign.workers } else { 0 };
+        let streams = p.slots_out.max(workers) as f64;
         let nics: Vec<f64> = inst.nodes.iter().map(|node| node.nic).collect();
         let mut job_of = vec![usize::MAX; inst.guests.len()];
         for (at, m) in moves.iter().enumerate() {
@@ -68,7 +76,7 @@ impl Yard {
             let asked = inst.leaves(m.guest);
             let inward = inst.kind == Kind::Return && asked;
             let node = if inward { m.to } else { guest.node };
-            let slots = if inward { p.slots_in } else { slots_out };
+            let slots = if inward { p.slots_in } else { p.slots_out };
             let lane = lanes.iter().position(|l| l.node == node && l.inward == inward).unwrap_or_else(|| {
                 lanes.push(Lane {
                     node,
@@ -79,8 +87,9 @@ impl Yard {
                 lanes.len() - 1
             });
             let rate = p.stream.min(nics[guest.node]).min(nics[m.to]);
-            let work = inst.work(guest);
-            let worst = p.stream.min(nics[guest.node] / slots_out as f64).min(nics[m.to] / p.slots_in as f64);
+            let mut work = inst.work(guest);
+            work.fixed += if theirs(m.guest) { foreign.pause } else { 0.0 };
+            let worst = p.stream.min(nics[guest.node] / streams).min(nics[m.to] / p.slots_in as f64);
             jobs.push(Job {
                 guest: m.guest,
                 from: guest.node,
@@ -93,6 +102,7 @@ impl Yard {
                 after: m.after.iter().map(|g| job_of[*g]).filter(|j| *j != usize::MAX).collect(),
                 asked,
                 running: m.running,
+                theirs: theirs(m.guest),
             });
         }
         Self {
@@ -100,7 +110,8 @@ impl Yard {
             lanes,
             nics,
             stream: p.stream,
-            slots_out: slots_out.max(1),
+            slots_out: p.slots_out.max(1),
+            workers: workers.max(1),
             slots_in: p.slots_in.max(1),
             slots_all: p.max_parallel.unwrap_or(usize::MAX).max(1),
             canary: canary.map(|g| job_of[g]).filter(|j| *j != usize::MAX),

@@ -8,10 +8,10 @@ mod flow;
 mod improve;
 mod job;
 
-use super::Effort;
 use super::instance::{GuestAt, Instance, Kind, Way};
 use super::order::Ordered;
 use super::outcome::PlannedMove;
+use super::{Effort, Foreign};
 
 use decode::Decoder;
 use improve::improve;
@@ -26,11 +26,11 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// Another part that begins `delay` seconds after the end of this one.
+    /// Another part that begins `delay` seconds after the end of this one, if this one has any.
     pub fn append(&mut self, part: Self, delay: f64) {
         let last = |moves: &[PlannedMove]| moves.iter().map(|m| m.ends).fold(0.0, f64::max);
         let wave = self.moves.iter().map(|m| m.wave + 1).max().unwrap_or(0);
-        let begins = last(&self.moves) + delay;
+        let begins = if self.moves.is_empty() { 0.0 } else { last(&self.moves) + delay };
         self.moves.extend(part.moves.into_iter().map(|m| PlannedMove {
             starts: begins + m.starts,
             ends: begins + m.ends,
@@ -42,16 +42,15 @@ impl Timetable {
     }
 }
 
-/// `slots_out`: where somebody else moves guests, with other slots than ours.
 pub fn schedule(
     inst: &Instance,
-    slots_out: Option<usize>,
+    foreign: &Foreign,
     moves: &[Ordered],
     bound: f64,
     canary: Option<GuestAt>,
     effort: Effort,
 ) -> Timetable {
-    let yard = Yard::of(inst, slots_out.unwrap_or(inst.params.slots_out), moves, canary);
+    let yard = Yard::of(inst, foreign, moves, canary);
     let (genes, _) = improve(&yard, bound, effort);
     let mut starts = Vec::with_capacity(moves.len());
     let score = Decoder::new(&yard).run(&genes, f64::INFINITY, Some(&mut starts));

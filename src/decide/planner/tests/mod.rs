@@ -62,6 +62,7 @@ pub fn cluster(nodes: usize, guests: Vec<Guest>) -> Instance {
             restart: 12.0,
             cold: 45.0,
             offline: 2.0,
+            disk_slower: 1.0,
         },
         storages: vec![
             Storage { name: "ceph".into(), shared: true },
