@@ -260,7 +260,13 @@ pub fn case(view: &CaseView) -> String {
         out.push_str(&format!("Drain: {took}.\n"));
     }
     if let Some(time_box) = &view.time_box {
-        let over = if time_box.over(now) { " OVERRUN." } else if time_box.late(now) { " The latest safe abort is past." } else { "" };
+        let over = if time_box.over(now) {
+            " OVERRUN."
+        } else if time_box.late(now) {
+            " The latest safe abort is past."
+        } else {
+            ""
+        };
         out.push_str(&format!("Time box: {time_box}.{over}\n"));
     }
     match &view.safe_to_pull {

@@ -14,8 +14,8 @@ use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
 use crate::model::notice::{ChannelName, Recipients};
 use crate::model::rules::{
-    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Memory, Mode, OnOverrun, Policy, ProofCheck, Prove, Respond, Response,
-    Scope, WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Memory, Mode, OnOverrun, Policy, ProofCheck, Prove,
+    Respond, Response, Scope, WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -279,7 +279,9 @@ impl From<PolicyFile> for Policy {
                 None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
             },
             sensor,
-            memory: file.memory.map_or_else(Memory::default, |m| Memory { returns: m.returns, within: m.within }),
+            memory: file
+                .memory
+                .map_or_else(Memory::default, |m| Memory { returns: m.returns, within: m.within }),
             notify: file.notify.map(|own| Recipients { page: own.page, tell: own.tell }).unwrap_or_default(),
             correlate: file.correlate.map(|c| Correlate { nodes: c.nodes, within: c.within, scope: c.scope }),
         }

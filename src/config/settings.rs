@@ -15,6 +15,7 @@ use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
 use crate::model::rules::{AlarmsSetup, Attempts, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::state::EARLIER_MAX;
 use crate::model::time::Period;
 
 /// A larger file is no configuration.
@@ -193,6 +194,10 @@ fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
     if listen.is_some_and(|l| !l.ip().is_loopback()) && !written("/http/tls") {
         let text = "beyond loopback tokens would travel in the clear; add http.tls: {cert: …, key: …}";
         mistakes.add(place("http.listen"), text);
+    }
+    if read.get::<Period>("/budgets/attempts_per_node/within").is_some_and(|within| within > EARLIER_MAX) {
+        let text = format!("budgets.attempts_per_node.within is longer than what is remembered; write {EARLIER_MAX} or less");
+        mistakes.add(place("budgets.attempts_per_node.within"), text);
     }
     if let Some(apart) = read.get::<Period>("/limits/empty_apart")
         && apart.0 < crate::model::proof::EMPTY_APART_MIN

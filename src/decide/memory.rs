@@ -31,7 +31,9 @@ pub fn returned(case: &Case, view: &View) -> Vec<Returned> {
     let one = |fault: &FaultKey| {
         let memory = &view.policy_of(case, fault).ok()?.memory;
         let served = |earlier: &&Earlier| {
-            earlier.served && earlier.faults.contains(fault) && recent(view, earlier.closed_at, memory.within.0)
+            earlier.served
+                && earlier.faults.contains(fault)
+                && recent(view, earlier.closed_at, memory.within.0)
         };
         let cases: Vec<CaseId> =
             view.state.earlier.iter().filter(|e| e.case != case.id).filter(served).map(|e| e.case).collect();

@@ -14,9 +14,11 @@ use crate::model::ids::{GuestId, Person};
 use crate::model::note::Noted;
 use crate::model::observed::{GuestKind, Power};
 use crate::model::owed::Whereabouts;
+use crate::model::plan::Plan;
 use crate::model::rules::OnOverrun;
 use crate::model::time::{Period, Time, after, age};
 use crate::model::time_box::TimeBox;
+use crate::model::wait::Wait;
 
 /// A server that is switched on needs some minutes until it is a member again; those with much memory need ten.
 const BOOT: Duration = Duration::from_secs(600);
@@ -34,7 +36,12 @@ pub(super) fn of(case: &Case, view: &View) -> Option<TimeBox> {
     let now = view.now;
     let within = policy.respond.time_box;
     let ends = after(since, within.0);
-    let guests = moving(view, case, |at| !matches!(at, Whereabouts::Aboard | Whereabouts::Home | Whereabouts::Stays { .. }), Way::Home);
+    let guests = moving(
+        view,
+        case,
+        |at| !matches!(at, Whereabouts::Aboard | Whereabouts::Home | Whereabouts::Stays { .. }),
+        Way::Home,
+    );
     let mut fixed = Duration::ZERO;
     if case.owed.noout.is_some() {
         fixed += NOOUT_BACK + view.rules.limits.clean_for.0;
@@ -54,7 +61,10 @@ pub(super) fn of(case: &Case, view: &View) -> Option<TimeBox> {
         _ => home,
     };
     let left = |at: Time, span: Duration| {
-        jiff::SignedDuration::try_from(span).ok().and_then(|span| at.saturating_sub(span).ok()).unwrap_or(Time::MIN)
+        jiff::SignedDuration::try_from(span)
+            .ok()
+            .and_then(|span| at.saturating_sub(span).ok())
+            .unwrap_or(Time::MIN)
     };
     Some(TimeBox {
         within,
@@ -73,13 +83,31 @@ pub(super) fn of(case: &Case, view: &View) -> Option<TimeBox> {
         },
         empty: match &case.phase {
             Phase::Draining { .. } => {
-                let aboard = |at: &Whereabouts| matches!(at, Whereabouts::Aboard | Whereabouts::Leaving { .. });
+                let aboard =
+                    |at: &Whereabouts| matches!(at, Whereabouts::Aboard | Whereabouts::Leaving { .. });
                 Some(after(now, moving(view, case, aboard, Way::Away)))
             }
             _ => None,
         },
         basis: view.rates().basis(),
     })
+}
+
+/// A drain that would be called off as soon as it begins is not begun.
+///
+/// # Errors
+/// Going and coming back take longer than the box.
+pub(super) fn long_enough(case: &Case, plan: &Plan, view: &View) -> Result<(), Wait> {
+    let respond = &view.policy(case)?.respond;
+    let Some(forecast) = plan.forecast.filter(|_| respond.on_overrun == OnOverrun::BackOut) else {
+        return Ok(());
+    };
+    let needs = Period::secs(forecast.secs.saturating_mul(2));
+    if needs <= respond.time_box {
+        Ok(())
+    } else {
+        Err(Wait::TimeBoxTooShort { needs, within: respond.time_box })
+    }
 }
 
 /// When the first of what is held was taken.
@@ -113,12 +141,20 @@ fn moving(view: &View, case: &Case, which: impl Fn(&Whereabouts) -> bool, way: W
         let millis = match (guest.power, guest.kind) {
             (Power::Stopped, _) => rates.offline_ms.value,
             (_, GuestKind::Lxc) => rates.restart_ms.value,
-            _ => rates.setup_ms.value.saturating_add((guest.memory_used.saturating_add(disks) / rate).saturating_mul(1000)),
+            _ => rates
+                .setup_ms
+                .value
+                .saturating_add((guest.memory_used.saturating_add(disks) / rate).saturating_mul(1000)),
         };
         Some(Duration::from_millis(millis))
     };
-    let all: Vec<Duration> =
-        case.owed.guests.iter().filter(|(_, debt)| which(&debt.at)).filter_map(|(id, _)| needs(*id)).collect();
+    let all: Vec<Duration> = case
+        .owed
+        .guests
+        .iter()
+        .filter(|(_, debt)| which(&debt.at))
+        .filter_map(|(id, _)| needs(*id))
+        .collect();
     let longest = all.iter().max().copied().unwrap_or_default();
     let sum: Duration = all.iter().sum();
     longest.max(sum / u32::try_from(slots).unwrap_or(1))
@@ -126,17 +162,25 @@ fn moving(view: &View, case: &Case, which: impl Fn(&Whereabouts) -> bool, way: W
 
 /// Before the hand-over a policy may call the drain off by itself, while everything can still be home in time.
 pub(super) fn back_out(turn: &mut Turn) {
-    let before = matches!(turn.case.phase, Phase::Draining { .. } | Phase::Preparing { .. } | Phase::Confirming { .. });
+    let before = matches!(
+        turn.case.phase,
+        Phase::Draining { .. } | Phase::Preparing { .. } | Phase::Confirming { .. }
+    );
     // Where a work order is out, somebody may have a hand in the machine.
     if !before || turn.case.owed.work_order.is_some() || choice(turn) != Some(OnOverrun::BackOut) {
         return;
     }
-    let Some(time_box) = of(&turn.case, turn.view).filter(|time_box| time_box.late(turn.view.now)) else { return };
+    let Some(time_box) = of(&turn.case, turn.view).filter(|time_box| time_box.late(turn.view.now)) else {
+        return;
+    };
     if !clock_agrees(turn.view) {
         return;
     }
     tell_late(turn, &time_box);
-    let reason = format!("the way back takes {}, and the time box of {} would be overrun", time_box.way_back, time_box.within);
+    let reason = format!(
+        "the way back takes {}, and the time box of {} would be overrun",
+        time_box.way_back, time_box.within
+    );
     let why = Ending::Aborted { by: Person::from("pitlane"), reason };
     turn.note(Noted::ReturnBegins { why: why.clone() });
     let (since, clean_since, handover, course) = (turn.view.now, None, None, Vec::new());
@@ -164,7 +208,9 @@ fn tell_late(turn: &mut Turn, time_box: &TimeBox) {
         return;
     }
     let handed_over = match &turn.case.phase {
-        Phase::HandedOver { handover, .. } | Phase::Proving { handover, .. } => !matches!(handover, Handover::Halfway),
+        Phase::HandedOver { handover, .. } | Phase::Proving { handover, .. } => {
+            !matches!(handover, Handover::Halfway)
+        }
         Phase::Stranded { .. } => true,
         _ => turn.case.owed.work_order.is_some(),
     };
@@ -177,8 +223,9 @@ fn choice(turn: &Turn) -> Option<OnOverrun> {
     turn.view.policy(&turn.case).ok().map(|policy| policy.respond.on_overrun)
 }
 
-/// The members that were read show the time that we have.
+/// The members that were read show the time that we have; and where none was, nobody has set our clock since one did.
 fn clock_agrees(view: &View) -> bool {
+    let set = view.seen.clock_off.unsigned_abs() > CLOCK_OFF_MAX_SECS.unsigned_abs();
     let read = view.seen.pve.nodes.values().filter_map(|seen| seen.any_age());
-    read.map(|detail| detail.clock_ahead).all(|ahead| ahead.abs() <= CLOCK_OFF_MAX_SECS)
+    read.map(|detail| detail.clock_ahead).all(|ahead| ahead.abs() <= CLOCK_OFF_MAX_SECS) && !set
 }

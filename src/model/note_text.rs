@@ -5,7 +5,7 @@ use std::fmt;
 use super::ids::OsdId;
 use super::note::Noted;
 use super::notice::Urgency;
-use super::time::{Period, to_the_second};
+use super::time::{Period, in_days, to_the_second};
 use super::wait_text::{count, list};
 
 fn upper(text: &str) -> String {
@@ -41,7 +41,11 @@ impl fmt::Display for Noted {
             }
             CameAgain { fault, times, within, cases, enough } => {
                 let before = list(cases.iter().map(|case| format!("case {case}")));
-                write!(f, "{fault} fails again: {times} times within {within}, and was served in {before}")?;
+                write!(
+                    f,
+                    "{fault} fails again: {times} times within {}, and was served in {before}",
+                    in_days(*within)
+                )?;
                 f.write_str(if *enough { "; the work order asks for replacement." } else { "." })
             }
             FalseAlarm { reading } => {

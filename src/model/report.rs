@@ -1,9 +1,9 @@
 //! The report of one case: what happened, what was promised and what it took, what stood in the way, what was held and
 //! given back. From the journal alone, so that it can be made of any case, however old.
 
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::time::Duration;
 
@@ -144,7 +144,9 @@ fn promises(notes: &[Note], end: Time) -> Vec<Promise> {
                     all.push(Promise { what, promised, took: Some(took), kept: Some(took <= promised) });
                 }
             }
-            Noted::ProofBegins { soak } => soaking = Some((soaking.map_or(note.at, |(first, _)| first), *soak)),
+            Noted::ProofBegins { soak } => {
+                soaking = Some((soaking.map_or(note.at, |(first, _)| first), *soak))
+            }
             Noted::Proved { .. } => {
                 if let Some((since, promised)) = soaking.take() {
                     // Longer than promised: it was interrupted, and began anew.
@@ -293,9 +295,10 @@ fn phases(notes: &[Note], end: Time) -> Vec<Spell> {
     for Note { at, what, .. } in notes {
         let phase = match what {
             Noted::AlarmOpened { .. } => Some(PhaseName::Confirming),
-            Noted::Steady { .. } | Noted::Flapping { .. } | Noted::PersonOpened { .. } | Noted::Outgrown { .. } => {
-                Some(PhaseName::Preparing)
-            }
+            Noted::Steady { .. }
+            | Noted::Flapping { .. }
+            | Noted::PersonOpened { .. }
+            | Noted::Outgrown { .. } => Some(PhaseName::Preparing),
             Noted::DrainBegins { .. } | Noted::ServiceBegins { .. } => Some(PhaseName::Draining),
             Noted::HandedOver { .. } | Noted::HandedOverInPlace { .. } | Noted::CalledOffHalfway { .. } => {
                 Some(PhaseName::HandedOver)

@@ -13,8 +13,8 @@ use super::silence::SilenceRules;
 use super::time::Period;
 
 pub use policy::{
-    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Memory, OnOverrun, Policy, ProofCheck, Prove, Respond, Response,
-    Scope, SensorQuery, WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Memory, OnOverrun, Policy, ProofCheck, Prove,
+    Respond, Response, Scope, SensorQuery, WorkOrderText,
 };
 
 /// The rules of one cluster.

@@ -83,9 +83,13 @@ impl fmt::Display for Trouble {
 #[serde(rename_all = "kebab-case")]
 pub enum Blind {
     Unknown(Trouble),
-    Stale { age: Period },
+    Stale {
+        age: Period,
+    },
     /// Dated later than now.
-    Ahead { by: Period },
+    Ahead {
+        by: Period,
+    },
     NotAsked,
 }
 

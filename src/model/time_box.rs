@@ -45,7 +45,10 @@ impl fmt::Display for TimeBox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { within, ends, way_back, abort_by, .. } = self;
         let (ends, abort_by) = (to_the_second(*ends), to_the_second(*abort_by));
-        write!(f, "{within} until {ends}; the way back takes about {way_back}: latest safe abort {abort_by}")?;
+        write!(
+            f,
+            "{within} until {ends}; the way back takes about {way_back}: latest safe abort {abort_by}"
+        )?;
         if let Some(at) = self.done_by {
             write!(f, ", latest \"done\" {}", to_the_second(at))?;
         }

@@ -85,14 +85,7 @@ pub enum Wait {
     NoTarget { guest: GuestId, blockers: Vec<(NodeName, String)> },
     Unmovable { guest: GuestId, why: String },
     // What it is and where, so that whoever is to unlock it can copy the command.
-    GuestLocked {
-        guest: GuestId,
-        lock: String,
-        #[serde(default)]
-        kind: Option<GuestKind>,
-        #[serde(default)]
-        node: Option<NodeName>,
-    },
+    GuestLocked { guest: GuestId, lock: String, kind: Option<GuestKind>, node: Option<NodeName> },
     BackupRunning { node: NodeName },
     ForeignMove { guest: GuestId },
     ContainerRestarts { guest: GuestId },
@@ -136,6 +129,8 @@ pub enum Wait {
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
     // Alarms took this node out so often already.
+    // Going and coming back take longer than the policy allows, and it says back_out.
+    TimeBoxTooShort { needs: Period, within: Period },
     AttemptsSpent { node: NodeName, count: u32, max: u32, within: Period },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
     // One class on many nodes at once: a room or a feed.
@@ -179,16 +174,17 @@ pub enum Wait {
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
     WorkOrderCancelled { ticket: TicketRef },
-    // Whose, and whether they are offline or only some of their OSDs are down.
-    SecondFailure {
-        what: String,
-        #[serde(default)]
-        nodes: BTreeSet<NodeName>,
-        #[serde(default)]
-        offline: bool,
-    },
+    SecondFailure { what: String, of: Option<Second> },
     StrandedGuests { guests: Vec<GuestId> },
     EffectFails { effect: String, error: String },
+}
+
+/// Whose failure it is beside the node that is out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    pub nodes: BTreeSet<NodeName>,
+    /// They are offline; else only some of their OSDs are down.
+    pub offline: bool,
 }
 
 impl Wait {
@@ -265,8 +261,8 @@ impl Wait {
     pub fn ebbs(&self, before: &Self) -> bool {
         match (self, before) {
             (
-                Self::SecondFailure { nodes, offline: false, .. },
-                Self::SecondFailure { nodes: were, offline: true, .. },
+                Self::SecondFailure { of: Some(Second { nodes, offline: false }), .. },
+                Self::SecondFailure { of: Some(Second { nodes: were, offline: true }), .. },
             ) => !nodes.is_empty() && nodes.is_subset(were),
             _ => false,
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::ids::{CaseId, GuestId, NodeName};
 use super::observed::GuestKind;
 use super::rules::ProofCheck;
-use super::time::to_the_second;
+use super::time::{in_days, to_the_second};
 use super::wait::{Source, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
@@ -130,9 +130,13 @@ impl fmt::Display for Wait {
                 let drains = count(*drains as usize, "drain");
                 write!(f, "{drains} in the last 24 hours (at most {max})")
             }
+            TimeBoxTooShort { needs, within } => {
+                write!(f, "going and coming back take about {needs}, and the time box is {within}")
+            }
             AttemptsSpent { node, count: times, max, within } => write!(
                 f,
-                "alarms took {node} out {times} times within {within} (at most {max}), and it fails again"
+                "alarms took {node} out {times} times within {} (at most {max}), and it fails again",
+                in_days(*within)
             ),
             ManyAlarm { nodes, max } => {
                 write!(
@@ -214,7 +218,10 @@ impl fmt::Display for Wait {
             HandsOff => f.write_str("called off; the technician has to leave the machine first"),
             NodeNotBack => f.write_str("the node has to come back online"),
             NoMemberAnyMore { node } => {
-                write!(f, "{node} is no member of the cluster any more: removed, or installed anew under another name")
+                write!(
+                    f,
+                    "{node} is no member of the cluster any more: removed, or installed anew under another name"
+                )
             }
             Unproved { why, .. } => write!(f, "not proved yet: {why}"),
             Soaking { until } => write!(f, "all checks good; watched until {}", to_the_second(*until)),
@@ -324,6 +331,7 @@ impl Wait {
             CameAboard { .. } => "move them away again; pitlane moves only what was planned".into(),
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
+            TimeBoxTooShort { .. } => "raise respond.time_box, or set on_overrun: tell in the policy".into(),
             AttemptsSpent { node, .. } => format!(
                 "have the part replaced, or pitlane drain {node} --reason …: a person may take it out once more"
             ),

@@ -14,7 +14,11 @@ impl Wait {
             QuorumAfter { .. } | TwoNodesOnly => {
                 "the others would have lost their majority: HA would have fenced them, and every guest would have stopped"
             }
-            HaDisarmed | HaDead { .. } | HaNoCandidate { .. } | HaGuestInError { .. } | HaRuleBroken { .. } => {
+            HaDisarmed
+            | HaDead { .. }
+            | HaNoCandidate { .. }
+            | HaGuestInError { .. }
+            | HaRuleBroken { .. } => {
                 "HA would not have moved its guests, and they would have been switched off with the node"
             }
             HaOverfills { .. } | NoTarget { .. } => {
@@ -45,7 +49,9 @@ impl Wait {
                 "guests would have been moved again and again for something that moving them does not mend"
             }
             ChannelOnNode { .. } => "nobody could have been told of anything while the node was out",
-            MissingPrivilege { .. } => "guests that our token may not see would have been switched off with the node",
+            MissingPrivilege { .. } => {
+                "guests that our token may not see would have been switched off with the node"
+            }
             ForeignMaintenance { .. } | ForeignNoout { .. } | ForeignFlag { .. } => {
                 "two people's work would have met on one node, and the first to end would have undone the other's"
             }

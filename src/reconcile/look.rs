@@ -38,6 +38,7 @@ pub async fn look(
     before: &Observed,
 ) -> Result<Observed, Trouble> {
     let (jumped, nothing) = (jumped(world, before), Observed::nothing(world.clock.now()));
+    let clock_off = before.clock_off.saturating_add(jumped.unwrap_or(0));
     // What was kept from before the jump cannot be told to be old.
     let before = if jumped.is_some() { &nothing } else { before };
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
@@ -76,7 +77,12 @@ pub async fn look(
         blind_since: None,
         ran: Period(world.clock.ran()),
         jumped,
+        clock_off,
     };
+    let mut read = observed.pve.nodes.values().filter_map(|seen| seen.any_age());
+    if read.any(|detail| detail.clock_ahead.unsigned_abs() < JUMP_SECS_MIN) {
+        observed.clock_off = 0;
+    }
     if observed.blind().is_some() {
         observed.blind_since = before.blind_since.or(Some(at));
     }

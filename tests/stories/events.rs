@@ -269,7 +269,10 @@ impl Teller {
         let shown = self.reconciler.shown().borrow().clone();
         let node = NodeName::from(node);
         let case = shown.state.cases.iter().find(|case| case.node == node).ok_or("no case for that node")?;
-        Ok(shown.safe_to_pull(case.id, self.doors.now()).unwrap_or(Err("no disk is served".to_owned())).map(|_| ()))
+        Ok(shown
+            .safe_to_pull(case.id, self.doors.now())
+            .unwrap_or(Err("no disk is served".to_owned()))
+            .map(|_| ()))
     }
 
     fn look_at_pull_page(&mut self, node: &str) -> Result<(), String> {
@@ -290,7 +293,9 @@ impl Teller {
         let report = pitlane::model::report::Report::of(id, case.node, &notes, now).to_string();
         let head = report.split("## What happened").next().unwrap_or_default();
         let lines = head.lines().filter(|line| !line.is_empty());
-        self.remarks.extend(lines.map(|line| (now, format!("(report: {line})"))));
+        // Remarks of one moment are told in the order of their letters.
+        let line = |(n, line): (usize, &str)| (now, format!("(report {n:02}: {line})"));
+        self.remarks.extend(lines.enumerate().map(line));
         Ok(())
     }
 
@@ -299,7 +304,8 @@ impl Teller {
         let now = self.now();
         let shown = self.reconciler.shown().borrow().clone();
         let boxes = &shown.show.time_boxes;
-        self.remarks.extend(boxes.iter().map(|(case, told)| (now, format!("(time box of case {case}: {told})"))));
+        self.remarks
+            .extend(boxes.iter().map(|(case, told)| (now, format!("(time box of case {case}: {told})"))));
         Ok(())
     }
 

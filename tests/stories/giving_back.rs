@@ -158,7 +158,9 @@ async fn to_the_end(teller: &mut Teller, case: &Case) -> String {
         if !now.open() {
             return teller.left_behind().await.expect("the end can be told");
         }
-        if matches!(now.phase, Phase::HandedOver { cancelled: Some(_), claim: None, .. }) && teller.events.is_empty() {
+        if matches!(now.phase, Phase::HandedOver { cancelled: Some(_), claim: None, .. })
+            && teller.events.is_empty()
+        {
             said += 1;
             let what = Ask::Done { case: case.id, note: String::new(), hands_off: true };
             let request = Request {

@@ -15,7 +15,7 @@ use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome};
 use pitlane::model::time::{Time, after, age};
 use pitlane::model::wait::Source;
-use pitlane::ports::{Archive, Meter, Outbox};
+use pitlane::ports::{Archive, Clock as _, Meter, Outbox};
 use pitlane::reconcile::courier::Courier;
 use pitlane::reconcile::{Reconciler, TurnFailed, World as Outside};
 use pitlane::sim::world::Actor;
@@ -188,10 +188,11 @@ impl Teller {
         self.hear();
         let now = self.now();
         if self.doors.world().our_clock != 0 || !self.written.is_empty() {
-            let first = self.written.is_empty();
+            let (first, ours) = (self.written.is_empty(), self.doors.now());
             for (seq, note) in self.store.journal(None, 0, 10_000).await.map_err(|t| t.to_string())? {
                 // Until the first difference both clocks told the same.
-                let at = if first { note.at.min(now) } else { now };
+                let before = first && age(ours, note.at).max(age(note.at, ours)) > Duration::from_secs(60);
+                let at = if before { note.at } else { now };
                 self.written.entry(seq).or_insert(at);
             }
         }

@@ -66,7 +66,11 @@ pub fn follow(turn: &mut Turn) -> Result<(), Wait> {
 fn gone(turn: &mut Turn, id: GuestId, debt: &GuestDebt) {
     let listed = |second: Option<&Opinion>| second.is_some_and(|second| second.guests.contains_key(&id));
     // What our token may not see, and what only one member does not list, is not gone.
-    let sure = turn.view.sees_guests().is_ok() && turn.view.second(&turn.case.node).is_ok_and(|s| !listed(s));
+    let (privilege, path) = ("VM.Audit", format!("/vms/{id}"));
+    let seen = turn.view.seen.pve.privileges.any_age().is_some_and(|all| all.allows(privilege, &path));
+    let sure = seen
+        && turn.view.sees_guests().is_ok()
+        && turn.view.second(&turn.case.node).is_ok_and(|s| !listed(s));
     if sure && !debt.paid() {
         turn.note(Noted::GuestGone { guest: id, name: debt.name.clone() });
         set(turn, id, Whereabouts::Stays { node: None, why: "it no longer exists".to_owned() });

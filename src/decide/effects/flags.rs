@@ -68,7 +68,9 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
         if let Some(debt) = &mut turn.case.owed.maintenance {
             debt.seen = true;
         }
-    } else if turn.case.owed.maintenance.as_mut().is_some_and(|debt| std::mem::take(&mut debt.seen)) {
+    } else if turn.case.owed.maintenance.as_mut().is_some_and(|debt| std::mem::take(&mut debt.seen))
+        && !ended_by_us(turn, "maintenance")
+    {
         turn.note(Noted::MaintenanceTaken { node: node.clone() });
     }
     if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
@@ -95,7 +97,9 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
         None if set => return Ok(()),
         _ => turn.may_take()?,
     }
-    if turn.case.owed.noout.as_mut().is_some_and(|(_, debt)| std::mem::take(&mut debt.seen)) {
+    if turn.case.owed.noout.as_mut().is_some_and(|(_, debt)| std::mem::take(&mut debt.seen))
+        && !ended_by_us(turn, "noout")
+    {
         turn.note(Noted::NooutTaken { host: host.clone() });
     }
     if turn.case.owed.noout.is_none() {
@@ -104,6 +108,12 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
     }
     turn.step("noout-on", Action::Noout { host: host.clone(), to: Switch::On }, CEPH_SETTLES);
     Err(turn.failing("noout-on").unwrap_or(Wait::NooutPending { host }))
+}
+
+/// The last that was asked of it by us was its end: a return that stopped, and nobody else's doing.
+fn ended_by_us(turn: &Turn, what: &str) -> bool {
+    let at = |to: &str| turn.attempt(&format!("{what}-{to}")).map(|attempt| attempt.at);
+    at("off").is_some_and(|off| at("on").is_none_or(|on| off >= on))
 }
 
 /// After the hand-over, whatever the node left with stays held: also if somebody clears ours, or takes their own back.

@@ -43,7 +43,7 @@ use crate::model::note::Noted;
 use crate::model::observed::{Guest, Task};
 use crate::model::owed::Whereabouts;
 use crate::model::step::Action;
-use crate::model::time::{Time, age};
+use crate::model::time::{Time, age, just};
 use crate::model::wait::Wait;
 
 /// A migration that was asked for shows in the task list at once; a repetition within this would be a second one.
@@ -68,7 +68,7 @@ impl<'a> Moving<'a> {
 
     /// It runs; or it was asked for a moment ago, and has time to show.
     fn goes_on(&self, since: Time, now: Time) -> bool {
-        self.running.is_some() || (self.failed_since(since).is_none() && age(now, since) < MOVE_SETTLES)
+        self.running.is_some() || (self.failed_since(since).is_none() && just(now, since, MOVE_SETTLES))
     }
 }
 

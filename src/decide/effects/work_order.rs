@@ -13,7 +13,7 @@ use crate::model::observed::WorkOrderStatus;
 use crate::model::owed::WorkOrderDebt;
 use crate::model::seen::{Blind, Seen};
 use crate::model::step::{Action, Outcome, WorkOrder};
-use crate::model::time::Time;
+use crate::model::time::{Time, in_days};
 use crate::model::wait::{Source, Wait};
 use crate::model::wait_text::list;
 
@@ -199,7 +199,7 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
                 "{} (replace, {} time in {})",
                 fill(&policy.work_order.title),
                 ordinal(most.times),
-                most.within
+                in_days(most.within)
             )),
         },
         body,
@@ -216,8 +216,9 @@ fn replacement(returned: &Returned) -> String {
     let part = if fault.component.is_empty() { &fault.class } else { &fault.component };
     let before = list(cases.iter().map(|case| format!("case {case}")));
     format!(
-        "Replace {part}: {} time in {within} that it fails, serving it in {before} did not last",
-        ordinal(*times)
+        "Replace {part}: {} time in {} that it fails, serving it in {before} did not last",
+        ordinal(*times),
+        in_days(*within)
     )
 }
 

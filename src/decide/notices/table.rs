@@ -72,7 +72,9 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "late",
             format!("{node}: the latest safe abort within the time box of {within} is now"),
             "goes on; called off later, it is home after the box.",
-            format!("ask how long it still takes; pitlane abort {id} --reason WHY gives the node back. {show}"),
+            format!(
+                "ask how long it still takes; pitlane abort {id} --reason WHY gives the node back. {show}"
+            ),
         ),
         Noted::MaintenanceTaken { .. } => say(
             Tell,
@@ -86,7 +88,9 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "noout-taken",
             format!("{node}: somebody cleared the noout that pitlane holds"),
             "sets it again: the host's OSDs are, or will be, down for the work.",
-            format!("whoever it was: pitlane heal {id} lets Ceph copy, pitlane abort {id} --reason WHY gives all back"),
+            format!(
+                "whoever it was: pitlane heal {id} lets Ceph copy, pitlane abort {id} --reason WHY gives all back"
+            ),
         ),
         Noted::CalledOffProving { .. } => say(
             Tell,
@@ -189,7 +193,9 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "waits; nothing is touched until a person agrees.",
             format!("read it with pitlane show {id}, then pitlane approve {id} --plan {}", hash.short()),
         ),
-        Noted::Waits { wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. }) } => say(
+        Noted::Waits {
+            wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::TimeBoxTooShort { .. }),
+        } => say(
             Tell,
             "may-not-leave",
             format!("{node} is sick and may not leave now"),

@@ -6,7 +6,6 @@ use crate::decide::disks;
 use crate::decide::faults::episodes_in_window;
 use crate::decide::in_place::{belief, wanted};
 use crate::decide::inventory::{self, Unlike};
-use crate::decide::memory::{Returned, returned};
 use crate::decide::turn::Turn;
 use crate::decide::witness;
 use crate::model::case::{Ending, Phase};
@@ -33,20 +32,12 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
 fn believe(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
     if let Some((_, note, policy)) = belief(&turn.case, turn.view)? {
         turn.note(note);
-        tell_returns(turn);
         // The case goes on as what is believed asks for, whichever alarm opened it.
         turn.case.policy = policy.name.clone();
         turn.case.in_place = wanted(policy);
         return Ok(Some(Phase::preparing(turn.view.now)));
     }
     false_alarm(turn)
-}
-
-/// A part that was served before is told with its history.
-fn tell_returns(turn: &mut Turn) {
-    for Returned { fault, times, within, cases, enough } in returned(&turn.case, turn.view) {
-        turn.note(Noted::CameAgain { fault, times, within, cases, enough });
-    }
 }
 
 /// Quiet for long enough, and every sensor reads good.

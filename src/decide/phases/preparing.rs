@@ -5,8 +5,10 @@ use super::confirming::false_alarm;
 use super::draining::died;
 use crate::decide::correlate;
 use crate::decide::inventory;
+use crate::decide::memory::{Returned, returned};
 use crate::decide::plan::Planned;
 use crate::decide::preflight::{judge, judge_in_place};
+use crate::decide::time_box;
 use crate::decide::turn::Turn;
 use crate::model::case::{Approval, Origin, Phase};
 use crate::model::note::Noted;
@@ -44,6 +46,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
             (verdict, planned?.plan)
         }
     };
+    time_box::long_enough(&turn.case, &plan, turn.view)?;
     let hash = plan.hash();
     let approval = approval(turn, &plan);
     show(turn, &plan);
@@ -87,7 +90,10 @@ fn show(turn: &mut Turn, plan: &Plan) {
     if shown.as_ref() == Some(&hash) {
         return;
     }
-    *shown = Some(hash.clone());
+    let first = shown.replace(hash.clone()).is_none();
+    if first {
+        tell_returns(turn);
+    }
     let (moves, ha) = (plan.moves.len(), plan.ha.len());
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     turn.note(match osds.is_empty() {
@@ -107,6 +113,13 @@ fn show(turn: &mut Turn, plan: &Plan) {
             true => Noted::WouldDrain { moves, ha },
             false => Noted::WouldServe { osds },
         });
+    }
+}
+
+/// A part that was served before is told with its history.
+fn tell_returns(turn: &mut Turn) {
+    for Returned { fault, times, within, cases, enough } in returned(&turn.case, turn.view) {
+        turn.note(Noted::CameAgain { fault, times, within, cases, enough });
     }
 }
 

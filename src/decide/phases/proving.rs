@@ -282,7 +282,11 @@ fn missing(turn: &Turn) -> Result<(), Unproved> {
         return Ok(());
     }
     let gone: Vec<&OsdId> = parts.osds.difference(&now).collect();
-    Err(Unproved::NotYet(format!("{} gone from {}, and no other came in place", osds_are(&gone), turn.case.node)))
+    Err(Unproved::NotYet(format!(
+        "{} gone from {}, and no other came in place",
+        osds_are(&gone),
+        turn.case.node
+    )))
 }
 
 fn osds_up(turn: &Turn) -> Result<(), Unproved> {

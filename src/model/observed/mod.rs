@@ -72,6 +72,9 @@ pub struct Observed {
     /// Seconds by which our own clock was set since the look before; negative: back.
     #[serde(default)]
     pub jumped: Option<i64>,
+    /// By how many seconds it was set in all since a member last agreed with it.
+    #[serde(default)]
+    pub clock_off: i64,
 }
 
 impl Observed {
@@ -107,6 +110,7 @@ impl Observed {
             blind_since: None,
             ran: Period::secs(0),
             jumped: None,
+            clock_off: 0,
         }
     }
 }

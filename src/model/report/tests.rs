@@ -29,8 +29,19 @@ fn told() -> Vec<Note> {
         note(70, verdict(vec![votes])),
         note(100, Noted::DrainBegins { node: "pve2".into() }),
         note(110, Noted::NooutAsked { host: "pve2".into() }),
-        note(120, Noted::Leaves { guest: GuestId(7), name: "c".into(), to: "pve3".into(), how: How::Restart }),
-        note(150, Noted::Arrived { guest: GuestId(7), name: "c".into(), node: "pve3".into(), took: Period::secs(30) }),
+        note(
+            120,
+            Noted::Leaves { guest: GuestId(7), name: "c".into(), to: "pve3".into(), how: How::Restart },
+        ),
+        note(
+            150,
+            Noted::Arrived {
+                guest: GuestId(7),
+                name: "c".into(),
+                node: "pve3".into(),
+                took: Period::secs(30),
+            },
+        ),
         note(200, Noted::HandedOver { node: "pve2".into() }),
         note(300, Noted::NodeBack { node: "pve2".into() }),
         note(300, Noted::ProofBegins { soak: Period::secs(60) }),
@@ -54,7 +65,10 @@ fn what_stood_in_the_way_is_counted_together_and_a_remark_ends_nothing() {
 fn promises_are_held_against_what_it_took() {
     let report = Report::of(CaseId(1), "pve2".into(), &told(), at(9_999));
     let soak = report.promises.first().expect("the soak was promised");
-    assert_eq!((soak.promised, soak.took, soak.kept), (Period::secs(60), Some(Period::secs(120)), Some(false)));
+    assert_eq!(
+        (soak.promised, soak.took, soak.kept),
+        (Period::secs(60), Some(Period::secs(120)), Some(false))
+    );
     assert_eq!((report.guests.moved, report.guests.restarted, report.guests.home), (1, 1, 1));
     assert_eq!(report.held, [Held { what: "noout on pve2".into(), since: at(110), until: Some(at(440)) }]);
     let phases: Vec<(PhaseName, u64)> = report.phases.iter().map(|s| (s.phase, s.took.0.as_secs())).collect();

@@ -37,7 +37,11 @@ impl Report {
     fn customers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let guests = &self.guests;
         writeln!(f, "## What customers could notice\n")?;
-        writeln!(f, "- moved to other nodes: {}, of these with a restart: {}", guests.moved, guests.restarted)?;
+        writeln!(
+            f,
+            "- moved to other nodes: {}, of these with a restart: {}",
+            guests.moved, guests.restarted
+        )?;
         writeln!(f, "- shut down for the work: {}", guests.shut_down)?;
         writeln!(f, "- moves that failed and were tried again: {}", guests.moves_failed)?;
         if guests.aboard_when_it_died > 0 {

@@ -4,8 +4,8 @@
 mod pve;
 mod rest;
 
-use std::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::ids::NodeName;
 use crate::model::seen::Trouble;

@@ -76,7 +76,8 @@ impl Pve for Doors {
         self.ask(Call::PveGlance, |world| {
             let via = way_in(world, |name| avoid.contains(name))?;
             world.audit(&format!("/nodes/{node}"))?;
-            let running = world.tasks_on(via, node)?.into_iter().map(|t| task(world, t)).filter(observed::Task::runs);
+            let running =
+                world.tasks_on(via, node)?.into_iter().map(|t| task(world, t)).filter(observed::Task::runs);
             Ok(running.filter_map(|task| task.guest.filter(|guest| task.moves(*guest))).collect())
         })
     }
@@ -242,7 +243,9 @@ fn task(world: &World, task: &Task) -> observed::Task {
         started: world.by_our_clock(task.started),
         ended: match &task.state {
             TaskState::Running => None,
-            TaskState::Ended { at, status } => Some(TaskEnd { at: world.by_our_clock(*at), status: status.clone() }),
+            TaskState::Ended { at, status } => {
+                Some(TaskEnd { at: world.by_our_clock(*at), status: status.clone() })
+            }
         },
     }
 }

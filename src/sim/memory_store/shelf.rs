@@ -93,8 +93,12 @@ impl Shelf {
             }),
             _ => None,
         };
-        let mut all: Vec<Earlier> =
-            self.cases.values().filter(|(case, _)| nodes.contains(&case.node)).filter_map(remembered).collect();
+        let mut all: Vec<Earlier> = self
+            .cases
+            .values()
+            .filter(|(case, _)| nodes.contains(&case.node))
+            .filter_map(remembered)
+            .collect();
         all.sort_by_key(|earlier| (earlier.closed_at, earlier.case));
         all
     }

@@ -26,8 +26,13 @@ impl World {
         let node = Node { state, since, cut: None, technician: false, silent_since: None, ..model };
         self.nodes.insert(name.clone(), node);
         let lrm_at = self.now;
-        let member =
-            Member { state: HaNodeState::Online, requested: false, mode: LrmMode::Active, lrm_at, lost: None };
+        let member = Member {
+            state: HaNodeState::Online,
+            requested: false,
+            mode: LrmMode::Active,
+            lrm_at,
+            lost: None,
+        };
         self.ha.nodes.insert(name.clone(), member);
         self.hand.insert(name.clone());
         self.stir();
