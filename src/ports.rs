@@ -15,7 +15,7 @@ use crate::model::note::Note;
 use crate::model::notice::{ChannelName, Notice, NoticeId, Undelivered};
 use crate::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
-    TaskLog, WorkOrderView,
+    Survey, TaskLog, WorkOrderView,
 };
 use crate::model::plan::How;
 use crate::model::rates::Measured;
@@ -48,6 +48,10 @@ pub trait Pve: Send + Sync {
     /// Disks, network cards, memory and processors of a node, as its running system sees them. Slow; ask seldom.
     /// `avoid`: nodes never to be asked through.
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory>;
+
+    /// What only a judgement of the node needs: backups, replication, processors. Slow; ask seldom. Parts that could
+    /// not be read say so; the call never fails. `avoid`: nodes never to be asked through.
+    async fn survey(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Survey;
 
     /// Guests whose migrations run on this node now, in one cheap call: what wakes the loop between two looks.
     async fn moves_running(

@@ -22,7 +22,7 @@ use pitlane::ports::{Configuration, Store as _};
 use pitlane::reconcile::courier::{Channels, Courier};
 use pitlane::reconcile::{Reconciler, World};
 use pitlane::telemetry::Metrics;
-use pitlane::web::{AlertClients, Renewal, Replace};
+use pitlane::web::{Clients, Renewal, Replace};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -146,7 +146,7 @@ struct Built {
     tickets: Option<Arc<Held>>,
     channels: Channels,
     surface: axum::Router,
-    tls: Option<(Arc<rustls::ServerConfig>, AlertClients)>,
+    tls: Option<(Arc<rustls::ServerConfig>, Clients)>,
 }
 
 impl Reload {

@@ -5,7 +5,7 @@
 //! body is ever logged: whoever logs a request names its kind and its id.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use prometheus::{
@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::model::case::PhaseName;
 use crate::model::fault::Misfit;
+use crate::model::plain::deceives;
 use crate::model::seen::Trouble;
 use crate::model::shown::{InForce, Shown};
 use crate::model::step::{Action, Outcome};
@@ -32,12 +33,43 @@ pub enum Lines {
 /// `level` counts where the variable is not set. A second call changes nothing.
 pub fn start(lines: Lines, level: &str) {
     let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| OneLine(std::io::stderr()));
     // An error here means that somebody logs already (tests do); that is what was wanted.
     let _ = match lines {
         Lines::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         Lines::Json => builder.json().try_init(),
     };
+}
+
+/// Each event is one line, whatever a name in it holds: nobody writes a line of our log but we. Colours stay; what else
+/// would work on a terminal is escaped by the subscriber.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        self.0.write_all(one_line(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn one_line(event: &str) -> String {
+    let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
+    let mut line = String::with_capacity(event.len());
+    for c in text.chars() {
+        match c {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\u{1b}' => line.push(c),
+            c if deceives(c) => line.extend(c.escape_unicode()),
+            c => line.push(c),
+        }
+    }
+    line + end
 }
 
 /// How a delivery of alerts was answered.
@@ -311,6 +343,15 @@ mod tests {
     use crate::model::owed::{Debt, Owed};
     use crate::model::time::Time;
     use crate::model::wait::Wait;
+
+    #[test]
+    fn an_event_is_one_line_whoever_named_the_part() {
+        let forged = "INFO leaves: FAN\n2026-01-01 ERROR all is lost\u{202e}\r\u{9b}2J\n";
+        let line = one_line(forged);
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        assert!(line.starts_with("INFO leaves: FAN\\n2026") && line.ends_with("\\r\\u{9b}2J\n"), "{line:?}");
+        assert_eq!(one_line("\u{1b}[32m INFO\u{1b}[0m Lüfter\n"), "\u{1b}[32m INFO\u{1b}[0m Lüfter\n");
+    }
 
     #[test]
     fn a_turn_fills_every_gauge_and_forgets_what_is_gone() {

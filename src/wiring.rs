@@ -1,7 +1,9 @@
 //! In which order things start and stop.
 
+mod keep;
 mod notify;
 mod outside;
+mod rights;
 mod tickets;
 
 use std::io::Write as _;
@@ -15,18 +17,20 @@ use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
 use pitlane::adapters::store::{self, SqliteStore};
 use pitlane::cli::{
-    self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, TicketsTold,
+    self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, StoreCommand,
+    TicketsTold, Told,
 };
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config};
 use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::notice::ChannelName;
+use pitlane::model::rights::TokenRights;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
 use pitlane::ports::{Archive, Clock, Configuration};
-use pitlane::reconcile::Reconciler;
+use pitlane::reconcile::{Reconciler, last_word};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
-use pitlane::web::{self, Access, AlertClients, App, Listening};
+use pitlane::web::{self, Access, App, Clients, Listening};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
@@ -67,12 +71,24 @@ impl Local for LocalState {
         Ok(format!("The journal is whole: {} entries, the last one's hash is {}.", head.seq, head.hash))
     }
 
+    async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop> {
+        keep::keep(state, command).await
+    }
+
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop> {
         discover::ask(at, Arc::new(SystemClock)).await
     }
 
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
         notify::test(config).await
+    }
+
+    async fn test_rights(&self, config: &Config) -> Option<Result<TokenRights, Trouble>> {
+        rights::ask(config, Arc::new(SystemClock)).await
+    }
+
+    fn calls(&self) -> Vec<pitlane::model::reach::Call> {
+        pitlane::adapters::statement()
     }
 
     async fn test_tickets(&self, config: &Config) -> Option<TicketsTold> {
@@ -211,8 +227,9 @@ impl Lasting {
             registry: self.metrics.registry(),
             access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
             configuration: self.configuration.clone(),
+            needed_rights: &pitlane::decide::NEEDED_PRIVILEGES,
         };
-        web::router(app, alerts).merge(hook)
+        web::router(app, alerts.merge(hook))
     }
 }
 
@@ -242,6 +259,7 @@ impl Running {
         let address = listening.address;
         let stop = CancellationToken::new();
         let courier = Arc::new(notify::courier(&config, &lasting)?);
+        let lasting_clock = lasting.clock.clone();
         let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
         if let Some(path) = path {
             let reload = Reload {
@@ -256,11 +274,14 @@ impl Running {
             };
             tokio::spawn(reload.run(asked, stop.clone()));
         }
+        tokio::spawn(rights::watch(reconciler.shown(), stop.clone()));
         let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
         let delivering = {
-            let (stop, bell) = (stop.clone(), reconciler.courier());
+            let (stop, bell, courier) = (stop.clone(), reconciler.courier(), courier.clone());
             tokio::spawn(async move { courier.run(bell, stop).await })
         };
+        let last_word = last_word::watch(reconciler.clone(), courier.clone(), lasting_clock, stop.clone());
+        tokio::spawn(last_word);
         let turning = {
             let stop = stop.clone();
             tokio::spawn(async move { reconciler.run(stop).await })
@@ -313,10 +334,9 @@ fn alerts(config: &Config, lasting: &Lasting) -> axum::Router {
 }
 
 /// Certificate and key, and whose certificates are known, where they are configured.
-pub fn tls(config: &Config) -> Result<Option<(Arc<rustls::ServerConfig>, AlertClients)>, Stop> {
+pub fn tls(config: &Config) -> Result<Option<(Arc<rustls::ServerConfig>, Clients)>, Stop> {
     let Some(tls) = &config.http.tls else { return Ok(None) };
-    let names: Vec<String> = tls.alert_clients.iter().map(|name| name.0.clone()).collect();
-    let clients = AlertClients::of(&names).map_err(|e| failed("http.tls.alert_clients", e))?;
+    let clients = Clients::of(tls.known_clients()).map_err(|e| failed("http.tls", e))?;
     let speaks = web::tls_config(&tls.cert, &tls.key, tls.client_ca.as_deref());
     speaks.map(|speaks| Some((speaks, clients))).map_err(|e| failed("http.tls", e))
 }

@@ -208,6 +208,29 @@ fn documents_name_what_exists() {
     assert!(wrong.is_empty(), "documents name what is not there:\n{}", wrong.join("\n"));
 }
 
+/// Nobody can look up a no that is not written down, nor trust one that no story tells.
+#[test]
+fn every_check_is_in_the_table_with_a_story() {
+    let source = read(&root().join("src/model/verdict.rs"));
+    let (_, names) = source.split_once("impl fmt::Display for CheckName").expect("checks have names");
+    let names: BTreeSet<&str> =
+        names.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let table = read(&root().join("docs/CHECKS.md"));
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|row| {
+            Some((row.split('`').next()?, row.rsplit("`tests/stories/").next()?.split('`').next()?))
+        })
+        .collect();
+    let told: BTreeSet<&str> = rows.iter().map(|(check, _)| *check).collect();
+    assert_eq!(names, told, "the checks, and those that docs/CHECKS.md tells of");
+    for (check, story) in rows {
+        let history = root().join("tests/stories").join(story).join("history");
+        assert!(history.exists(), "{check}: there is no story {story}");
+    }
+}
+
 #[test]
 fn the_top_level_stays_small() {
     let known: BTreeSet<&str> = [

@@ -12,3 +12,22 @@ pub mod sensors;
 pub mod smtp;
 pub mod store;
 pub mod tickets;
+
+use crate::model::reach::Call;
+
+/// Everything that pitlane can say to the systems around it.
+pub fn statement() -> Vec<Call> {
+    let mut all = [
+        pve::statement::statement(),
+        hand::Verb::statement(),
+        ceph::Command::statement(),
+        bmc::statement(),
+        sensors::statement(),
+        alertmanager::Asked::statement(),
+        tickets::statement(),
+        notify::statement(),
+    ]
+    .concat();
+    all.sort();
+    all
+}

@@ -179,6 +179,11 @@ pub enum Command {
     /// The journal.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Every call that pitlane can make to other systems: method, path, effect, and the right that it needs.
+    Calls,
+    /// The file that pitlane remembers in: copy it, look whether it is whole, put a copy back.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Completions for a shell, to standard output.
     Completions { shell: Shell },
     /// Manual pages, into a directory.
@@ -291,6 +296,22 @@ pub struct DiscoverArgs {
 pub enum AuditCommand {
     /// Walk the journal's chain and say whether anything was changed.
     Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy the store to a new file, beside a running service or without one. The copy is verified; nothing is overwritten.
+    Backup {
+        /// Must not be there yet.
+        file: PathBuf,
+    },
+    /// Read everything that is stored and say whether it is whole: pages, indexes, seals, the journal's chain, every row.
+    Verify {
+        /// A backup; the store of the configuration if not given.
+        file: Option<PathBuf>,
+    },
+    /// Put a backup in the store's place. The service must be stopped, and begins paused; what was there is kept.
+    Restore { file: PathBuf },
 }
 
 /// The command line with the flag form `--drain NODE` rewritten to what it stands for.

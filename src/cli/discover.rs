@@ -71,6 +71,8 @@ pub fn yaml(found: &Discovered, args: &DiscoverArgs) -> String {
     }
     line("");
     line("mode: observe                 # touches nothing; approve and act come later");
+    line("# Where pitlane itself runs: {outside: true}, {vmid: N} or {node: NAME}. Mode act needs it.");
+    line("# self: {outside: true}");
     line("");
     line("proxmox:");
     line("  endpoints:                  # one is enough: the other members are found through it");

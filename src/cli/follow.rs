@@ -131,6 +131,9 @@ fn approval(case: &Case) -> Option<String> {
             case.id,
             hash.short()
         )),
+        Some(wait @ Wait::SecondPerson { .. }) => {
+            Some(format!("Waits: {wait}. {}", wait.remedy_for(case.id)))
+        }
         Some(wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::Paused { .. })) => {
             Some(format!("Waits: {wait}. {}", wait.remedy_for(case.id)))
         }

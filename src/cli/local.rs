@@ -91,6 +91,7 @@ pub fn rules_of(policies: Vec<Policy>) -> Rules {
         limits: Limits::default(),
         packing: Packing::default(),
         notify: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: None,
     }
 }

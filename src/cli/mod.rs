@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod calls;
 mod client;
 mod discover;
 mod exit;
@@ -28,7 +29,7 @@ use serde_json::json;
 
 pub use args::{
     AuditCommand, Cli, Command, ConfigCommand, DemoArgs, DiscoverArgs, DrainArgs, Global, PolicyCommand,
-    normal,
+    StoreCommand, normal,
 };
 pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
@@ -37,8 +38,10 @@ use crate::config::file::ConfigFile;
 use crate::config::{Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
+use crate::model::plain::{deceives, printable};
 use crate::model::report::Report;
 use crate::model::request::Ask;
+use crate::model::rights::TokenRights;
 use crate::model::seen::Trouble;
 use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Recorded, Status, Unreadable};
 use crate::model::time::Time;
@@ -60,14 +63,30 @@ pub trait Local: Send + Sync {
     /// Walks the journal's chain; the words say how far it is whole.
     async fn verify(&self, state: &Path) -> Result<String, Trouble>;
 
+    /// Copies the store, looks at it, or puts a copy back; in words, and as data.
+    async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop>;
+
     /// Looks at a cluster that no configuration names yet, through one member.
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop>;
 
     /// Sends a test notice to every channel, and says what became of each.
     async fn test_channels(&self, config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)>;
 
+    /// What the token may do at the configured cluster. `None`: there is no cluster in the configuration.
+    async fn test_rights(&self, config: &Config) -> Option<Result<TokenRights, Trouble>>;
+
+    /// Everything that this program can say to other systems.
+    fn calls(&self) -> Vec<crate::model::reach::Call>;
+
     /// Looks around in the team's ticket system, and creates nothing. `None`: the built-in board alone.
     async fn test_tickets(&self, config: &Config) -> Option<TicketsTold>;
+}
+
+/// What a command brought, for people and for programs.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub words: String,
+    pub json: serde_json::Value,
 }
 
 /// What a look around in a ticket system brought.
@@ -92,7 +111,26 @@ impl Say {
         } else {
             text()
         };
-        let _ = std::io::stdout().write_all(out.as_bytes());
+        let _ = std::io::stdout().write_all(self.printable(&out).as_bytes());
+    }
+
+    /// What alerts and people wrote does not write to the terminal. JSON escapes the rest of it: such characters stand
+    /// in its texts alone.
+    fn printable(self, out: &str) -> String {
+        if !self.json {
+            return printable(out);
+        }
+        let mut safe = String::with_capacity(out.len());
+        for c in out.chars() {
+            match c {
+                '\n' => safe.push(c),
+                c if deceives(c) => {
+                    safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")))
+                }
+                c => safe.push(c),
+            }
+        }
+        safe
     }
 
     fn schema(self, schema: &serde_json::Value) {
@@ -102,12 +140,12 @@ impl Say {
     /// Something that happened on the way: a line, or one line of JSON.
     fn event(self, text: &str, value: impl FnOnce() -> serde_json::Value) {
         let line = if self.json { value().to_string() } else { text.to_owned() };
-        let _ = writeln!(std::io::stdout(), "{line}");
+        let _ = writeln!(std::io::stdout(), "{}", self.printable(&line));
     }
 
     /// For people only.
     fn hint(self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", printable(text));
     }
 }
 
@@ -125,7 +163,7 @@ pub fn told(global: &Global, stop: &Stop) -> Exit {
     if global.json {
         Say { json: true }.print(&json!({"error": stop.text, "exit": stop.exit.code()}), String::new);
     }
-    let _ = writeln!(std::io::stderr(), "pitlane: {stop}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(&format!("pitlane: {stop}")));
     stop.exit
 }
 
@@ -237,6 +275,20 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
                 .await
                 .map_err(|t| Stop::new(Exit::Failed, t.text()))?;
             say.print(&json!({"verified": words}), || format!("{words}\n"));
+            Ok(Exit::Done)
+        }
+        Command::Calls => {
+            calls::run(&local.calls(), say);
+            Ok(Exit::Done)
+        }
+        Command::Store(command) => {
+            let state = match command {
+                // A file by itself needs no configuration.
+                StoreCommand::Verify { file: Some(_) } => PathBuf::new(),
+                _ => state_dir(&global.config)?,
+            };
+            let told = local.store(&state, command).await?;
+            say.print(&told.json, || told.words.clone());
             Ok(Exit::Done)
         }
         Command::Completions { shell } => local::completions(*shell),

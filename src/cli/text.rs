@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::model::plan::Plan;
+use crate::model::recovery::Card;
 use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
 use crate::model::time::{Period, Time, age, to_the_second};
 use crate::model::verdict::{Answer, Verdict};
@@ -12,7 +13,7 @@ const WIDTH: u16 = 120;
 /// Lines of an unreadable body: enough to see who sent it.
 const UNREAD_LINES_MAX: usize = 12;
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
@@ -48,7 +49,25 @@ pub fn verdict(verdict: &Verdict) -> String {
             verdict.node
         ),
     };
-    format!("{rows}\n{said}\n")
+    format!("{rows}\n{said}\n{}", cards(&verdict.cards))
+}
+
+/// What could be brought back of each guest, if it were lost now.
+fn cards(all: &[Card]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut rows = table(["guest", "name", "last good backup", "replication", "restore"]);
+    for card in all {
+        rows.add_row([
+            card.guest.to_string(),
+            card.name.clone(),
+            card.backup.to_string(),
+            card.replication(),
+            card.restore.to_string(),
+        ]);
+    }
+    format!("\nIf the node or its storage were lost now:\n{rows}\n")
 }
 
 pub fn plan(judged: &Judged) -> String {
@@ -129,6 +148,9 @@ pub fn status(status: &Status) -> String {
     }
     for (node, why) in &status.not_asked {
         out.push_str(&format!("{node} is not asked: {why}.\n"));
+    }
+    for line in status.token.iter().flat_map(|found| found.told()) {
+        out.push_str(&format!("TOKEN: {line}.\n"));
     }
     if let Some(config) = &status.config {
         out.push_str(&in_force(config, now));

@@ -7,6 +7,7 @@ use super::{Ended, Exit, Global, Local, Say, TicketsTold, local};
 use crate::cli::ConfigCommand;
 use crate::config;
 use crate::model::notice::ChannelName;
+use crate::model::rights::TokenRights;
 use crate::model::seen::Trouble;
 
 type Sent = (ChannelName, Result<(), Trouble>);
@@ -16,15 +17,21 @@ pub async fn send(global: &Global, here: &dyn Local, say: Say) -> Ended {
     let Ok(good) = config::load(&global.config) else {
         return local::configuration(&ConfigCommand::Check { send: false }, &global.config, say);
     };
-    let (told, tickets) = tokio::join!(here.test_channels(&good), here.test_tickets(&good));
+    let (told, tickets, rights) =
+        tokio::join!(here.test_channels(&good), here.test_tickets(&good), here.test_rights(&good));
     let all: Vec<_> = told
         .iter()
         .map(|(name, sent)| json!({"channel": name, "error": sent.as_ref().err().map(ToString::to_string)}))
         .collect();
     let failed = told.iter().any(|(_, sent)| sent.is_err())
-        || tickets.as_ref().is_some_and(|tickets| !tickets.lacks.is_empty());
-    say.print(&json!({"mistakes": [], "channels": all, "tickets": tickets}), || {
-        channels(&told) + &of_tickets(tickets.as_ref())
+        || tickets.as_ref().is_some_and(|tickets| !tickets.lacks.is_empty())
+        || matches!(&rights, Some(Ok(found)) if !found.lacks.is_empty());
+    let seen = rights.as_ref().map(|asked| match asked {
+        Ok(found) => json!(found),
+        Err(why) => json!({"error": why.to_string()}),
+    });
+    say.print(&json!({"mistakes": [], "channels": all, "tickets": tickets, "token": seen}), || {
+        channels(&told) + &of_tickets(tickets.as_ref()) + &of_rights(rights.as_ref())
     });
     Ok(if failed || told.is_empty() { Exit::Failed } else { Exit::Done })
 }
@@ -37,6 +44,17 @@ fn channels(told: &[Sent]) -> String {
     match told.is_empty() {
         true => "There is no channel; add notify.channels to be told of anything.\n".to_owned(),
         false => told.iter().map(line).collect(),
+    }
+}
+
+fn of_rights(asked: Option<&Result<TokenRights, Trouble>>) -> String {
+    match asked {
+        None => String::new(),
+        Some(Err(why)) => format!("token: what it may do at Proxmox cannot be seen: {why}.\n"),
+        Some(Ok(found)) if found.good() => {
+            "token: it may do at Proxmox what pitlane needs, and could destroy nothing.\n".to_owned()
+        }
+        Some(Ok(found)) => found.told().iter().map(|line| format!("token: NOT GOOD: {line}.\n")).collect(),
     }
 }
 

@@ -53,16 +53,41 @@ pub(super) fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
             mistakes.add(place(path), text);
         }
     }
-    match (written("/http/tls/client_ca"), written("/http/tls/alert_clients")) {
-        (false, true) => mistakes.add(
-            place("http.tls.alert_clients"),
-            "nobody could tell whose certificates these are; add client_ca",
-        ),
-        (true, false) => mistakes.add(
+    let named = ["http.tls.alert_clients", "http.tls.clients"]
+        .into_iter()
+        .filter(|path| written(&format!("/{}", path.replace('.', "/"))));
+    let named: Vec<&str> = named.collect();
+    match (written("/http/tls/client_ca"), named.first()) {
+        (false, Some(path)) => {
+            mistakes.add(place(path), "nobody could tell whose certificates these are; add client_ca");
+        }
+        (true, None) => mistakes.add(
             place("http.tls.client_ca"),
-            "its certificates may do nothing; add alert_clients with the names that may deliver alerts",
+            "its certificates may do nothing; add alert_clients with the names that may deliver alerts, or clients",
         ),
         _ => {}
+    }
+    let mut seen: Vec<String> = Vec::new();
+    let names = |pointer: &str, key: Option<&str>| -> Vec<(String, String)> {
+        let list = read.json.pointer(pointer).and_then(|list| list.as_array());
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        let name =
+            |item: &serde_json::Value| key.map_or(item, |key| &item[key]).as_str().map(str::to_lowercase);
+        list.into_iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(i, item)| Some((format!("{path}.{i}"), name(item)?)))
+            .collect()
+    };
+    for (path, name) in names("/http/tls/alert_clients", None)
+        .into_iter()
+        .chain(names("/http/tls/clients", Some("certificate")))
+    {
+        if seen.contains(&name) {
+            mistakes
+                .add(place(&path), format!("{name} is there twice; which of the two roles should count?"));
+        }
+        seen.push(name);
     }
 }
 

@@ -10,7 +10,7 @@ use super::bmc::BmcFile;
 use super::formats::Bytes;
 use super::notify::NotifyFile;
 use super::policy::LabelName;
-use crate::model::access::Role;
+use crate::model::access::{KnownClient, Role};
 use crate::model::ids::NodeName;
 use crate::model::rules::{CephSetup, Mapping, Mode, NPlusOne};
 use crate::model::time::Period;
@@ -29,6 +29,10 @@ pub struct ConfigFile {
     /// Where the database lives. Only this program writes there.
     #[serde(default = "state_dir")]
     pub state: PathBuf,
+    /// Where pitlane itself runs: one of the three. A node is not drained from under it. In mode act no node is
+    /// drained while this is not said.
+    #[serde(rename = "self")]
+    pub own: Option<SelfFile>,
     /// A directory of policy files; the shipped policies if not given.
     pub policies: Option<PathBuf>,
     /// While this file exists nothing new is begun.
@@ -66,6 +70,19 @@ pub fn state_dir() -> PathBuf {
 
 pub fn kill_file() -> PathBuf {
     "/run/pitlane/stop".into()
+}
+
+/// Where pitlane itself runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SelfFile {
+    /// In this guest of the cluster.
+    #[schemars(range(min = 100, max = 999_999_999))]
+    pub vmid: Option<u32>,
+    /// On this node itself.
+    pub node: Option<NodeName>,
+    /// On a machine that is no part of the cluster.
+    pub outside: Option<bool>,
 }
 
 /// How log lines look. `--log-format` and `PITLANE_LOG_FORMAT` come before it.
@@ -267,6 +284,35 @@ pub struct TlsFile {
     /// Names in such certificates (DNS names or addresses) that may deliver alerts without a token.
     #[serde(default)]
     pub alert_clients: Vec<ClientName>,
+    /// People and programs that come with such a certificate in place of a token.
+    #[serde(default)]
+    pub clients: Vec<ClientFile>,
+}
+
+impl TlsFile {
+    /// Names in certificates, and whom each stands for.
+    pub fn known_clients(&self) -> Vec<(String, KnownClient)> {
+        let alerts = self
+            .alert_clients
+            .iter()
+            .map(|name| (name.0.clone(), KnownClient { name: name.0.clone(), role: Role::Alerts }));
+        let people = self.clients.iter().map(|client| {
+            (client.certificate.0.clone(), KnownClient { name: client.name.clone(), role: client.role })
+        });
+        alerts.chain(people).collect()
+    }
+}
+
+/// Somebody who comes with a certificate in place of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientFile {
+    /// A name in the certificate (DNS name or address).
+    pub certificate: ClientName,
+    /// Shown in the journal as the person who asked. Whoever has a token, too, has the same name there.
+    #[schemars(length(min = 1, max = 100))]
+    pub name: String,
+    pub role: Role,
 }
 
 /// A name that a certificate carries.
@@ -337,6 +383,17 @@ pub struct LimitsFile {
     pub turn_quiet: Option<Period>,
     /// Health codes of Ceph that do not stop a drain. Replaces the list that is built in.
     pub ceph_benign: Option<Vec<String>>,
+    /// A guest whose last good backup is older is warned of. 36h if not given.
+    pub backup_max_age: Option<Period>,
+    /// A guest whose replication is further behind is warned of. 1h if not given.
+    pub replication_max_lag: Option<Period>,
+    /// Bytes that a restore brings back each second, as you have seen it. Without it, how long a restore takes is
+    /// unknown.
+    pub restore_rate: Option<Bytes>,
+    /// Without a good backup of every guest, away from what would be lost with it, a node does not leave. A warning
+    /// if not.
+    #[serde(default)]
+    pub require_backup: bool,
 }
 
 /// How full the others may become, and how many guests move at once.

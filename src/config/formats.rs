@@ -19,7 +19,7 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
         Some("size") => text.parse::<Bytes>().map(drop),
         Some("url") => url(text, schema),
         Some("https-url") if text.starts_with("http://") => {
-            Err(format!("{text:?} would send the token in the clear; write https://"))
+            Err(format!("{:?} would send the token in the clear; write https://", without_user(text)))
         }
         Some("https-url") => url(text, schema),
         Some("node-name") => word(text, "a node's name", &['-'], 63),
@@ -40,7 +40,7 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
 fn url(text: &str, schema: &Value) -> Result<(), String> {
     // Each key's own example: Prometheus does not listen where Proxmox does.
     let example = schema["examples"][0].as_str().unwrap_or("https://192.0.2.11:8006");
-    let wrong = || format!("{text:?} is no URL; write for example {example}");
+    let wrong = || format!("{:?} is no URL; write for example {example}", without_user(text));
     let parsed: http::Uri = text.parse().map_err(|_| wrong())?;
     let schemed = matches!(parsed.scheme_str(), Some("http" | "https"));
     if !schemed || parsed.host().is_none_or(str::is_empty) {
@@ -50,6 +50,11 @@ fn url(text: &str, schema: &Value) -> Result<(), String> {
         return Err("a URL here carries no user or password; secrets belong in files".into());
     }
     Ok(())
+}
+
+/// An address as it may be shown: mistakes are told in logs and on pages, and somebody may have written a password.
+fn without_user(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
 fn word(text: &str, what: &str, also: &[char], max: usize) -> Result<(), String> {
@@ -74,7 +79,8 @@ pub fn sha256(text: &str) -> Result<String, String> {
     if digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit()) {
         return Ok(digits);
     }
-    Err(format!("{text:?} is no SHA-256; write its 64 hexadecimal digits, with or without colons"))
+    // Not repeated: it may well be the token itself that somebody put here.
+    Err("this is no SHA-256; write its 64 hexadecimal digits, with or without colons".to_owned())
 }
 
 /// An amount of memory: `2GiB`, `256MiB`, `1048576`.

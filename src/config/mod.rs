@@ -12,6 +12,7 @@ mod hints;
 pub mod mail;
 pub mod mistakes;
 pub mod notify;
+mod own;
 pub mod planning;
 pub mod policy;
 pub mod policy_test;

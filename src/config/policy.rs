@@ -161,6 +161,10 @@ pub struct RespondFile {
     /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
     #[serde(default)]
     pub locate: bool,
+    /// Two people have to agree to each plan: neither who asked for the drain nor who approved first can be the second. What
+    /// changes the plan forgets both. Not with `mode: act`, which asks nobody.
+    #[serde(default)]
+    pub second_person: bool,
     /// The smallest running guest that HA does not manage moves first and alone, before HA maintenance is asked for: if the
     /// way between the nodes is broken, it shows on the one that matters least.
     #[serde(default)]
@@ -262,6 +266,7 @@ impl From<PolicyFile> for Policy {
                 time_box: file.respond.time_box.unwrap_or(TIME_BOX),
                 on_overrun: file.respond.on_overrun,
                 locate: file.respond.locate,
+                second_person: file.respond.second_person,
                 canary: file.respond.canary,
                 move_within: file.respond.move_within,
                 containers: file.respond.containers,

@@ -1,6 +1,7 @@
 //! What `pitlane.yaml` means: the model's rules, and how the outside is reached.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,11 +11,13 @@ use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, silences, tree};
+use super::{asked, bmc, file, own, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
-use crate::model::rules::{AlarmsSetup, Attempts, Budgets, HandSetup, Limits, Mapping, Packing, Rules};
+use crate::model::rules::{
+    AlarmsSetup, Attempts, Budgets, HandSetup, Limits, Mapping, Packing, RecoveryLimits, Required, Rules,
+};
 use crate::model::state::EARLIER_MAX;
 use crate::model::time::Period;
 
@@ -100,6 +103,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     across(&read, &mut mistakes);
     asked::across(&read, &mut mistakes);
     silences::across(&read, &mut mistakes);
+    own::across(&read, &mut mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
@@ -148,10 +152,11 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
 /// The file's text, or a mistake at the place that names it.
 pub(super) fn text_of(path: &Path, mistakes: &mut Mistakes, place: Place) -> Option<String> {
     let read = || -> Result<String, String> {
-        if std::fs::metadata(path).map_err(|e| e.to_string())?.len() > FILE_MAX {
-            return Err("it is larger than 4 MiB".into());
-        }
-        std::fs::read_to_string(path).map_err(|e| e.to_string())
+        // Bounded while it is read: a device or a pipe has no size to be asked for.
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+        file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+        if text.len() as u64 > FILE_MAX { Err("it is larger than 4 MiB".into()) } else { Ok(text) }
     };
     read().map_err(|why| mistakes.add(place, format!("cannot read {}: {why}", path.display()))).ok()
 }
@@ -196,7 +201,9 @@ fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
         mistakes.add(place("http.listen"), text);
     }
     if read.get::<Period>("/budgets/attempts_per_node/within").is_some_and(|within| within > EARLIER_MAX) {
-        let text = format!("budgets.attempts_per_node.within is longer than what is remembered; write {EARLIER_MAX} or less");
+        let text = format!(
+            "budgets.attempts_per_node.within is longer than what is remembered; write {EARLIER_MAX} or less"
+        );
         mistakes.add(place("budgets.attempts_per_node.within"), text);
     }
     if let Some(apart) = read.get::<Period>("/limits/empty_apart")
@@ -320,6 +327,7 @@ fn assemble(
         },
         ceph: file.ceph.setup,
         hand: if file.hand.is_some() { HandSetup::Installed } else { HandSetup::Absent },
+        own: super::own::home(file.own.as_ref()),
         silences,
         alarms: if file.alertmanager.is_some() { AlarmsSetup::Polled } else { AlarmsSetup::Delivered },
         budgets: Budgets {
@@ -345,6 +353,12 @@ fn assemble(
             turn_busy: l.turn_busy.unwrap_or(limits.turn_busy),
             turn_quiet: l.turn_quiet.unwrap_or(limits.turn_quiet),
             ceph_benign: l.ceph_benign.map_or(limits.ceph_benign, |codes| codes.into_iter().collect()),
+            recovery: RecoveryLimits {
+                backup_max_age: l.backup_max_age.unwrap_or(limits.recovery.backup_max_age),
+                replication_max_lag: l.replication_max_lag.unwrap_or(limits.recovery.replication_max_lag),
+                restore_rate: l.restore_rate.map(|rate| rate.0),
+                required: if l.require_backup { Required::Yes } else { Required::No },
+            },
         },
         packing: Packing {
             cpu_overcommit: p.cpu_overcommit.unwrap_or(packing.cpu_overcommit),
@@ -400,6 +414,7 @@ fn assemble(
                 key: base.join(t.key),
                 client_ca: t.client_ca.map(|f| base.join(f)),
                 alert_clients: t.alert_clients,
+                clients: t.clients,
             }),
             tokens,
             tokens_file,

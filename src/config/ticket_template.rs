@@ -8,7 +8,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
 use super::mistakes::Mistakes;
 use super::tree::Node;
-use crate::model::ticket_template::{Pointer, RequestTemplate, TicketTemplate};
+use crate::model::ticket_template::{MethodName, Pointer, RequestTemplate, TicketTemplate};
 
 /// What the configuration gives to the template.
 pub(super) struct Known<'a, A, B> {
@@ -88,6 +88,12 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn request(&mut self, path: &str, request: &RequestTemplate, names: &[&'static str]) {
+        if request.method == MethodName::DELETE && path != "session.close" {
+            let text = format!(
+                "{path}.method: pitlane deletes nothing in a ticket system; DELETE may stand in session.close alone"
+            );
+            self.mistakes.add(self.root.at(&format!("{path}.method")).place, text);
+        }
         let mut names = names.to_vec();
         if let Some(first) = &request.first {
             self.fill(&format!("{path}.first.path"), &first.path, &names, Form::Plain);

@@ -9,6 +9,7 @@ use crate::model::ids::PolicyName;
 use crate::model::matcher::Labels;
 use crate::model::note::Noted;
 use crate::model::observed::Observed;
+use crate::model::plain::plain;
 use crate::model::rules::{Policy, Rules};
 use crate::model::seen::{Blind, Seen};
 use crate::model::state::Past;
@@ -95,7 +96,7 @@ pub fn place<'a>(
     let node = resolve::node(labels, rules, cluster)?;
     let part = policy.component_labels.iter().find_map(|label| labels.get(label)).map_or("", String::as_str);
     // Some exporters write `/dev/sdb`, others `sdb`: one disk.
-    let component = part.strip_prefix("/dev/").unwrap_or(part).to_owned();
+    let component = plain(part.strip_prefix("/dev/").unwrap_or(part));
     Ok((FaultKey { node, class: policy.class.clone(), component }, policy))
 }
 

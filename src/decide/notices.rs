@@ -48,7 +48,10 @@ pub(super) fn of_case(turn: &Turn, out: &mut Decision) {
             let again = !matches!(
                 note.what,
                 Noted::Waits {
-                    wait: Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::Approval { .. }
+                    wait: Wait::Verdict { .. }
+                        | Wait::NotInPlaceNow { .. }
+                        | Wait::Approval { .. }
+                        | Wait::SecondPerson { .. }
                 }
             );
             put(case_notice(turn, said), again, turn.view, out);

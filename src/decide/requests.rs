@@ -10,6 +10,7 @@ use crate::model::state::{Decision, Pause};
 
 use super::effects::leave_lit;
 use super::in_place;
+use super::second_person;
 use super::turn::Turn;
 use super::view::View;
 
@@ -136,7 +137,9 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
     let (by, at) = (request.by.clone(), request.at);
     let id = turn.case.id;
     match &request.ask {
-        Ask::Approve { hash, .. } => approve(turn, Approval { by, at, hash: hash.clone() }),
+        Ask::Approve { hash, .. } => {
+            second_person::approve(turn, Approval { by, at, hash: hash.clone(), second: None })
+        }
         Ask::Abort { reason, .. } => abort(turn, Cancelled { by, at, reason: reason.clone() }),
         Ask::Done { note, hands_off, .. } => match &mut turn.case.phase {
             Phase::HandedOver { claim, cancelled, .. } if *hands_off == cancelled.is_some() => {
@@ -227,23 +230,6 @@ fn out_of_reach(phase: &Phase, view: &View, case: &Case) -> bool {
 fn osds_down(view: &View, case: &Case) -> bool {
     let down = |host| view.ceph().is_ok_and(|ceph| ceph.osds_of(host).any(|(_, osd)| !osd.up));
     case.in_place.is_some() && matches!(view.host(&case.node), Ok(Some(host)) if down(host))
-}
-
-fn approve(turn: &mut Turn, given: Approval) -> Result<(), String> {
-    let id = turn.case.id;
-    match &mut turn.case.phase {
-        Phase::Preparing { approval, shown: Some(shown), .. } => {
-            shown.meant_by(&given.hash.0).map_err(|why| format!("case {id}: {why}"))?;
-            let hash = shown.clone();
-            *approval = Some(Approval { hash: hash.clone(), ..given.clone() });
-            turn.note(Noted::Approved { by: given.by, hash });
-            Ok(())
-        }
-        Phase::Preparing { .. } => {
-            Err(format!("case {id} has no plan to approve yet; pitlane show {id} says why"))
-        }
-        phase => Err(format!("case {id} is {}; there is nothing to approve", phase.name())),
-    }
 }
 
 /// Before the hand-over everything goes straight back. After it, guests wait until nobody works on the machine; and so they

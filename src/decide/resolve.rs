@@ -236,7 +236,7 @@ mod tests {
     }
 
     fn ceph() -> CephView {
-        let osd = crate::model::observed::Osd { host: "ceph-2".into(), up: true, r#in: true };
+        let osd = crate::model::observed::Osd { host: "ceph-2".into(), up: true, r#in: true, version: None };
         CephView {
             osds: [(crate::model::ids::OsdId(4), osd)].into(),
             hosts: [("pve2".into(), "ceph-2".into())].into(),
@@ -255,6 +255,7 @@ mod tests {
             budgets: Default::default(),
             limits: Default::default(),
             notify: Default::default(),
+            own: crate::model::rules::OwnHome::outside(),
             silences: None,
             packing: Default::default(),
         }

@@ -10,14 +10,14 @@ use crate::model::case::Case;
 use crate::model::fault::{Fault, FaultKey, Unplaced};
 use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, PolicyName};
 use crate::model::observed::{
-    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion,
+    AlarmsView, CephView, GuestDetail, HaRules, HaView, NodeDetail, Observed, OkToStop, Opinion, Survey,
 };
 use crate::model::rates::Rates;
 use crate::model::rules::{CephSetup, Policy, Rules};
 use crate::model::seen::{Blind, Seen};
 use crate::model::silence::SilencesView;
 use crate::model::state::State;
-use crate::model::time::Time;
+use crate::model::time::{Period, Time, age};
 use crate::model::wait::{Source, Wait};
 
 use super::correlate::{self, Storm};
@@ -27,6 +27,9 @@ use super::resolve::Cluster;
 
 /// Twice the pace of the polls: one of them may be lost.
 const ALARMS_FRESH: Duration = Duration::from_secs(60);
+
+/// Twice as long as one is kept: what changes within minutes is not in it.
+const SURVEY_FRESH: Duration = Duration::from_secs(600);
 
 /// The world as one decision sees it.
 pub struct View<'a> {
@@ -123,6 +126,17 @@ impl<'a> View<'a> {
             Some(seen) => self.fresh(Source::Guest, seen),
             None => Err(not_asked(Source::Guest)),
         }
+    }
+
+    /// Backups, replication and processors, as they were read for this node.
+    pub fn survey(&self, node: &NodeName) -> Result<&'a Survey, Wait> {
+        let survey = self.seen.surveys.get(node).ok_or_else(|| not_asked(Source::Survey))?;
+        let old = age(self.now, survey.asked_at);
+        if old <= SURVEY_FRESH {
+            return Ok(survey);
+        }
+        let why = Blind::Stale { age: Period::secs(old.as_secs()) };
+        Err(Wait::CannotSee { source: Source::Survey, why })
     }
 
     /// Our token sees every guest. Without the right to, lists are shorter in silence, and an empty list means nothing.

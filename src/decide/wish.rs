@@ -37,6 +37,9 @@ pub fn wish(state: &State) -> Wish {
         if untouched_or_out || !case.owed.locate.is_empty() {
             wish.inventory.insert(case.node.clone());
         }
+        if matches!(case.phase, Phase::Preparing { .. } | Phase::Draining { .. }) && case.in_place.is_none() {
+            wish.surveys.insert(case.node.clone());
+        }
         if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {
             wish.bmc.insert(case.node.clone());
         }

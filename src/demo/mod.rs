@@ -145,6 +145,7 @@ impl Stage {
             registry: metrics.registry(),
             access: Arc::new(Access::new(tokens_known(), false)),
             configuration: None,
+            needed_rights: &crate::decide::NEEDED_PRIVILEGES,
         };
         let alerts = alertmanager::router(Receiver {
             store: Arc::new(store.clone()),

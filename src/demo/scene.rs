@@ -71,6 +71,7 @@ pub fn rules() -> Rules {
         limits: Limits::default(),
         packing: Packing::default(),
         notify: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: None,
     }
 }

@@ -173,6 +173,9 @@ pub struct Approval {
     pub by: Person,
     pub at: Time,
     pub hash: PlanHash,
+    /// Who agreed after that, where the policy wants two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<Person>,
 }
 
 /// The technician says that it is done.
@@ -226,6 +229,15 @@ pub enum Ending {
 impl Case {
     pub fn open(&self) -> bool {
         !matches!(self.phase, Phase::Closed { .. })
+    }
+
+    /// The plan that a person, or a second one, may agree to now.
+    pub fn awaits_approval(&self) -> Option<&PlanHash> {
+        match (&self.phase, &self.wait) {
+            (Phase::Preparing { shown: Some(plan), approval: None, .. }, _) => Some(plan),
+            (Phase::Preparing { shown: Some(plan), .. }, Some(Wait::SecondPerson { .. })) => Some(plan),
+            _ => None,
+        }
     }
 
     /// The node is, or may soon be, out of service because of this case.

@@ -46,6 +46,8 @@ pub enum Noted {
     WouldDrain { moves: usize, ha: usize },
     Warned { wait: Wait },
     Approved { by: Person, hash: PlanHash },
+    // Where the policy wants two.
+    ApprovedToo { by: Person, first: Person, hash: PlanHash },
     ApprovalVoid { hash: PlanHash },
     Waits { wait: Wait },
     Phase { to: PhaseName },

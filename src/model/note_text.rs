@@ -69,6 +69,9 @@ impl fmt::Display for Noted {
             ),
             Warned { wait } => write!(f, "Warning: {wait}."),
             Approved { by, hash } => write!(f, "{by} approves plan {}.", hash.short()),
+            ApprovedToo { by, first, hash } => {
+                write!(f, "{by} approves plan {} as the second person, after {first}.", hash.short())
+            }
             ApprovalVoid { hash } => {
                 write!(f, "The world changed; the approval of plan {} no longer holds.", hash.short())
             }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{NodeName, PolicyName};
+use super::ids::{GuestId, NodeName, PolicyName};
 use super::notice::NotifyRules;
 use super::silence::SilenceRules;
 use super::time::Period;
@@ -34,6 +34,9 @@ pub struct Rules {
     pub packing: Packing,
     #[serde(default)]
     pub notify: NotifyRules,
+    /// Where pitlane itself runs.
+    #[serde(default)]
+    pub own: OwnHome,
     /// What may be silenced in Alertmanager while a node is out; `None`: nothing.
     #[serde(default)]
     pub silences: Option<SilenceRules>,
@@ -195,6 +198,66 @@ pub struct Limits {
     pub turn_quiet: Period,
     /// Health codes of Ceph that do not stop a drain.
     pub ceph_benign: BTreeSet<String>,
+    #[serde(default)]
+    pub recovery: RecoveryLimits,
+}
+
+/// Where pitlane itself runs: as declared, and as this machine's network cards say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnHome {
+    pub declared: Declared,
+    /// Addresses of this machine's network cards, lower case. A guest that has one of them is the machine that we run on.
+    #[serde(default)]
+    pub macs: BTreeSet<String>,
+}
+
+impl OwnHome {
+    /// On a machine that is no part of the cluster.
+    pub fn outside() -> Self {
+        Self { declared: Declared::Outside, macs: BTreeSet::new() }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Declared {
+    #[default]
+    Unset,
+    Outside,
+    Guest(GuestId),
+    Node(NodeName),
+}
+
+/// What a guest must have, to be called recoverable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryLimits {
+    /// A backup older than this is told.
+    pub backup_max_age: Period,
+    /// Replication that is further behind is told.
+    pub replication_max_lag: Period,
+    /// Bytes per second that a restore was seen to reach, as the operator declares it.
+    pub restore_rate: Option<u64>,
+    /// Without a good backup of every guest the node does not leave.
+    pub required: Required,
+}
+
+/// Is lacking it a warning, or a no?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Required {
+    #[default]
+    No,
+    Yes,
+}
+
+impl Default for RecoveryLimits {
+    fn default() -> Self {
+        // A nightly backup, and half a day for the one that failed.
+        let backup_max_age = Period::hours(36);
+        // Proxmox's own schedule is a quarter of an hour, and a failed job is tried again half an hour later.
+        let replication_max_lag = Period::hours(1);
+        Self { backup_max_age, replication_max_lag, restore_rate: None, required: Required::No }
+    }
 }
 
 impl Default for Limits {
@@ -228,6 +291,7 @@ impl Default for Limits {
             turn_busy: Period::secs(10),
             turn_quiet: Period::secs(60),
             ceph_benign: benign.map(str::to_owned).into(),
+            recovery: RecoveryLimits::default(),
         }
     }
 }

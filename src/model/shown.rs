@@ -17,6 +17,7 @@ use super::owed::Owed;
 use super::plan::Plan;
 use super::rates::Took;
 use super::request::Reply;
+use super::rights::TokenRights;
 use super::rules::{Mode, Rules};
 use super::seen::Trouble;
 use super::state::{Pause, Show, State};
@@ -47,6 +48,11 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// What was found about our token at the last look that saw it.
+    pub fn token_rights(&self, needed: &[(&str, &str)]) -> Option<TokenRights> {
+        self.observed.pve.privileges.any_age().map(|held| TokenRights::of(held, needed))
+    }
+
     /// Before the first turn: nothing is known, and nobody is ready.
     pub fn nothing() -> Self {
         Self {
@@ -113,7 +119,7 @@ pub struct Status {
     /// The service's clock: every age is counted by it, never by the asker's.
     pub now: Time,
     pub mode: Mode,
-    /// The loop turns, and the last turn saw the cluster.
+    /// The loop turns, its store works, and the last turn saw the cluster.
     pub ready: bool,
     /// The loop turns; what it saw is another matter.
     pub turns: bool,
@@ -123,6 +129,8 @@ pub struct Status {
     pub failing: Option<String>,
     /// Members that are known and not asked, with the reason.
     pub not_asked: BTreeMap<NodeName, String>,
+    /// What our token at Proxmox lacks, and what it could destroy; `None`: that was not seen yet.
+    pub token: Option<TokenRights>,
     /// Deliveries that nobody could read, kept for people; `None`: the store did not say.
     pub unreadable: Option<u64>,
     /// The configuration in force; `None` for an instance without a configuration file.

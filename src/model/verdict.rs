@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::ids::NodeName;
+use super::recovery::Card;
 use super::time::{Period, Time};
 use super::wait::Wait;
 
@@ -15,6 +16,9 @@ pub struct Verdict {
     pub node: NodeName,
     pub at: Time,
     pub checks: Vec<Check>,
+    /// What could be brought back of each of its guests, if it were lost. Empty where nobody looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<Card>,
 }
 
 impl Verdict {
@@ -107,6 +111,15 @@ pub enum CheckName {
     Channels,
     /// Which OSDs the broken disks carry.
     Disks,
+    Recoverability,
+    Movers,
+    Processors,
+    Neighbours,
+    CephVersions,
+    Mds,
+    /// Does pitlane itself run on the node?
+    #[serde(rename = "self")]
+    Itself,
 }
 
 impl fmt::Display for CheckName {
@@ -128,6 +141,13 @@ impl fmt::Display for CheckName {
             Self::Budgets => "budgets",
             Self::Channels => "channels",
             Self::Disks => "disks",
+            Self::Recoverability => "recoverability",
+            Self::Movers => "movers",
+            Self::Processors => "processors",
+            Self::Neighbours => "neighbours",
+            Self::CephVersions => "ceph-versions",
+            Self::Mds => "mds",
+            Self::Itself => "self",
         })
     }
 }

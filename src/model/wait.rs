@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fault::FaultKey;
-use super::ids::{GuestId, HostName, NodeName, OsdId, PlanHash, PolicyName, TicketRef};
+use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
 use super::observed::GuestKind;
 use super::rules::ProofCheck;
@@ -33,6 +33,7 @@ pub enum Source {
     Alarms,
     Inventory,
     Bmc,
+    Survey,
 }
 
 impl fmt::Display for Source {
@@ -54,8 +55,29 @@ impl fmt::Display for Source {
             Self::Alarms => "Alertmanager",
             Self::Inventory => "the list of parts",
             Self::Bmc => "the BMC",
+            Self::Survey => "backups, replication and processors",
         })
     }
+}
+
+/// Why no backup of a guest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupLack {
+    Missing,
+    /// Only on what would be lost with the guest.
+    AtRisk,
+    Old,
+    Broken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReplicationIllness {
+    Failing,
+    Late,
+    /// It is configured, and switched off or was never done.
+    Off,
 }
 
 /// Why a case does not go on, or a check does not pass.
@@ -123,6 +145,29 @@ pub enum Wait {
     NotInPlaceNow { reasons: Vec<Wait> },
     DisksWithTechnician { osds: Vec<OsdId> },
 
+    // Itself, neighbours, other movers
+    SelfUnset,
+    // `command` moves it away, if it is a guest.
+    SelfOnNode { node: NodeName, command: Option<String> },
+    NeighbourSick { node: NodeName, class: String },
+    AutoRebalance,
+    // Guests elsewhere, moved by somebody else.
+    ForeignMoves { guests: Vec<GuestId> },
+    MovedHere { guest: GuestId, node: NodeName },
+    UnlikeProcessor { guest: GuestId, node: NodeName, why: String },
+    OtherProcessor { guests: Vec<GuestId> },
+    HiddenGuests { guests: Vec<GuestId> },
+
+    // Ceph's daemons
+    CephMixedVersions { versions: BTreeSet<String> },
+    NoStandbyMds { filesystems: BTreeSet<String> },
+
+    // Recoverability
+    BackupsUnseen { why: String },
+    NoGoodBackup { guests: Vec<GuestId>, lack: BackupLack },
+    ReplicationUnseen { why: String },
+    ReplicationIll { guests: Vec<GuestId>, ill: ReplicationIllness },
+
     // Budgets, rights, people
     ForeignMaintenance { node: NodeName },
     NodesOut { out: Vec<NodeName>, max: u32 },
@@ -139,6 +184,8 @@ pub enum Wait {
     MissingPrivilege { privilege: String, path: String },
     ObserveOnly,
     Approval { hash: PlanHash },
+    // Of those who may not be the second.
+    SecondPerson { hash: PlanHash, besides: BTreeSet<Person> },
     OutsideApproval { guest: GuestId },
     PolicyGone { policy: PolicyName },
     Paused { by: String },
@@ -205,6 +252,7 @@ impl Wait {
             | ContainerRestarts { guest }
             | ShutsDown { guest }
             | OutsideApproval { guest }
+            | MovedHere { guest, .. }
             | MoveFails { guest, .. }
             | HaStuck { guest } => format!("{name}/{guest}"),
             HaRuleBroken { rule, .. } => format!("{name}/{rule}"),
@@ -215,6 +263,12 @@ impl Wait {
             | NodeOffline { node } => {
                 format!("{name}/{node}")
             }
+            NeighbourSick { node, class } => format!("{name}/{node}/{class}"),
+            UnlikeProcessor { guest, node, .. } => format!("{name}/{guest}/{node}"),
+            OtherProcessor { guests } | HiddenGuests { guests } => format!("{name}/{guests:?}"),
+            NoStandbyMds { filesystems } => format!("{name}/{filesystems:?}"),
+            NoGoodBackup { guests, lack } => format!("{name}/{lack:?}/{guests:?}"),
+            ReplicationIll { guests, ill } => format!("{name}/{ill:?}/{guests:?}"),
             CephHealth { code, .. } => format!("{name}/{code}"),
             AlarmNotListed { fault } => format!("{name}/{fault}"),
             TooFewCopies { pool, .. } | NoSpareCopy { pool, .. } => format!("{name}/{pool}"),
@@ -234,7 +288,7 @@ impl Wait {
             ChannelOnNode { channel, .. } => format!("{name}/{channel}"),
             ForeignFlag { flag } => format!("{name}/{flag}"),
             MissingPrivilege { privilege, path } => format!("{name}/{privilege}@{path}"),
-            Approval { hash } => format!("{name}/{hash}"),
+            Approval { hash } | SecondPerson { hash, .. } => format!("{name}/{hash}"),
             Unproved { check, .. } => format!("{name}/{check}"),
             Soaking { until } => format!("{name}/{until}"),
             Verdict { reasons } | NotInPlaceNow { reasons } => {
@@ -292,6 +346,12 @@ impl Wait {
                 | ObserveOnly
                 | HandsOff
         )
+    }
+
+    /// Others' doing that is over within minutes: part of the verdict, and no part of what is approved. Otherwise no approval
+    /// would live long in a cluster whose guests are moved by others.
+    pub fn passing(&self) -> bool {
+        matches!(self, Self::ForeignMoves { .. })
     }
 
     /// Only because nobody looked there yet: the next look will, so it should come at once.

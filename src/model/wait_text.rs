@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use super::ids::{CaseId, GuestId, NodeName};
-use super::observed::GuestKind;
-use super::rules::ProofCheck;
+use super::ids::{GuestId, NodeName};
 use super::time::{in_days, to_the_second};
-use super::wait::{Source, Wait};
+use super::wait::{BackupLack, ReplicationIllness, Wait};
 
 /// `101, 102 and 103`; beyond eight the rest is counted.
 pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
@@ -121,6 +119,62 @@ impl fmt::Display for Wait {
                 write!(f, "noout is already set on {host}, not by us; it stays when we are done")
             }
             ForeignFlag { flag } => write!(f, "Ceph's flag {flag} is set, not by us"),
+            SelfUnset => f.write_str("nobody has said where pitlane itself runs, so it may be on this node"),
+            SelfOnNode { node, command: Some(_) } => {
+                write!(f, "pitlane itself is a guest on {node} and would be moved in the middle of its work")
+            }
+            SelfOnNode { node, command: None } => {
+                write!(f, "pitlane itself runs on {node} and would be switched off with it")
+            }
+            NeighbourSick { node, class } => write!(f, "{node} is sick, too ({class})"),
+            AutoRebalance => f.write_str("HA moves guests by itself to even the load (ha-auto-rebalance)"),
+            ForeignMoves { guests: moved } => {
+                write!(f, "somebody else moves {} on other nodes", guests(moved))
+            }
+            MovedHere { guest, node } => write!(f, "guest {guest} is on its way to {node}"),
+            UnlikeProcessor { guest, node, why } => write!(
+                f,
+                "guest {guest} sees its node's own processor, and HA may move it to {node}, which is another one ({why})"
+            ),
+            OtherProcessor { guests: moved } => write!(
+                f,
+                "{} with cpu: host will run on another model of processor, which has all features of this one",
+                guests(moved)
+            ),
+            HiddenGuests { guests: hidden } => write!(
+                f,
+                "HA manages {}, and the list that our token gets does not show it: there may be more",
+                guests(hidden)
+            ),
+            CephMixedVersions { versions } => {
+                write!(f, "Ceph's OSDs run {}: an upgrade is under way", list(versions))
+            }
+            NoStandbyMds { filesystems } => {
+                write!(f, "no metadata server stands by on another node for {}", list(filesystems))
+            }
+            BackupsUnseen { why } => write!(f, "backups are not observable: {why}"),
+            NoGoodBackup { guests: lacking, lack } => {
+                let lacking = guests(lacking);
+                match lack {
+                    BackupLack::Missing => write!(f, "{lacking} without any backup"),
+                    BackupLack::AtRisk => {
+                        write!(f, "{lacking} with backups only on what would be lost with the guest")
+                    }
+                    BackupLack::Old => write!(f, "{lacking} with no backup that is young enough"),
+                    BackupLack::Broken => {
+                        write!(f, "{lacking} with a newest backup that was verified and found broken")
+                    }
+                }
+            }
+            ReplicationUnseen { why } => write!(f, "replication is not observable: {why}"),
+            ReplicationIll { guests: ill_ones, ill } => {
+                let of = guests(ill_ones);
+                match ill {
+                    ReplicationIllness::Failing => write!(f, "replication of {of} fails"),
+                    ReplicationIllness::Late => write!(f, "replication of {of} is late"),
+                    ReplicationIllness::Off => write!(f, "replication of {of} is configured and not running"),
+                }
+            }
             ForeignMaintenance { node } => {
                 write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done")
             }
@@ -158,6 +212,14 @@ impl fmt::Display for Wait {
             MissingPrivilege { privilege, path } => write!(f, "our token lacks {privilege} on {path}"),
             ObserveOnly => f.write_str("mode observe: nothing is touched"),
             Approval { hash } => write!(f, "a person has to approve plan {}", hash.short()),
+            SecondPerson { hash, besides } => {
+                write!(
+                    f,
+                    "a second person, other than {}, has to approve plan {}",
+                    list(besides),
+                    hash.short()
+                )
+            }
             OutsideApproval { guest } => write!(f, "moving guest {guest} is not part of what was approved"),
             PolicyGone { policy } => write!(f, "the policy {policy} is no longer there"),
             Paused { by } => write!(f, "paused by {by}"),
@@ -243,177 +305,5 @@ impl fmt::Display for Wait {
             StrandedGuests { guests: aboard } => write!(f, "the node died with {} aboard", guests(aboard)),
             EffectFails { effect, error } => write!(f, "{effect} failed: {error}"),
         }
-    }
-}
-
-impl Wait {
-    /// What a person can do about a case: its commands can be copied as they stand.
-    pub fn remedy_for(&self, case: CaseId) -> String {
-        self.remedy().replace("CASE", &case.to_string())
-    }
-
-    /// What a person can do. Plain instructions, with the command where there is one.
-    pub fn remedy(&self) -> String {
-        use Wait::*;
-        match self {
-            CannotSee { source: Source::Ceph | Source::OkToStop, .. } => {
-                "check Ceph's monitors and pitlane's key".into()
-            }
-            CannotSee { source: Source::Hand, .. } => {
-                "check the SSH key and that pitlane-hand is installed on the members".into()
-            }
-            CannotSee { source: Source::Alarms, .. } => {
-                "check that every Alertmanager answers; pitlane drain NODE goes without it".into()
-            }
-            CannotSee { source: Source::Sensor, .. } => {
-                "check the sensor's source and the policy's sensor query".into()
-            }
-            CannotSee { source: Source::Bmc, .. } => {
-                "check the BMC and its account; pitlane accept CASE bmc (or led) --reason … goes on without it".into()
-            }
-            CannotSee { source: Source::WorkOrder, .. } => {
-                "check the ticket system; a technician can say pitlane done CASE meanwhile".into()
-            }
-            CannotSee { .. } => "check that the members answer and that the token is valid".into(),
-            NoQuorum { .. } | QuorumAfter { .. } => {
-                "bring the missing members or the quorum device back first".into()
-            }
-            TwoNodesOnly => "bring another member online".into(),
-            NotAMember { .. } => "write the name as /cluster/status spells it".into(),
-            NodeOffline { .. } => "a node that is down cannot be drained; see to its guests with HA".into(),
-            HaDisarmed => "ha-manager crm-command arm-ha, or POST /cluster/ha/status/arm-ha".into(),
-            HaDead { .. } => "systemctl status pve-ha-crm pve-ha-lrm on that node".into(),
-            HaNoCandidate { .. } | HaRuleBroken { .. } => {
-                "change the HA rule, or make room on an allowed node".into()
-            }
-            HaOverfills { guest, node, .. } => format!(
-                "make room on {node}, or give guest {guest} an HA rule with a node that has room, or set the datacenter's crs: ha=static"
-            ),
-            HaGuestInError { guest, .. } => {
-                format!("ha-manager set {guest} --state disabled, mend it, then --state started")
-            }
-            NoHand { .. } => "install pitlane-hand on the members and configure hand:".into(),
-            NoTarget { .. } => "free memory or vCPUs elsewhere, or shut the guest down".into(),
-            Unmovable { .. } => {
-                "detach the device, move the disk to shared storage, or shut the guest down".into()
-            }
-            GuestLocked { guest, lock, kind, node } if lock == "migrate" => {
-                let place = node.as_ref().map_or_else(|| "its node".to_owned(), NodeName::to_string);
-                let program = if *kind == Some(GuestKind::Lxc) { "pct" } else { "qm" };
-                format!(
-                    "only when neither {place} nor another member runs a migration of guest {guest} (task lists): {program} unlock {guest}, as root on {place}; then pitlane goes on"
-                )
-            }
-            GuestLocked { .. } | BackupRunning { .. } | ForeignMove { .. } => "wait until it is done".into(),
-            ContainerRestarts { .. } => "approve the plan, or set containers: restart in the policy".into(),
-            ShutsDown { .. } => "approve the plan, or set immovable: block in the policy".into(),
-            NoPlan { .. } => "report it, with the file of `pitlane explain`; move guests by hand meanwhile".into(),
-            NoCanary => "approve the plan as it is, or set canary: false in the policy".into(),
-            NoSpareFor { .. } | NoSpareQuorum { .. } => {
-                "know the risk, or add capacity or a member first".into()
-            }
-            CephNoQuorum { .. } | MonsAfter { .. } => "bring the missing monitors back first".into(),
-            CephUnexpected { .. } => "write ceph: {setup: none}, external or hyperconverged, as it is".into(),
-            CephHealth { code, .. } => format!("mend it, or add {code} to limits.ceph_benign"),
-            PgsUnclean { .. } => "wait until Ceph is clean".into(),
-            NoStandbyMgr => "add a manager on another node".into(),
-            HostUnknown { .. } => "check ceph osd tree and the OSDs' hostname".into(),
-            OsdsDown { .. } => "bring them back first".into(),
-            NotOkToStop { .. } | TooFewCopies { .. } => {
-                "wait for recovery, or give the pool more copies".into()
-            }
-            EmptyAnswer { .. } => "look at ceph osd tree: are the host's OSDs up?".into(),
-            NoSpareCopy { .. } => "know the risk: one more failure stops or loses data".into(),
-            ForeignNoout { host } => format!("ask who set it; ceph osd unset-group noout {host}"),
-            ForeignMaintenance { node } => {
-                format!("ask who asked for it; ha-manager crm-command node-maintenance disable {node}")
-            }
-            CameAboard { .. } => "move them away again; pitlane moves only what was planned".into(),
-            ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
-            NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
-            TimeBoxTooShort { .. } => "raise respond.time_box, or set on_overrun: tell in the policy".into(),
-            AttemptsSpent { node, .. } => format!(
-                "have the part replaced, or pitlane drain {node} --reason …: a person may take it out once more"
-            ),
-            DrainsToday { .. } => "wait, or raise budgets.drains_per_day_max".into(),
-            Correlated { .. } => {
-                "look at the room, the feed and the alert rule; a person may still drain".into()
-            }
-            ChannelOnNode { .. } => "add a page channel that does not live on this cluster".into(),
-            ManyAlarm { .. } => "look at the room, the feed and the alert rule".into(),
-            MissingPrivilege { privilege, path } => {
-                format!("give the token a role with {privilege} on {path}")
-            }
-            ObserveOnly => "set mode: approve or mode: act when you trust it".into(),
-            Approval { hash } => format!("pitlane approve CASE --plan {}", hash.short()),
-            OutsideApproval { .. } => "look at the new plan and approve it".into(),
-            PolicyGone { policy } => format!("put policies/{policy}.yaml back"),
-            Paused { .. } => "pitlane resume".into(),
-            Verdict { reasons } | NotInPlaceNow { reasons } => {
-                reasons.first().map(Self::remedy).unwrap_or_default()
-            }
-            DiskUnknown { node, .. } | NoOsdOn { node, .. } => format!(
-                "serve it by hand and pitlane abort the case, or pitlane drain {node} to empty the node first"
-            ),
-            DiskElsewhere { .. } => "correct the alert's node label, or the OSD's host in CRUSH".into(),
-            DisksNeeded { .. } => "wait for recovery, or give the pool more copies".into(),
-            OsdMissing { .. } => "bring it up, or make a new OSD on the new disk; ceph osd tree".into(),
-            ServedInPlace { node } => format!("to switch it off, pitlane drain {node} first"),
-            DisksWithTechnician { .. } => "pitlane done CASE when the disk is served".into(),
-            AlarmNotListed { .. } => {
-                "see whether it still fires, and alertmanager.receiver; pitlane drain NODE goes without it"
-                    .into()
-            }
-            QuietButUnproved { .. } => "look at the part; pitlane abort CASE if it is well".into(),
-            MoveFails { guest, .. } | HaStuck { guest } => {
-                format!("read the task log of guest {guest} and mend the cause")
-            }
-            Unproved { check: ProofCheck::SensorsOk, .. } => {
-                "see to the part, and to whoever reads it; pitlane accept CASE bmc --reason … goes on without a BMC".into()
-            }
-            Unproved { check: ProofCheck::OsdsUp, .. } => {
-                "ceph osd tree; bring them up, or make new ones; if fewer are meant: pitlane accept CASE osds --reason …".into()
-            }
-            Unproved { check: ProofCheck::Inventory, .. } => {
-                "put the part back, or mend what lists it; if it is meant: pitlane accept CASE PART (or bmc) --reason …".into()
-            }
-            Technician => "pitlane done CASE when the work is done".into(),
-            HandsOff => "pitlane done CASE --hands-off when nobody works on the machine".into(),
-            WorkOrderCancelled { .. } => {
-                "ask who cancelled it; open it again there, or pitlane abort CASE, or pitlane done CASE"
-                    .into()
-            }
-            NodeNotBack => "switch the node on".into(),
-            NoMemberAnyMore { node } => format!(
-                "join it to the cluster again as {node}; or pitlane retire CASE gives back what is held and closes"
-            ),
-            SecondFailure { .. } => {
-                "look at the other node first; if it was switched off by mistake, switch it on again; pitlane abort CASE gives everything back".into()
-            }
-            StrandedGuests { .. } => {
-                "let HA recover its guests; start the others by hand or bring the node back".into()
-            }
-            EffectFails { effect, .. } if effect.starts_with("work-order") => {
-                "look at the ticket system; the board has the work order, and pitlane tries again".into()
-            }
-            EffectFails { effect, .. } if effect.starts_with("locate-off") => {
-                "see the log; pitlane accept CASE led --reason … leaves the lamp as it is".into()
-            }
-            EffectFails { effect, .. } if effect == "silence-off" => {
-                "see to Alertmanager, or wait: the silence ends by itself".into()
-            }
-            EffectFails { .. } => "see the log; pitlane tries again".into(),
-            _ => "nothing; pitlane goes on by itself".into(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_about_a_case_name_it() {
-        assert_eq!(Wait::Technician.remedy_for(CaseId(7)), "pitlane done 7 when the work is done");
     }
 }

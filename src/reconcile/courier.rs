@@ -4,7 +4,7 @@
 //! the id. It never gives up and never decides what is told or to whom. The kill switch does not stop it: who pulled
 //! it wants to hear more, not less.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::model::notice::{ChannelName, SILENT_TRIES, Undelivered};
+use crate::model::notice::{ChannelName, Notice, SILENT_TRIES, Undelivered};
 use crate::model::seen::Trouble;
 use crate::model::time::{Time, after, age};
 use crate::ports::{Clock, Notifier, Outbox};
@@ -73,19 +73,27 @@ impl Courier {
         Ok(())
     }
 
+    /// Past the outbox, to these channels: for the one thing that cannot be written down. Who did not take it.
+    pub async fn directly(&self, notice: &Notice, to: &BTreeSet<ChannelName>) -> BTreeSet<ChannelName> {
+        let channels = Arc::clone(&self.channels.borrow());
+        let each = to.iter().map(|name| {
+            let channel = channels.get(name).cloned();
+            async move {
+                let sent = deliver(channel.as_ref(), name, notice).await;
+                (self.heard)(name, &sent);
+                if let Err(why) = &sent {
+                    info!(notice.id = %notice.id, "notice {} did not reach {name}: {why}", notice.id);
+                }
+                sent.is_err().then(|| name.clone())
+            }
+        });
+        join_all(each).await.into_iter().flatten().collect()
+    }
+
     async fn channel(&self, name: ChannelName, owed: Vec<Undelivered>) {
         for Undelivered { notice, tries, .. } in owed {
             let channels = Arc::clone(&self.channels.borrow());
-            let sent = match channels.get(&name) {
-                None => Err(Trouble::NotConfigured(format!("there is no channel {name} any more"))),
-                Some(channel) => {
-                    tokio::time::timeout(DELIVERY_MAX, channel.send(&notice)).await.unwrap_or_else(|_| {
-                        let text =
-                            format!("no answer within {} s; it may have arrived", DELIVERY_MAX.as_secs());
-                        Err(Trouble::TooSlow(text))
-                    })
-                }
-            };
+            let sent = deliver(channels.get(&name), &name, &notice).await;
             (self.heard)(&name, &sent);
             match &sent {
                 Ok(()) => debug!(notice.id = %notice.id, "notice {} reached {name}", notice.id),
@@ -131,6 +139,19 @@ impl Courier {
         let next = owed.iter().map(|owed| age(due_at(owed), now)).min().unwrap_or(ROUND_EVERY);
         next.clamp(Duration::from_secs(1), ROUND_EVERY)
     }
+}
+
+async fn deliver(
+    channel: Option<&Arc<dyn Notifier>>,
+    name: &ChannelName,
+    notice: &Notice,
+) -> Result<(), Trouble> {
+    let Some(channel) = channel else {
+        return Err(Trouble::NotConfigured(format!("there is no channel {name} any more")));
+    };
+    tokio::time::timeout(DELIVERY_MAX, channel.send(notice)).await.unwrap_or_else(|_| {
+        Err(Trouble::TooSlow(format!("no answer within {} s; it may have arrived", DELIVERY_MAX.as_secs())))
+    })
 }
 
 fn due_at(owed: &Undelivered) -> Time {

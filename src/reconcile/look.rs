@@ -15,7 +15,7 @@ use crate::model::state::State;
 use crate::model::time::{Period, Time, age};
 use crate::model::wait::Source;
 
-use super::{World, alarms, machines, silences};
+use super::{World, alarms, machines, silences, survey};
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
 pub(super) const SOURCE_MAX: Duration = Duration::from_secs(11);
@@ -43,7 +43,7 @@ pub async fn look(
     let before = if jumped.is_some() { &nothing } else { before };
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
-    let (told, silences, pve, ceph, hand, sensors, work_orders, inventory, bmc, kill_file) = tokio::join!(
+    let (told, silences, pve, ceph, hand, sensors, work_orders, inventory, bmc, surveys, kill_file) = tokio::join!(
         alarms::told(world, rules, before, since),
         silences::silences(world, rules, wish, before),
         pve(world, wish),
@@ -53,6 +53,7 @@ pub async fn look(
         work_orders(world, wish),
         machines::inventories(world, wish, state, before, SOURCE_MAX),
         machines::views(world, wish, state, |case| locates(rules, case), SOURCE_MAX),
+        survey::surveys(world, wish, before, SOURCE_MAX),
         kill_file(world),
     );
     let (alarms, episodes) = told?;
@@ -72,6 +73,7 @@ pub async fn look(
         work_orders,
         inventory,
         bmc,
+        surveys,
         kill_file,
         watching_since: watching_since(before, at),
         blind_since: None,

@@ -7,10 +7,13 @@ mod act;
 mod alarms;
 pub mod courier;
 mod glance;
+pub mod last_word;
 mod learn;
 mod look;
 mod machines;
+mod pulse;
 mod silences;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -26,13 +29,15 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
 use crate::model::ids::NodeName;
+use crate::model::notice::ChannelName;
 use crate::model::observed::{Observed, Wish};
-use crate::model::rules::Rules;
+use crate::model::rules::{Mode, Rules};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
 use glance::Glance;
+use pulse::Pulse;
 
 use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
@@ -113,6 +118,12 @@ impl Reconciler {
 
     fn given(&self) -> Arc<Given> {
         Arc::clone(&self.given.borrow())
+    }
+
+    /// Who is woken; nobody in mode observe, which sends nothing.
+    pub fn pages(&self) -> Vec<ChannelName> {
+        let rules = &self.given().rules;
+        if rules.mode == Mode::Observe { Vec::new() } else { rules.notify.page.clone() }
     }
 
     /// The courier's bell.
@@ -244,15 +255,23 @@ impl Reconciler {
 
     /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
     async fn rest(&self, pause: Duration) {
+        let mut pulse = Pulse::at(self.given().world.clock.now());
         // A glance takes time, too: a node that does not answer must not stretch the turns.
         let end = tokio::time::Instant::now() + pause;
         loop {
-            self.given().world.meter.waits();
+            let given = self.given();
+            given.world.meter.waits();
+            if let Some(what) = pulse.beat(given.world.clock.now()) {
+                warn!("{what}");
+            }
             let idle = self.idle().await;
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             tokio::time::sleep(left.min(if idle { NAP } else { glance::EVERY })).await;
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             if left.is_zero() || (!idle && self.glance().await) {
+                if let Some(what) = pulse.beat(given.world.clock.now()) {
+                    warn!("{what}");
+                }
                 return;
             }
         }
@@ -279,6 +298,7 @@ impl Looker for Reconciler {
         let only: BTreeSet<NodeName> = [node.clone()].into();
         let mut wish = decide::wish(&state);
         wish.nodes.insert(node.clone());
+        wish.surveys.insert(node.clone());
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
         let observed = look::look(world, rules, &wish, &state, &before.observed).await?;

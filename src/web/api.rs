@@ -56,11 +56,12 @@ pub async fn status_of(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
         mode: shared.rules.mode,
-        ready: turns && shown.blind().is_none(),
+        ready: turns && shown.failing.is_none() && shown.blind().is_none(),
         turns,
         blind: shown.blind().map(|why| why.to_string()),
         failing: shown.failing.clone(),
         not_asked: shown.not_asked.clone(),
+        token: shown.token_rights(shared.needed_rights),
         // A store that does not answer must not hide what the last turn knew.
         unreadable: shared.archive.unreadable(0).await.ok().map(|all| all.count),
         config: shared.configuration.as_ref().map(|configuration| configuration.in_force()),

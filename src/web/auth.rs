@@ -2,17 +2,14 @@
 //!
 //! Only hashes are known, and each one is compared in full whatever the others said, so that time tells nothing.
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-use super::Shared;
 use super::error::Refusal;
-use crate::model::access::{AlertClient, KnownToken, Role};
+use crate::model::access::{KnownClient, KnownToken, Right, Role};
 use crate::model::ids::Person;
 
 pub const COOKIE: &str = "pitlane";
@@ -59,18 +56,23 @@ impl Access {
 }
 
 impl Who {
-    /// # Errors
-    /// [`Refusal::NotAllowed`].
-    pub fn sees(&self) -> Result<(), Refusal> {
-        self.needs(self.role.sees(), Role::Read)
+    /// Whoever a known certificate stands for.
+    pub(crate) fn shown(client: &KnownClient) -> Self {
+        Self { name: Person(client.name.clone()), role: client.role }
     }
 
-    pub(crate) fn needs(&self, fine: bool, needs: Role) -> Result<(), Refusal> {
-        if fine { Ok(()) } else { Err(Refusal::NotAllowed { role: self.role.name(), needs: needs.name() }) }
+    /// # Errors
+    /// [`Refusal::NotAllowed`].
+    pub(crate) fn needs(&self, right: Right) -> Result<(), Refusal> {
+        if self.role.may(right) {
+            return Ok(());
+        }
+        Err(Refusal::NotAllowed { role: self.role.name(), needs: right.role().name() })
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token that a program sends.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -82,32 +84,6 @@ pub fn cookie(headers: &HeaderMap) -> Option<&str> {
     all.flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find_map(|(name, token)| (name == COOKIE).then_some(token))
-}
-
-/// Lets nobody through whose bearer token is unknown or may not see.
-pub async fn known(
-    State(shared): State<Shared>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Refusal> {
-    let who = shared.access.who(bearer(request.headers()).ok_or(Refusal::NoToken)?)?;
-    who.sees()?;
-    request.extensions_mut().insert(who);
-    Ok(next.run(request).await)
-}
-
-/// Lets only those through who deliver alerts: by their token, or by a certificate that the listener knows.
-pub async fn may_deliver(
-    State(shared): State<Shared>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Refusal> {
-    if request.extensions().get::<AlertClient>().is_some() {
-        return Ok(next.run(request).await);
-    }
-    let who = shared.access.who(bearer(request.headers()).ok_or(Refusal::NoToken)?)?;
-    who.needs(who.role == Role::Alerts, Role::Alerts)?;
-    Ok(next.run(request).await)
 }
 
 impl<S: Sync> FromRequestParts<S> for Who {

@@ -1,5 +1,5 @@
 //! Clients that show a certificate. It is asked for, not demanded: people come with tokens. One that is signed by the
-//! configured authority and carries a configured name may deliver alerts, and nothing else; every other client needs a
+//! configured authority and carries a configured name has the role that stands beside that name; every other client needs a
 //! token, whatever it shows.
 
 use std::path::Path;
@@ -12,30 +12,32 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 
 use super::serve::{BadTls, certificates};
-use crate::model::access::AlertClient;
+use crate::model::access::KnownClient;
 
-/// Who may deliver alerts without a token.
+/// Who needs no token.
 #[derive(Clone, Debug, Default)]
-pub struct AlertClients {
-    names: Arc<[ServerName<'static>]>,
+pub struct Clients {
+    known: Arc<[(ServerName<'static>, KnownClient)]>,
 }
 
-impl AlertClients {
-    /// Names as certificates carry them: DNS names or addresses.
+impl Clients {
+    /// Names as certificates carry them (DNS names or addresses), and whom they stand for.
     ///
     /// # Errors
     /// [`BadTls::ClientName`].
-    pub fn of(names: &[String]) -> Result<Self, BadTls> {
-        let read =
-            |name: &String| ServerName::try_from(name.clone()).map_err(|_| BadTls::ClientName(name.clone()));
-        Ok(Self { names: names.iter().map(read).collect::<Result<_, _>>()? })
+    pub fn of(known: Vec<(String, KnownClient)>) -> Result<Self, BadTls> {
+        let read = |(name, client): (String, KnownClient)| match ServerName::try_from(name.clone()) {
+            Ok(read) => Ok((read, client)),
+            Err(_) => Err(BadTls::ClientName(name)),
+        };
+        Ok(Self { known: known.into_iter().map(read).collect::<Result<_, _>>()? })
     }
 
-    /// The sender of alerts that this chain shows, if it is one. The chain was verified in the handshake.
-    pub fn known(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<AlertClient> {
+    /// Whoever this chain shows, if we know them. The chain was verified in the handshake.
+    pub fn known(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<KnownClient> {
         let leaf = ParsedCertificate::try_from(chain?.first()?).ok()?;
-        let name = self.names.iter().find(|name| verify_server_name(&leaf, name).is_ok())?;
-        Some(AlertClient(name.to_str().into_owned()))
+        let found = self.known.iter().find(|(name, _)| verify_server_name(&leaf, name).is_ok())?;
+        Some(found.1.clone())
     }
 }
 

@@ -19,6 +19,10 @@ pub enum Refusal {
     WrongToken,
     #[error("a token with the role {role} may not do that; it needs the role {needs}")]
     NotAllowed { role: &'static str, needs: &'static str },
+    #[error("too often; try again in {secs} s")]
+    TooOften { secs: u64 },
+    #[error("nobody may ask that here")]
+    Closed,
     #[error("the body is larger than {0} KiB")]
     TooLarge(usize),
     #[error("{0}")]
@@ -37,10 +41,11 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::NotAllowed { .. } | Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::NotAllowed { .. } | Self::OtherSite | Self::Closed => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Missing(_) => StatusCode::NOT_FOUND,
+            Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Trouble(Trouble::TooSlow(_)) => StatusCode::GATEWAY_TIMEOUT,
             Self::Trouble(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -69,6 +74,9 @@ impl IntoResponse for Refusal {
         if response.status() == StatusCode::UNAUTHORIZED {
             let value = header::HeaderValue::from_static("Bearer realm=\"pitlane\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        if let Self::TooOften { secs } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, secs.into());
         }
         response
     }

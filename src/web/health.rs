@@ -14,14 +14,26 @@ pub async fn livez() -> &'static str {
 pub async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
     let shown = shared.shown.borrow().clone();
     let no = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+    // Its reason may name paths, so it is told to those who may ask for the status.
+    if shown.failing.is_some() {
+        return no(
+            "the last turn failed: our own store cannot be read or written; see `pitlane status` and the log"
+                .into(),
+        );
+    }
     if !shown.ready(shared.clock.now()) {
-        let why = "no turn has ended within three times its pace";
-        let failing = if shown.failing.is_some() { "; the last one failed" } else { "" };
-        return no(format!("{why}{failing}; see `pitlane status` and the log"));
+        return no("no turn has ended within three times its pace; see `pitlane status` and the log".into());
     }
     match shown.blind() {
         Some(why) => no(format!("the cluster cannot be seen ({}); see `pitlane status`", why.kind())),
-        None => (StatusCode::OK, "ok\n".to_owned()),
+        // It sees and may be asked; what its token lacks or could destroy is for those who may know.
+        None => match shown.token_rights(shared.needed_rights).is_none_or(|found| found.good()) {
+            true => (StatusCode::OK, "ok\n".to_owned()),
+            false => (
+                StatusCode::OK,
+                "ok; the token's rights are not as they should be, see `pitlane status`\n".to_owned(),
+            ),
+        },
     }
 }
 

@@ -7,8 +7,11 @@ mod api;
 mod auth;
 mod clients;
 mod console;
+mod doors;
 mod error;
 mod health;
+mod pace;
+mod patient;
 mod requests;
 mod serve;
 mod swap;
@@ -31,8 +34,9 @@ use crate::model::shown::Shown;
 use crate::ports::{Archive, Clock, Configuration, Looker, Store};
 
 pub use auth::{Access, Who};
-pub use clients::AlertClients;
-pub use serve::{Listening, Renewal, serve, tls_config};
+pub use clients::Clients;
+pub use doors::{DOORS, Door};
+pub use serve::{Bounds, Listening, Renewal, serve, serve_within, tls_config};
 pub use swap::{Replace, replaceable};
 
 /// Bodies of our own API are a few lines of JSON.
@@ -59,13 +63,16 @@ pub struct App {
     pub access: Arc<Access>,
     /// `None` where there is no configuration file to be read again.
     pub configuration: Option<Arc<dyn Configuration>>,
+    /// Privilege and path of what the checks of the verdict need at Proxmox.
+    pub needed_rights: &'static [(&'static str, &'static str)],
 }
 
-/// What handlers share: the parts, and the limit on fresh looks.
+/// What handlers share: the parts, and the limits on fresh looks and on asking.
 #[derive(Clone)]
 pub(crate) struct Shared {
     app: App,
     looks: Arc<Semaphore>,
+    pace: Arc<pace::Pace>,
 }
 
 impl std::ops::Deref for Shared {
@@ -76,12 +83,13 @@ impl std::ops::Deref for Shared {
     }
 }
 
-/// Everything under one roof. `alerts` is the receiver of alerts, which brings its own body limit and reads its own
-/// bodies; who may deliver is checked here.
-pub fn router(app: App, alerts: Router) -> Router {
-    let shared = Shared { app, looks: Arc::new(Semaphore::new(LOOKS_MAX)) };
-    let alerts = alerts.layer(from_fn_with_state(shared.clone(), auth::may_deliver));
-    let seen = Router::new()
+/// Everything under one roof. `brought`: routers that bring their own body limits and read their own bodies, the receiver
+/// of alerts and the ticket system's bell. Who may come in where stands in one table, for them as for everybody.
+pub fn router(app: App, brought: Router) -> Router {
+    let looks = Arc::new(Semaphore::new(LOOKS_MAX));
+    let shared = Shared { app, looks, pace: Arc::default() };
+    let guard = || from_fn_with_state(shared.clone(), doors::guard);
+    let own = Router::new()
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/nodes/{node}/verdict", get(api::verdict))
         .route("/api/v1/cases", get(api::cases))
@@ -95,18 +103,16 @@ pub fn router(app: App, alerts: Router) -> Router {
         .route("/api/v1/requests", post(requests::ask))
         .route("/api/v1/requests/{request}", get(requests::answered))
         .route("/metrics", get(health::metrics))
-        .layer(from_fn_with_state(shared.clone(), auth::known));
-    let open = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .merge(console::routes());
-    seen.merge(open)
-        .fallback(error::nothing_here)
+    own.fallback(error::nothing_here)
         .method_not_allowed_fallback(error::not_this_way)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_WITHIN))
-        .with_state(shared)
-        .merge(alerts)
+        .layer(guard())
+        .with_state(shared.clone())
+        .merge(brought.layer(guard()))
         .layer(CatchPanicLayer::custom(error::broken))
         .layer(map_response(harden))
 }
@@ -131,3 +137,5 @@ async fn harden(mut response: Response) -> Response {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_doors;

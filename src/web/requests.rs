@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Shared;
 use super::auth::Who;
 use super::error::Refusal;
-use crate::model::access::Role;
+use crate::model::access::Right;
 use crate::model::ids::{PlanHash, RequestId};
 use crate::model::request::{Ask, Request};
 use crate::model::shown::{Answered, InForce, Receipt};
@@ -45,7 +45,6 @@ pub async fn ask(
 
 /// Reads the configuration again. What is wrong in it is in the answer, and changes nothing.
 pub async fn reload(State(shared): State<Shared>, who: Who) -> Result<Json<InForce>, Refusal> {
-    who.needs(who.role == Role::Operate, Role::Operate)?;
     let configuration = shared.configuration.as_ref();
     let configuration =
         configuration.ok_or_else(|| Refusal::Missing("configuration file to be read again".into()))?;
@@ -55,7 +54,7 @@ pub async fn reload(State(shared): State<Shared>, who: Who) -> Result<Json<InFor
 
 /// Stores a request and rings. The same person asking the same thing with the same key asks once.
 pub async fn submit(shared: &Shared, who: &Who, ask: Ask, key: Option<&str>) -> Result<Receipt, Refusal> {
-    allowed(who, &ask)?;
+    who.needs(Right::for_asking(&ask))?;
     sane(&ask)?;
     let id = RequestId(match key {
         Some(key) => {
@@ -81,15 +80,6 @@ pub fn fresh_id() -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn allowed(who: &Who, ask: &Ask) -> Result<(), Refusal> {
-    match ask {
-        Ask::Done { .. } | Ask::Note { .. } => {
-            who.needs(matches!(who.role, Role::Technician | Role::Operate), Role::Technician)
-        }
-        _ => who.needs(who.role == Role::Operate, Role::Operate),
-    }
 }
 
 fn sane(ask: &Ask) -> Result<(), Refusal> {

@@ -1,11 +1,12 @@
 //! The listener: TLS where configured, hard limits everywhere, and an orderly end.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,12 +21,34 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::clients::AlertClients;
+use super::clients::Clients;
+use super::pace::Peer;
+use super::patient::Patient;
 
-/// Connections at once; the rest waits in the kernel's queue.
-const CONNECTIONS_MAX: usize = 512;
-/// Whoever has not sent its headers or shaken hands by then is no client.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// What a surface bears.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections at once; the rest waits in the kernel's queue.
+    pub connections_max: usize,
+    /// Of them those of one address; one more is closed as it comes, so that one machine cannot shut out all others.
+    pub per_address_max: usize,
+    /// Whoever has not shaken hands or sent its headers by then is no client; also the rest between two requests.
+    pub headers_within: Duration,
+    /// Whoever takes not a byte of its answer for so long is cut off.
+    pub stuck_for: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections_max: 512,
+            per_address_max: 256,
+            headers_within: Duration::from_secs(10),
+            stuck_for: Duration::from_secs(30),
+        }
+    }
+}
+
 /// All headers of a request together; cookies and tokens fit many times.
 const HEADERS_MAX_BYTES: usize = 32 << 10;
 const HEADERS_MAX: usize = 64;
@@ -45,7 +68,7 @@ pub struct Listening {
 #[derive(Clone)]
 struct Speaks {
     tls: TlsAcceptor,
-    clients: AlertClients,
+    clients: Clients,
 }
 
 /// Renews the certificates of a listener that speaks TLS; connections that are open keep those from before.
@@ -54,7 +77,7 @@ pub struct Renewal(watch::Sender<Option<Speaks>>);
 
 impl Renewal {
     /// A listener without TLS stays without: what it speaks is fixed when it is bound.
-    pub fn with(&self, tls: Arc<rustls::ServerConfig>, clients: AlertClients) {
+    pub fn with(&self, tls: Arc<rustls::ServerConfig>, clients: Clients) {
         self.0.send_if_modified(|now| match now {
             Some(speaks) => {
                 *speaks = Speaks { tls: TlsAcceptor::from(tls), clients };
@@ -70,13 +93,13 @@ impl Listening {
         Renewal(self.speaks.clone())
     }
 
-    /// `tls`: what it speaks, and who may deliver alerts by certificate alone.
+    /// `tls`: what it speaks, and who needs no token.
     ///
     /// # Errors
     /// The address is taken, or not ours.
     pub async fn bind(
         address: SocketAddr,
-        tls: Option<(Arc<rustls::ServerConfig>, AlertClients)>,
+        tls: Option<(Arc<rustls::ServerConfig>, Clients)>,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -141,29 +164,38 @@ pub fn tls_config(
 
 /// Serves until `stop`, then lets running answers end for a few seconds.
 pub async fn serve(listening: Listening, router: Router, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    serve_within(Bounds::default(), listening, router, stop).await;
+}
+
+/// The same within bounds of one's own: for tests that cannot wait ten seconds.
+pub async fn serve_within(bounds: Bounds, listening: Listening, router: Router, stop: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(bounds.connections_max));
+    let seats = Seats::default();
     let open = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accept(&listening.listener, &slots) => accepted,
         };
-        let Some((stream, slot)) = accepted else {
+        let Some((stream, peer, slot)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (speaks, router, stop) = (listening.speaks.borrow().clone(), router.clone(), stop.clone());
+        let Some(seat) = seats.take(peer, bounds.per_address_max) else { continue };
+        let (speaks, stop) = (listening.speaks.borrow().clone(), stop.clone());
+        let router = router.clone().layer(axum::Extension(peer));
         open.spawn(async move {
-            let _slot = slot;
+            let _held = (slot, seat);
             match speaks {
-                None => connection(stream, router, stop).await,
+                None => connection(bounds, stream, router, stop).await,
                 Some(Speaks { tls, clients }) => {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(HEADERS_WITHIN, tls.accept(stream)).await {
+                    let shaken = tokio::time::timeout(bounds.headers_within, tls.accept(stream)).await;
+                    if let Ok(Ok(stream)) = shaken {
                         let router = match clients.known(stream.get_ref().1.peer_certificates()) {
                             Some(client) => router.layer(axum::Extension(client)),
                             None => router,
                         };
-                        connection(stream, router, stop).await;
+                        connection(bounds, stream, router, stop).await;
                     }
                 }
             }
@@ -174,12 +206,47 @@ pub async fn serve(listening: Listening, router: Router, stop: CancellationToken
     let _ = tokio::time::timeout(STOP_WITHIN, open.wait()).await;
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+/// Connections of each address that are open now. There are never more entries than connections.
+#[derive(Clone, Default)]
+struct Seats(Arc<Mutex<HashMap<Peer, usize>>>);
+
+/// One of them; given back when it is dropped.
+struct Seat {
+    seats: Seats,
+    peer: Peer,
+}
+
+impl Seats {
+    fn take(&self, peer: Peer, max: usize) -> Option<Seat> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = taken.entry(peer).or_default();
+        if *here >= max {
+            return None;
+        }
+        *here += 1;
+        Some(Seat { seats: self.clone(), peer })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match taken.get_mut(&self.peer) {
+            Some(here) if *here > 1 => *here -= 1,
+            _ => drop(taken.remove(&self.peer)),
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, from)) => {
             let _ = stream.set_nodelay(true);
-            Some((stream, slot))
+            Some((stream, Peer::of(from.ip()), slot))
         }
         Err(error) => {
             tracing::warn!(error = %error, "accepting a connection: {error}");
@@ -190,16 +257,19 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpSt
 
 /// One connection. How it ends is the client's affair: a broken line is not worth a log line. At the end it finishes
 /// the answer that it is giving.
-async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
+async fn connection<S>(bounds: Bounds, stream: S, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
+        .header_read_timeout(bounds.headers_within)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADERS_MAX_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(Patient::new(stream, bounds.stuck_for)),
+            TowerToHyperService::new(router),
+        );
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,

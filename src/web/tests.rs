@@ -1,6 +1,6 @@
 //! The surface through its one front door: requests in, answers out, nothing of the insides.
 
-mod fakes;
+pub(super) mod fakes;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use fakes::{NOON, Parts, at, parts};
 
-async fn send(parts: &Parts, request: Request<Body>) -> Response<Body> {
+pub(super) async fn send(parts: &Parts, request: Request<Body>) -> Response<Body> {
     let alerts = Router::new().route("/alerts/alertmanager", post(|| async { "stored" }));
     super::router(parts.app.clone(), alerts).oneshot(request).await.expect("a router always answers")
 }
@@ -22,12 +22,12 @@ fn get(path: &str, token: &str) -> Request<Body> {
     request.body(Body::empty()).expect("a valid request")
 }
 
-fn ask(token: &str, body: &Value) -> Request<Body> {
+pub(super) fn ask(token: &str, body: &Value) -> Request<Body> {
     let request = Request::post("/api/v1/requests").header(header::AUTHORIZATION, format!("Bearer {token}"));
     request.body(Body::from(body.to_string())).expect("a valid request")
 }
 
-async fn text(response: Response<Body>) -> String {
+pub(super) async fn text(response: Response<Body>) -> String {
     let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
     String::from_utf8(bytes.to_vec()).expect("text")
 }
@@ -359,12 +359,14 @@ async fn a_certificate_that_may_deliver_alerts_does_nothing_else() {
     let parts = parts();
     let with = |request: Request<Body>| {
         let (mut head, body) = request.into_parts();
-        head.extensions.insert(crate::model::access::AlertClient("am1.example.org".to_owned()));
+        let name = "am1.example.org".to_owned();
+        head.extensions
+            .insert(crate::model::access::KnownClient { name, role: crate::model::access::Role::Alerts });
         Request::from_parts(head, body)
     };
     let deliver = || Request::post("/alerts/alertmanager").body(Body::empty()).expect("a valid request");
     assert_eq!(send(&parts, deliver()).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(send(&parts, with(deliver())).await.status(), StatusCode::OK);
     let status = Request::get("/api/v1/status").body(Body::empty()).expect("a valid request");
-    assert_eq!(send(&parts, with(status)).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&parts, with(status)).await.status(), StatusCode::FORBIDDEN);
 }

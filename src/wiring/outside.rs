@@ -170,7 +170,7 @@ fn bmcs(config: &Config) -> Result<BTreeMap<NodeName, BmcConfig>, Stop> {
     Ok(nodes)
 }
 
-fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {
+pub(super) fn proxmox_settings(proxmox: &ProxmoxSettings) -> Result<pve::Settings, Stop> {
     let mut members = Vec::new();
     for endpoint in &proxmox.endpoints {
         let trust = match (&proxmox.ca_file, proxmox.fingerprints.get(&endpoint.node)) {

@@ -61,6 +61,7 @@ fn live(criterion: &mut Criterion) {
         limits: Default::default(),
         packing: Packing { cpu_overcommit: 16.0, ..Packing::default() },
         notify: Default::default(),
+        own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
     };
     let mut group = criterion.benchmark_group("live");

@@ -287,6 +287,7 @@ fn rules(how: AlarmsSetup) -> Rules {
         alarms: how,
         budgets: Budgets::default(),
         limits: Default::default(),
+        own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
         notify: Default::default(),
         packing: Default::default(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use pitlane::adapters::alertmanager::{Intake, Limits, Receiver, Tokens, router};
 use pitlane::adapters::store;
-use pitlane::web::{AlertClients, Listening, serve, tls_config};
+use pitlane::model::access::{KnownClient, Role};
+use pitlane::web::{Clients, Listening, serve, tls_config};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -56,7 +57,13 @@ async fn a_known_certificate_delivers_and_nobody_else_without_a_token() {
         Some(&write(dir.path(), "clients.pem", &ours.pem)),
     )
     .expect("a good configuration");
-    let clients = AlertClients::of(&["am1.example.org".to_owned(), "192.0.2.7".to_owned()]).expect("names");
+    let known = |name: &str, role| (name.to_owned(), KnownClient { name: name.to_owned(), role });
+    let clients = Clients::of(vec![
+        known("am1.example.org", Role::Alerts),
+        known("192.0.2.7", Role::Alerts),
+        known("alice.example.org", Role::Operate),
+    ])
+    .expect("names");
     let listening = Listening::bind(([127, 0, 0, 1], 0).into(), Some((tls, clients))).await.expect("binds");
     let port = listening.address.port();
     let store = store::open(&dir.path().join("state"), Arc::new(Wall)).expect("opens");
@@ -77,6 +84,8 @@ async fn a_known_certificate_delivers_and_nobody_else_without_a_token() {
         (Some(leaf(&ours, "am1.example.org", client.clone())), Some(200)),
         (Some(leaf(&ours, "AM1.example.org", client.clone())), Some(200)),
         (Some(leaf(&ours, "192.0.2.7", client.clone())), Some(200)),
+        // Known, and not for this.
+        (Some(leaf(&ours, "alice.example.org", client.clone())), Some(401)),
         // Signed by our authority, and nobody we know.
         (Some(leaf(&ours, "am2.example.org", client.clone())), Some(401)),
         (Some(leaf(&ours, "am1.example.org.evil.example", client.clone())), Some(401)),
@@ -111,5 +120,6 @@ fn what_does_not_serve_as_an_authority_is_refused_with_its_name() {
     let empty = write(dir.path(), "empty.pem", "");
     let error = tls_config(&cert, &key, Some(&empty)).expect_err("no authority");
     assert!(error.to_string().contains("empty.pem"), "{error}");
-    assert!(AlertClients::of(&["not a name".to_owned()]).is_err());
+    let nobody = KnownClient { name: "x".to_owned(), role: Role::Read };
+    assert!(Clients::of(vec![("not a name".to_owned(), nobody)]).is_err());
 }

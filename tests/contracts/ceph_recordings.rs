@@ -102,7 +102,7 @@ async fn replay(command: &str, call: &Value) -> Option<String> {
             let ids: Vec<OsdId> = ids.iter().map(|id| id.parse().ok().map(OsdId)).collect::<Option<_>>()?;
             // A host that has exactly the OSDs that were asked about, those that do not exist included.
             let host = HostName::from("asked");
-            let osd = || Osd { host: host.clone(), up: true, r#in: true };
+            let osd = || Osd { host: host.clone(), up: true, r#in: true, version: None };
             let view = CephView { osds: ids.iter().map(|id| (*id, osd())).collect(), ..CephView::default() };
             replay.set(command, [recorded(call)]);
             Some(match replay.client().ok_to_stop(&host, &view).await {
@@ -302,4 +302,23 @@ async fn pools_are_known_by_their_copies_and_their_spread() {
     replay.set("osd dump", [said(0, &dump, "")]);
     let blind = replay.client().look().await;
     assert!(digest(&blind).contains("pool pec has no readable erasure profile"), "{}", digest(&blind));
+}
+
+/// Asked only where there is a filesystem; the one that serves is told from the one that stands by.
+#[tokio::test]
+async fn metadata_servers_are_told_by_name() {
+    let replay = Arc::new(Replay::healthy());
+    let mut status = replay.body("status");
+    status["fsmap"] = serde_json::json!({ "epoch": 6, "by_rank": [], "up:standby": 0 });
+    replay.set("status", [said(0, &status, "")]);
+    let view = replay.client().look().await.any_age().cloned().expect("a view");
+    assert_eq!((view.mds.len(), replay.asked().contains(&"fs dump".to_owned())), (0, false));
+
+    let serving =
+        serde_json::json!({ "filesystem_id": 1, "rank": 0, "name": "node2", "status": "up:active" });
+    status["fsmap"] = serde_json::json!({ "epoch": 6, "by_rank": [serving], "up:standby": 1 });
+    replay.set("status", [said(0, &status, "")]);
+    let view = replay.client().look().await.any_age().cloned().expect("a view");
+    let told: Vec<_> = view.mds.iter().map(|mds| (mds.name.as_str(), mds.serves.as_deref())).collect();
+    assert_eq!(told, [("node1", None), ("node2", Some("labfs"))]);
 }

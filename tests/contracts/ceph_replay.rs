@@ -79,6 +79,11 @@ impl Replay {
         }
         new.set("mgr dump", [said(0, &mgr_dump("node1", &["node2"]), "")]);
         new.set("osd metadata", [said(0, &json!(metadata), "")]);
+        // One metadata server serves and one stands by.
+        let servers = recording("17-mds.json");
+        let dump =
+            servers["calls"].as_array().expect("calls").iter().find(|c| c["command"] == "ceph fs dump");
+        new.set("fs dump", [recorded(dump.expect("it was recorded"))]);
         new
     }
 

@@ -20,7 +20,8 @@ const ARGUED: &[(&str, &str)] = &[
     ),
     ("/nodes/{node}/disks/list data[].osdid-list: array, seen as {\"null\"}", DISKS),
     ("/nodes/{node}/disks/list data[].wearout: number, seen as {\"string\"}", DISKS),
-    ("/storage missing data[].path", "directories have a path; the world's storages are RBD and LVM"),
+    ("/storage missing data[].path", "directories have a path; most of the world's storages are RBD and LVM"),
+    ("/storage extra data[].server", "the lab had no backup server; Proxmox's configuration names it so"),
 ];
 const DISKS: &str =
     "recorded of a virtual disk without an OSD, which wears not; the world's disks are SSDs with OSDs";
@@ -33,6 +34,9 @@ fn template(path: &str) -> String {
         parts[1] = "{node}";
         if matches!(parts.get(2), Some(&"qemu" | &"lxc")) && parts.len() > 3 {
             parts[3] = "{vmid}";
+        }
+        if parts.get(2) == Some(&"storage") && parts.len() > 3 {
+            parts[3] = "{storage}";
         }
         if parts.get(2) == Some(&"tasks") && parts.len() > 3 {
             parts[3] = "{upid}";

@@ -46,6 +46,7 @@ const SERVED: &[(&str, &str)] = &[
     ("GET", "/nodes/{node}/services"),
     ("GET", "/nodes/{node}/status"),
     ("GET", "/nodes/{node}/storage"),
+    ("GET", "/nodes/{node}/storage/{storage}/content"),
     ("GET", "/nodes/{node}/tasks"),
     ("GET", "/nodes/{node}/tasks/{upid}/log"),
     ("GET", "/nodes/{node}/tasks/{upid}/status"),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pitlane::adapters::pve::{ApiToken, Member, Proxmox, Settings, Trust};
 use pitlane::model::ids::{GuestId, NodeName};
-use pitlane::model::observed::{GuestKind, PveView};
+use pitlane::model::observed::{GuestKind, PveView, Survey};
 use pitlane::model::plan::How;
 use pitlane::model::step::Switch;
 use pitlane::ports::{Migration, Pve};
@@ -43,7 +43,7 @@ fn comparable(view: &PveView) -> Value {
 /// When it was read differs by the length of a look; which two members spoke is each door's choice; so are the words of
 /// a trouble. A node's memory in use is not the world's but each door's own sum, and the list of paths that a token's
 /// rights are told for is Proxmox's.
-const LEFT_OUT: [&str; 5] = ["at", "member", "text", "memory_used", "granted"];
+const LEFT_OUT: [&str; 6] = ["at", "asked_at", "member", "text", "memory_used", "granted"];
 
 fn drop_members(value: &mut Value) {
     match value {
@@ -65,14 +65,24 @@ fn drop_members(value: &mut Value) {
     }
 }
 
+fn surveyed(survey: &Survey) -> Value {
+    let mut survey = serde_json::to_value(survey).expect("a survey is JSON");
+    drop_members(&mut survey);
+    survey
+}
+
 async fn both_see_the_same(lab: &Lab, what: &str) {
     let nodes = BTreeSet::from([NodeName::from("pve1")]);
     let guests: BTreeSet<GuestId> = [101, 102, 103, 104, 200].map(GuestId).into();
     let over_tls = through_tls(lab).look(&nodes, &guests, &nodes).await;
     let direct = straight(lab).look(&nodes, &guests, &nodes).await;
     let (over_tls, direct) = (comparable(&over_tls), comparable(&direct));
+    let node = NodeName::from("pve1");
+    let surveyed = surveyed(&through_tls(lab).survey(&node, &nodes).await);
+    let straight = self::surveyed(&straight(lab).survey(&node, &nodes).await);
     let mut differences = Vec::new();
     diff("", &direct, &over_tls, &mut differences);
+    diff("survey", &straight, &surveyed, &mut differences);
     assert!(differences.is_empty(), "{what}:\n{}", differences.join("\n"));
 }
 

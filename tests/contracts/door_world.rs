@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::ext::ReasonPhrase;
-use pitlane::model::ids::NodeName;
-use pitlane::model::observed::Affinity;
+use pitlane::model::ids::{GuestId, NodeName};
+use pitlane::model::observed::{Affinity, Replica};
 use pitlane::sim::World;
 use pitlane::sim::http::{Grant, Options, Running, Token, serve};
 use pitlane::sim::world::Run;
+use pitlane::sim::world::backups::{BackupStore, Kept};
 use serde_json::{Value, json};
 
 pub const SECRET: &str = "simulated-secret";
@@ -48,7 +49,26 @@ pub fn recorded_world() -> World {
         .node_rule("db-nodes", &[101], &[("pve1", 2), ("pve2", 1)], true)
         .guest_rule("apps-apart", Affinity::Apart, &[106, 107])
         .ceph(1)
+        .with(directory_of_backups)
         .build()
+}
+
+/// A directory that all nodes mount, with an archive of one guest beside the nightly backups of the others.
+fn directory_of_backups(world: &mut World) {
+    let store = BackupStore { kind: "dir".to_owned(), shared: true, server: None, hangs: false };
+    world.backups.stores.insert("shared".to_owned(), store);
+    let at = world.now - jiff::SignedDuration::from_hours(31);
+    let kept = Kept { store: "shared".to_owned(), at, verified: None };
+    world.backups.odd.insert(GuestId(100), vec![kept]);
+    world.backups.jobs.push(Replica {
+        job: "103-0".to_owned(),
+        guest: GuestId(103),
+        target: Some("pve2".into()),
+        disabled: false,
+        synced: Some(at),
+        failed: 2,
+        error: Some("no route to host".to_owned()),
+    });
 }
 
 /// The token of the recordings that may audit guest 100 and nothing else.

@@ -198,9 +198,21 @@ async fn noout_is_read_back() {
 async fn a_name_that_would_be_two_words_is_not_sent() {
     let dir = dir();
     let hand = hand(dir.path(), "exit 0");
-    for name in ["pve1 pve2", "-v", "", "pve1;id", "$(id)"] {
-        let end = hand.maintenance(&name.into(), Switch::On).await;
-        assert_eq!(end.expect_err("no such name").kind(), "refused", "{name}");
+    let long = "x".repeat(1 << 20);
+    let shell =
+        ["pve1;id", "$(id)", "`id`", "a|b", "a&b", "a>b", "*", "../x", "a'b", "a\"b", "a\\b", "~", "a=b"];
+    let other =
+        ["pve1 pve2", "-v", "", "a\nb", "a\r\nb", "a\0b", "\u{202e}a", "a\tb", "\u{1b}[2J", long.as_str()];
+    for name in shell.into_iter().chain(other) {
+        let avoid = NodeName::from("pve9");
+        for end in [
+            hand.maintenance(&name.into(), Switch::On).await,
+            hand.maintenance(&name.into(), Switch::Off).await,
+            hand.noout(&name.into(), Switch::On, &avoid).await,
+            hand.fail_mgr(name, &avoid).await,
+        ] {
+            assert_eq!(end.expect_err("no such name").kind(), "refused", "{name}");
+        }
     }
     assert_eq!(asked(dir.path()), Vec::<String>::new());
 }

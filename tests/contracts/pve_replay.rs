@@ -39,10 +39,6 @@ pub fn replay(exchange: &Exchange) -> String {
         ("DELETE", ["nodes", _, "tasks", upid]) => {
             ask(exchange, calls::cancel_task(&upid.parse().expect("recorded names of tasks are valid")))
         }
-        ("PUT", ["cluster", "ceph", "flags", name]) => ask(exchange, calls::set_ceph_flag(name, true)),
-        ("POST", ["nodes", node, "status"]) => {
-            ask(exchange, calls::node_power(node, calls::NodeCommand::Shutdown))
-        }
         _ => raw(exchange, &segments),
     }
 }

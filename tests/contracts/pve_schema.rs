@@ -3,93 +3,8 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use pitlane::adapters::pve::{
-    Call,
-    calls::{self, GuestAt, GuestKind, LxcMove, NodeCommand, QemuMove, TaskFilter},
-};
+use pitlane::adapters::pve::statement::{Newest, Plain, all, needs};
 use serde_json::Value;
-
-/// A call without the type of its answer.
-struct Plain {
-    method: String,
-    path: String,
-    parameters: Vec<(&'static str, String)>,
-}
-
-fn plain<T>(call: Call<T>) -> Plain {
-    Plain { method: call.method.to_string(), path: call.path, parameters: call.parameters }
-}
-
-/// All calls, with every optional parameter set. `only_9` holds those an 8.4 node is never sent.
-fn all(only_9: bool) -> Vec<Plain> {
-    let upid = "UPID:pve1:0000012B:00043B30:6B02228B:qmigrate:100:pitlane@pve!ctl:".parse().expect("a task");
-    let qemu = GuestAt { node: "pve1", kind: GuestKind::Qemu, vmid: 100 };
-    let lxc = GuestAt { node: "pve1", kind: GuestKind::Lxc, vmid: 200 };
-    let conntrack = only_9.then_some(true);
-    let qemu_move =
-        QemuMove { target: "pve2", online: true, with_local_disks: true, bwlimit: Some(1), conntrack };
-    let lxc_move = LxcMove { target: "pve2", restart: true, shutdown_secs_max: Some(60), bwlimit: Some(1) };
-    let filter = TaskFilter {
-        active_only: false,
-        vmid: Some(100),
-        kind: Some("qmigrate"),
-        since_secs: Some(1),
-        limit: Some(5),
-    };
-    let mut calls = vec![
-        plain(calls::version()),
-        plain(calls::cluster_status()),
-        plain(calls::cluster_resources()),
-        plain(calls::cluster_members()),
-        plain(calls::qdevice()),
-        plain(calls::cluster_options()),
-        plain(calls::backup_jobs()),
-        plain(calls::cluster_tasks()),
-        plain(calls::storages()),
-        plain(calls::permissions()),
-        plain(calls::ha_manager_status()),
-        plain(calls::ha_current()),
-        plain(calls::ha_resources()),
-        plain(calls::ha_resource("vm:101")),
-        plain(calls::ha_groups()),
-        plain(calls::ceph_status()),
-        plain(calls::ceph_flags()),
-        plain(calls::ceph_flag("noout")),
-        plain(calls::set_ceph_flag("noout", true)),
-        plain(calls::osd_tree("pve1")),
-        plain(calls::ok_to_stop("pve1", "osd", "0")),
-        plain(calls::nodes()),
-        plain(calls::node_status("pve1")),
-        plain(calls::node_version("pve1")),
-        plain(calls::node_time("pve1")),
-        plain(calls::node_services("pve1")),
-        plain(calls::node_storages("pve1")),
-        plain(calls::replication_jobs("pve1")),
-        plain(calls::node_power("pve1", NodeCommand::Shutdown)),
-        plain(calls::node_power("pve1", NodeCommand::Reboot)),
-        plain(calls::tasks("pve1", &filter)),
-        plain(calls::tasks("pve1", &TaskFilter { active_only: true, ..filter })),
-        plain(calls::task_status(&upid)),
-        plain(calls::task_log(&upid, 0, 50)),
-        plain(calls::cancel_task(&upid)),
-        plain(calls::migrate_qemu("pve1", 100, &qemu_move)),
-        plain(calls::migrate_lxc("pve1", 200, &lxc_move)),
-        plain(calls::preconditions(qemu)),
-    ];
-    for at in [qemu, lxc] {
-        calls.push(plain(calls::guests(at.node, at.kind)));
-        calls.push(plain(calls::guest_config(at)));
-        calls.push(plain(calls::guest_current(at)));
-        calls.push(plain(calls::start(at)));
-        calls.push(plain(calls::resume(at)));
-        calls.push(plain(calls::shutdown(at, 60)));
-    }
-    if only_9 {
-        calls.push(plain(calls::preconditions(lxc)));
-        calls.push(plain(calls::ha_rules()));
-    }
-    calls
-}
 
 fn methods() -> Vec<Value> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/pve/schema.json");
@@ -155,7 +70,7 @@ fn bad_value(parameter: &Value, value: &str) -> Option<String> {
 #[test]
 fn every_call_fits_the_schema() {
     let methods = methods();
-    let mistakes: Vec<String> = all(true).iter().flat_map(|call| mistakes(&methods, call)).collect();
+    let mistakes: Vec<String> = all(Newest::Nine).iter().flat_map(|call| mistakes(&methods, call)).collect();
     assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
 }
 
@@ -163,7 +78,7 @@ fn every_call_fits_the_schema() {
 #[test]
 fn what_an_older_node_is_sent_existed_there() {
     let methods = methods();
-    for call in all(false) {
+    for call in all(Newest::Eight) {
         let (method, _) = find(&methods, &call).expect("checked above");
         let at = format!("{} {}", call.method, call.path);
         assert_ne!(method["v84"], "absent", "{at} is new in 9");
@@ -179,13 +94,38 @@ fn what_an_older_node_is_sent_existed_there() {
     }
 }
 
+/// Where the schema names one right on one path, the published list names the same.
+#[test]
+fn the_rights_that_are_published_are_the_schemas() {
+    let methods = methods();
+    let mut compared = 0;
+    for call in all(Newest::Nine) {
+        let (method, _) = find(&methods, &call).expect("checked above");
+        let permissions = &method["permissions"];
+        let check = &permissions["check"];
+        // Several rights of which any will do, and calls that answer everybody, are told in words.
+        let (Some(path), Some([right])) = (check[1].as_str(), check[2].as_array().map(Vec::as_slice)) else {
+            continue;
+        };
+        if permissions["user"] == "all" {
+            continue;
+        }
+        let path = path.replace("{node}", "NODE").replace("{vmid}", "VMID");
+        let wanted = format!("{} on {path}", right.as_str().expect("a right"));
+        assert_eq!(needs(call.name), wanted, "{}", call.name);
+        compared += 1;
+    }
+    assert!(compared > 20);
+}
+
 /// The check must be able to fail.
 #[test]
 fn wrong_calls_are_found() {
     let methods = methods();
     let call = |method: &str, path: &str, parameters: &[(&'static str, &str)]| {
         let parameters = parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        mistakes(&methods, &Plain { method: method.to_owned(), path: path.to_owned(), parameters }).len()
+        mistakes(&methods, &Plain { name: "", method: method.to_owned(), path: path.to_owned(), parameters })
+            .len()
     };
     assert_eq!(call("GET", "/cluster/nonsense", &[]), 1, "no such path");
     assert_eq!(call("DELETE", "/cluster/status", &[]), 1, "no such method");

@@ -50,6 +50,8 @@ pub struct Site {
     pub url: String,
     http: reqwest::Client,
     service: Option<Child>,
+    /// What the service's process finds in its environment beside the usual.
+    pub env: Vec<(&'static str, String)>,
 }
 
 /// What a command said.
@@ -70,7 +72,8 @@ impl Site {
         let door = serve(Arc::clone(&world), options).await.expect("loopback has free ports");
         let dir = tempfile::Builder::new().prefix("site").tempdir().expect("a temporary directory");
         let url = format!("http://127.0.0.1:{}", free_port());
-        let site = Self { world, door, dir, url, http: reqwest::Client::new(), service: None };
+        let site =
+            Self { world, door, dir, url, http: reqwest::Client::new(), service: None, env: Vec::new() };
         site.put("pve", "pitlane@pve!ctl=secret\n");
         site.put("ca.pem", &site.door.ca_pem);
         let mut tokens = String::from("tokens:\n");
@@ -95,7 +98,7 @@ impl Site {
         self.put(
             "pitlane.yaml",
             &format!(
-                "state: state\nkill_file: stop\nhttp: {{listen: \"{listen}\", tokens_file: tokens.yaml}}\nproxmox:\n  \
+                "state: state\nkill_file: stop\nself: {{outside: true}}\nhttp: {{listen: \"{listen}\", tokens_file: tokens.yaml}}\nproxmox:\n  \
                  token_file: pve\n  ca_file: ca.pem\n  endpoints:\n{endpoints}{more}"
             ),
         );
@@ -120,7 +123,9 @@ impl Site {
     /// `pitlane run`.
     pub fn spawn(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("ours");
-        let child = program(self.dir.path()).arg("run").stderr(log).stdout(Stdio::null()).spawn();
+        let mut program = program(self.dir.path());
+        program.envs(self.env.iter().map(|(name, value)| (*name, value.as_str())));
+        let child = program.arg("run").stderr(log).stdout(Stdio::null()).spawn();
         self.service = Some(child.expect("it starts"));
     }
 

@@ -128,6 +128,7 @@ fn a_recorded_turn_is_decided_again() {
         limits: Default::default(),
         packing: Default::default(),
         notify: Default::default(),
+        own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
     };
     let at = "2026-01-01T12:00:00Z".parse().expect("a valid instant");

@@ -2,11 +2,15 @@
 
 mod documents;
 mod files;
+mod flood;
 mod habits;
+mod hostile;
 mod planner;
 mod reload;
 mod running;
+mod secrets;
 mod service;
+mod store;
 
 use std::path::Path;
 

@@ -92,6 +92,14 @@ impl Service {
         Self { child, dir, url, log }
     }
 
+    /// The same directory, after this process: a new one.
+    pub fn again(mut self) -> Self {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a directory"));
+        Self::started(dir, Command::new(assert_cmd::cargo::cargo_bin("pitlane")))
+    }
+
     pub fn log(&self) -> String {
         self.log.lock().expect("no reader panics").clone()
     }
@@ -108,10 +116,10 @@ impl Service {
     pub fn probe(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-            .expect("writable");
+        let _ = write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("text");
+        // One that is closed as it comes answers nothing.
+        let _ = stream.read_to_string(&mut answer);
         answer
     }
 
@@ -128,6 +136,13 @@ impl Service {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("text");
         answer
+    }
+
+    /// What it holds of the machine's memory, in MiB.
+    pub fn resident_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux tells it");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
     }
 
     /// Changes a limit of the running process.

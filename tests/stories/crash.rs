@@ -17,6 +17,10 @@ pub const WHOLE_WAY: &str = include_str!("crash.script");
 pub const IN_PLACE: &str = include_str!("crash-in-place.script");
 /// A canary, and a resident that makes room.
 pub const ROOM: &str = include_str!("crash-room.script");
+/// A second failure while noout is held, healed, and the case called off.
+const ABORTED: &str = include_str!("crash-aborted.script");
+/// A node that dies with guests aboard and comes back, with approvals by a person.
+const STRANDED: &str = include_str!("crash-stranded.script");
 
 /// How the world must be left, whoever died on the way. What was done and how often may differ; what is left may not.
 fn end_of(script: &Script, scythe: Arc<Scythe>, fog: Option<u64>) -> Result<(String, usize), String> {
@@ -66,6 +70,16 @@ fn death_at_every_boundary_while_a_resident_makes_room_leaves_the_same_world() {
     deaths_at_every_boundary(ROOM);
 }
 
+#[test]
+fn death_at_every_boundary_of_a_case_that_is_called_off_leaves_the_same_world() {
+    deaths_at_every_boundary(ABORTED);
+}
+
+#[test]
+fn death_at_every_boundary_while_the_node_itself_dies_leaves_the_same_world() {
+    deaths_at_every_boundary(STRANDED);
+}
+
 fn deaths_at_every_boundary(text: &str) {
     let script = way(text);
     let (expected, boundaries) =
@@ -104,6 +118,21 @@ fn death_by_seed_with_blind_sources_leaves_the_same_world() {
 #[test]
 fn death_by_seed_in_a_service_in_place_leaves_the_same_world() {
     deaths_by_seed(IN_PLACE);
+}
+
+#[test]
+fn death_by_seed_while_a_resident_makes_room_leaves_the_same_world() {
+    deaths_by_seed(ROOM);
+}
+
+#[test]
+fn death_by_seed_in_a_case_that_is_called_off_leaves_the_same_world() {
+    deaths_by_seed(ABORTED);
+}
+
+#[test]
+fn death_by_seed_while_the_node_itself_dies_leaves_the_same_world() {
+    deaths_by_seed(STRANDED);
 }
 
 fn deaths_by_seed(text: &str) {

@@ -14,7 +14,7 @@ use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, Ticket
 use pitlane::model::notice::Notice;
 use pitlane::model::observed::{
     AlarmsView, BmcView, CephView, GuestKind, HandView, Inventory, LocateTarget, OkToStop, PveView, Reading,
-    TaskLog, WorkOrderView,
+    Survey, TaskLog, WorkOrderView,
 };
 use pitlane::model::rates::Measured;
 use pitlane::model::request::{Reply, Request};
@@ -103,6 +103,10 @@ impl Pve for Deadly {
 
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
         Pve::inventory(&self.doors, node, avoid).await
+    }
+
+    async fn survey(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Survey {
+        Pve::survey(&self.doors, node, avoid).await
     }
 
     async fn moves_running(

@@ -96,6 +96,7 @@ impl Teller {
                 Ok(())
             }
             ["ask", rest @ ..] => self.ask(rest).await,
+            ["approver", "looks"] => self.approver_looks().await,
             ["mode", mode] => {
                 self.rules.mode = mode_of(mode)?;
                 self.restart();
@@ -123,6 +124,11 @@ impl Teller {
             }
             ["report", case] => self.look_at_report(CaseId(number(case)?)).await,
             ["time-box"] => self.look_at_time_box(),
+            ["estate", what @ ..] => {
+                let what: Vec<String> = what.iter().map(|word| (*word).to_owned()).collect();
+                crate::estate::in_world(&mut self.doors.world(), &what)
+            }
+            ["cards", node] => self.look_at_cards(node),
             ["restart"] => {
                 self.restart();
                 Ok(())
@@ -231,6 +237,21 @@ impl Teller {
         Ok(())
     }
 
+    /// What could be brought back of each guest of a node.
+    fn look_at_cards(&mut self, node: &str) -> Result<(), String> {
+        let shown = self.reconciler.shown().borrow().clone();
+        let verdict = shown.show.verdicts.get(&NodeName::from(node)).ok_or("no verdict is shown")?;
+        let now = self.now();
+        self.remarks.extend(verdict.cards.iter().map(|card| {
+            let (guest, backup, copies) = (card.guest, &card.backup, card.replication());
+            (
+                now,
+                format!("(card of {guest}: backup {backup}; replication {copies}; restore {})", card.restore),
+            )
+        }));
+        Ok(())
+    }
+
     /// The technician trusts what the page says at this moment, and nothing else; who is not told "safe" looks again
     /// ten seconds later, for ten minutes.
     fn technician_opens(&mut self, node: &str) -> Result<(), String> {
@@ -244,6 +265,21 @@ impl Teller {
                 self.events.push(Event { when, words });
             }
         }
+        Ok(())
+    }
+
+    /// A person who agrees to whatever plan is shown, each time that one is, until the node is handed over.
+    async fn approver_looks(&mut self) -> Result<(), String> {
+        let open = self.open_case().await?;
+        match open.as_ref().map(|case| &case.phase) {
+            Some(Phase::Preparing { shown: Some(_), approval: None, .. }) => self.ask(&["approve"]).await?,
+            Some(Phase::HandedOver { .. } | Phase::Proving { .. } | Phase::GivingBack { .. }) => {
+                return Ok(());
+            }
+            _ => {}
+        }
+        let when = When::At(age(self.now(), self.began) + Duration::from_secs(10));
+        self.events.push(Event { when, words: ["approver", "looks"].map(str::to_owned).to_vec() });
         Ok(())
     }
 
@@ -326,6 +362,10 @@ impl Teller {
     }
 
     async fn ask(&mut self, words: &[&str]) -> Result<(), String> {
+        let (person, words) = match words {
+            ["by", name, rest @ ..] => (Some(*name), rest),
+            rest => (None, rest),
+        };
         let (open, words) = match words {
             ["case", id, rest @ ..] => (self.case(CaseId(number(id)?)).await?, rest),
             rest => (self.open_case().await?, rest),
@@ -353,7 +393,7 @@ impl Teller {
             _ => return Err("nobody can ask that".to_owned()),
         };
         let technician = matches!(ask, Ask::Done { .. });
-        let by = Person::from(if technician { "technician" } else { "operator" });
+        let by = Person::from(person.unwrap_or(if technician { "technician" } else { "operator" }));
         self.asked += 1;
         let request = Request { id: RequestId(format!("ask-{}", self.asked)), by, at: self.now(), ask };
         match &request.ask {

@@ -5,6 +5,7 @@
 
 mod crash;
 mod deadly;
+mod estate;
 mod events;
 mod giving_back;
 mod happens;

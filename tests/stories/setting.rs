@@ -27,6 +27,7 @@ pub fn setting(script: &Script) -> Result<(World, Rules), String> {
         limits: Default::default(),
         packing: Default::default(),
         notify: Default::default(),
+        own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
     };
     for line in &script.setting {
@@ -194,6 +195,10 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
             rules.policies.iter_mut().for_each(|p| p.prove.soak = soak);
             builder
         }
+        ["second-person"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.second_person = true);
+            builder
+        }
         ["n-plus-one", "required"] => {
             rules.packing.n_plus_one = NPlusOne::Required;
             builder
@@ -234,7 +239,7 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
                 }
             })
         }
-        _ => return Err("no such thing in a world".to_owned()),
+        other => crate::estate::scene(other, builder, rules)?,
     })
 }
 

@@ -5,6 +5,7 @@
 //! which somebody's part is missing. A silence is looked for before it is set, and none but ours is ended.
 
 mod alerts;
+mod calls;
 mod error;
 mod intake;
 mod listing;
@@ -13,6 +14,7 @@ mod poll;
 mod route;
 mod silences;
 
+pub use calls::Asked;
 pub use error::PollError;
 pub use intake::{Answer, Intake, Limits};
 pub use parse::{Bad, NotADelivery, Parsed, fingerprint, parse};

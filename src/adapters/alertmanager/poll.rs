@@ -14,6 +14,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::mpsc;
 
+use super::calls::Asked;
 use super::error::PollError;
 use super::listing::{Listing, read};
 use crate::model::alert::{EpisodeKey, Listed};
@@ -152,7 +153,7 @@ impl Alertmanagers {
     }
 
     async fn fetch(&self, member: &Member, at: Time) -> Result<Listing, PollError> {
-        let mut response = self.send(self.client.get(member.alerts.clone())).await?;
+        let mut response = self.send(self.request(Asked::Alerts.method(), member.alerts.clone())).await?;
         let (sender, chunks) = mpsc::channel::<Bytes>(CHUNKS_MAX);
         let wanted = Arc::clone(&self.wanted);
         let reading = tokio::task::spawn_blocking(move || {
@@ -253,7 +254,7 @@ fn member(url: Url, receiver: Option<&str>) -> Result<Member, PollError> {
         base.set_path(&format!("{}/", base.path()));
     }
     let api = base.join("api/v2/").map_err(|_| PollError::Url(url.clone()))?;
-    let mut alerts = api.join("alerts").map_err(|_| PollError::Url(url.clone()))?;
+    let mut alerts = Asked::Alerts.url(&api).ok_or_else(|| PollError::Url(url.clone()))?;
     let Some(host) = alerts.host_str().filter(|_| matches!(alerts.scheme(), "http" | "https")) else {
         return Err(PollError::Url(url));
     };

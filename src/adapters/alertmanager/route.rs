@@ -14,7 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::Notify;
 
 use super::intake::{Answer, Intake};
-use crate::model::access::{AlertClient, KnownToken, Role};
+use crate::model::access::{KnownClient, KnownToken, Role};
 use crate::ports::{Clock, Store};
 
 /// Seconds after which a sender that was told "not now" may come again.
@@ -62,7 +62,8 @@ pub fn router(receiver: Receiver) -> Router {
 }
 
 async fn deliver(State(receiver): State<Receiver>, request: Request) -> Response {
-    let by_certificate = request.extensions().get::<AlertClient>().is_some();
+    let by_certificate =
+        request.extensions().get::<KnownClient>().is_some_and(|known| known.role == Role::Alerts);
     if !by_certificate && !receiver.tokens.know(request.headers()) {
         // Before a byte of the body is read: strangers do not fill our memory.
         let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];

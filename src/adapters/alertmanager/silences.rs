@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use reqwest::{Method, Url};
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::calls::Asked;
 use super::error::PollError;
 use super::poll::{Alertmanagers, Member, named};
 use crate::model::seen::{Seen, Trouble};
@@ -108,8 +109,7 @@ impl Alertmanagers {
                 EndSilence::Id(id) => ours.shown.id == *id,
             };
             for ours in found.ours.values().filter(|ours| ours.is_ours_and_active()).filter(meant) {
-                let path = format!("silence/{}", ours.shown.id);
-                self.at_one(&ours.known_to, &path, Method::DELETE, None).await?;
+                self.at_one(&ours.known_to, Asked::End(&ours.shown.id), None).await?;
             }
             Ok(())
         };
@@ -123,7 +123,7 @@ impl Alertmanagers {
             "id": id, "matchers": matchers, "startsAt": starts_at.to_string(), "endsAt": until.to_string(),
             "createdBy": CREATED_BY, "comment": silence.comment(),
         });
-        self.at_one(&ours.known_to, "silences", Method::POST, Some(body)).await
+        self.at_one(&ours.known_to, Asked::Silence, Some(body)).await
     }
 
     async fn create(
@@ -138,20 +138,14 @@ impl Alertmanagers {
             "matchers": matchers, "startsAt": now.to_string(), "endsAt": until.to_string(),
             "createdBy": CREATED_BY, "comment": silence.comment(),
         });
-        self.at_one(heard, "silences", Method::POST, Some(body)).await
+        self.at_one(heard, Asked::Silence, Some(body)).await
     }
 
     /// At the first of these that can be reached. One that was reached, and gave no good answer, may have done it.
-    async fn at_one(
-        &self,
-        members: &[usize],
-        path: &str,
-        method: Method,
-        body: Option<Value>,
-    ) -> Result<(), Trouble> {
+    async fn at_one(&self, members: &[usize], asked: Asked<'_>, body: Option<Value>) -> Result<(), Trouble> {
         let mut silent = Vec::new();
         for member in members.iter().filter_map(|n| self.members.get(*n)) {
-            let mut request = self.request(method.clone(), url(member, path)?);
+            let mut request = self.request(asked.method(), url(member, asked)?);
             if let Some(body) = &body {
                 request = request.header("Content-Type", "application/json").body(body.to_string());
             }
@@ -201,8 +195,8 @@ impl Alertmanagers {
 
     /// Those of one member that bear a mark of ours.
     async fn ask_silences(&self, member: &Member) -> Result<Vec<(Wire, Silenced)>, PollError> {
-        let url = url(member, "silences").map_err(|_| PollError::Url(member.api.clone()))?;
-        let mut response = self.send(self.request(Method::GET, url)).await?;
+        let url = url(member, Asked::Silences).map_err(|_| PollError::Url(member.api.clone()))?;
+        let mut response = self.send(self.request(Asked::Silences.method(), url)).await?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(PollError::Http)? {
             if body.len() + chunk.len() > LIST_MAX {
@@ -220,8 +214,8 @@ impl Ours {
     }
 }
 
-fn url(member: &Member, path: &str) -> Result<Url, Trouble> {
-    member.api.join(path).map_err(|_| Trouble::NotConfigured(format!("{} cannot be asked", member.name)))
+fn url(member: &Member, asked: Asked<'_>) -> Result<Url, Trouble> {
+    asked.url(&member.api).ok_or_else(|| Trouble::NotConfigured(format!("{} cannot be asked", member.name)))
 }
 
 /// Somebody else's may look as they like; one of ours that cannot be read leaves the list with a hole.

@@ -21,9 +21,15 @@ pub use trust::Trust;
 
 use crate::model::ids::NodeName;
 use crate::model::observed::{BmcView, Inventory, LocateTarget};
+use crate::model::reach::Call;
 use crate::model::seen::{Seen, Trouble};
 use crate::model::step::Switch;
 use crate::ports::{Bmc, Clock};
+
+/// What pitlane can say to controllers. Nothing of it switches power.
+pub fn statement() -> Vec<Call> {
+    [redfish::statement(), ipmi::statement()].concat()
+}
 
 /// How one machine's controller is reached.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::ids::{HostName, OsdId};
+use crate::model::reach::{Call, Effect, System};
 use crate::model::step::Switch;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub enum Command {
     MgrDump,
     OsdMetadata,
     CrushRules,
+    FsDump,
     /// One joint question; answers per OSD say nothing about a host.
     OkToStop(BTreeSet<OsdId>),
     /// One name a call: in a list, one bad name is only a line on stderr.
@@ -33,6 +35,7 @@ impl Command {
             Self::MgrDump => fixed(&["mgr", "dump"]),
             Self::OsdMetadata => fixed(&["osd", "metadata"]),
             Self::CrushRules => fixed(&["osd", "crush", "rule", "dump"]),
+            Self::FsDump => fixed(&["fs", "dump"]),
             Self::OkToStop(ids) => {
                 let ids = ids.iter().map(OsdId::to_string);
                 ["osd", "ok-to-stop"].map(str::to_owned).into_iter().chain(ids).collect()
@@ -41,6 +44,56 @@ impl Command {
             Self::Noout(host, Switch::Off) => fixed(&["osd", "unset-group", "noout", host.as_str()]),
             Self::FailMgr(name) => fixed(&["mgr", "fail", name]),
         }
+    }
+
+    /// One of each, with what is filled in as capitals.
+    pub fn all() -> Vec<Self> {
+        let host = || HostName::from("HOST");
+        vec![
+            Self::QuorumStatus,
+            Self::Status,
+            Self::OsdTree,
+            Self::OsdDump,
+            Self::MgrDump,
+            Self::FsDump,
+            Self::OsdMetadata,
+            Self::CrushRules,
+            Self::OkToStop([OsdId(0)].into()),
+            Self::Noout(host(), Switch::On),
+            Self::Noout(host(), Switch::Off),
+            Self::FailMgr("MGR".to_owned()),
+        ]
+    }
+
+    /// The capability that it needs, and whether it changes anything.
+    fn needs(&self) -> (&'static str, Effect) {
+        match self {
+            Self::QuorumStatus | Self::Status | Self::OsdTree | Self::OsdDump | Self::MgrDump => {
+                ("mon 'allow r'", Effect::Read)
+            }
+            Self::OsdMetadata | Self::CrushRules | Self::FsDump => ("mon 'allow r'", Effect::Read),
+            Self::OkToStop(_) => ("mon 'allow r', mgr 'allow r'", Effect::Read),
+            Self::Noout(_, Switch::On) => {
+                (r#"mon 'allow command "osd set-group" with flags=noout'"#, Effect::Change)
+            }
+            Self::Noout(_, Switch::Off) => {
+                (r#"mon 'allow command "osd unset-group" with flags=noout'"#, Effect::Change)
+            }
+            Self::FailMgr(_) => (r#"mon 'allow command "mgr fail"'"#, Effect::Change),
+        }
+    }
+
+    /// What pitlane can say to Ceph.
+    pub fn statement() -> Vec<Call> {
+        let said = |command: Self| {
+            let (needs, effect) = command.needs();
+            let words = match &command {
+                Self::OkToStop(_) => "osd ok-to-stop ID...".to_owned(),
+                command => command.text(),
+            };
+            Call::new(System::Ceph, "run", format!("ceph {words}"), effect, needs)
+        };
+        Self::all().into_iter().map(said).collect()
     }
 
     /// For messages, and to find it in a recording.

@@ -32,7 +32,7 @@ pub fn osds(tree: &Tree) -> Result<BTreeMap<OsdId, Osd>, CephError> {
         let status = node.status.as_deref().ok_or_else(|| garbled(format!("OSD {id} has no status")))?;
         let weight = node.reweight.ok_or_else(|| garbled(format!("OSD {id} has no reweight")))?;
         let host = HostName(host_above(parent, &parents).name.clone());
-        osds.insert(OsdId(id), Osd { host, up: status == "up", r#in: weight > 0.0 });
+        osds.insert(OsdId(id), Osd { host, up: status == "up", r#in: weight > 0.0, version: None });
     }
     Ok(osds)
 }
@@ -121,8 +121,10 @@ mod tests {
     fn mapped(buckets: &[(&str, &str, &[i64])], told: &[(i64, &str)]) -> Vec<(String, String)> {
         let tree = tree(buckets);
         let osds = osds(&tree).expect("a sound tree");
-        let told: Vec<Metadata> =
-            told.iter().map(|&(id, h)| Metadata { id, hostname: Some(h.into()) }).collect();
+        let told: Vec<Metadata> = told
+            .iter()
+            .map(|&(id, h)| Metadata { id, hostname: Some(h.into()), ceph_version_short: None })
+            .collect();
         members(&osds, &told, &tree).into_iter().map(|(node, host)| (node.0, host.0)).collect()
     }
 
@@ -153,7 +155,10 @@ mod tests {
         tree.nodes[0].children.pop();
         let osds = osds(&tree).expect("a sound tree");
         assert_eq!(osds.keys().collect::<Vec<_>>(), [&OsdId(0)]);
-        let told = [Metadata { id: 0, hostname: Some("pve1".into()) }, Metadata { id: 1, hostname: None }];
+        let told = [
+            Metadata { id: 0, hostname: Some("pve1".into()), ceph_version_short: None },
+            Metadata { id: 1, hostname: None, ceph_version_short: None },
+        ];
         assert_eq!(members(&osds, &told, &tree).len(), 1);
     }
 }

@@ -32,12 +32,14 @@ fn one(pool: &DumpPool, dump: &Dump, rules: &[Rule]) -> Result<Pool, CephError> 
             .ok_or_else(|| garbled(format!("pool {} has no readable erasure profile", pool.pool_name)))?,
         other => return Err(garbled(format!("pool {} is of an unknown type {other}", pool.pool_name))),
     };
+    let (failure_domain, per_host) = failure_domain(&rule.steps);
     Ok(Pool {
         name: pool.pool_name.clone(),
         kind,
         size: pool.size,
         min_size: pool.min_size,
-        failure_domain: failure_domain(&rule.steps),
+        failure_domain,
+        per_host,
     })
 }
 
@@ -46,18 +48,23 @@ fn one(pool: &DumpPool, dump: &Dump, rules: &[Rule]) -> Result<Pool, CephError> 
 /// `choose rack, chooseleaf host` spreads over hosts (several a rack); `choose host, choose 2 osd` puts two copies on
 /// a host, so it is `osd`; `choose host, choose 1 osd` is `host` after all. A rule with several `take`s (fast disks for
 /// the first copy, slow ones for the rest) chooses without knowing of its other half: two copies may share a host.
-fn failure_domain(steps: &[RuleStep]) -> String {
+///
+/// With it, how many copies one bucket of the step above may hold, where the rule says a number: `choose 3 host, choose
+/// 2 osd` puts two on a host, however many OSDs it has.
+fn failure_domain(steps: &[RuleStep]) -> (String, Option<u32>) {
     if steps.iter().filter(|s| s.op == "take").count() > 1 {
-        return MIXED.to_owned();
+        return (MIXED.to_owned(), None);
     }
     let mut chosen = steps.iter().rev().filter(|s| s.op.starts_with("choose")).peekable();
     while let Some(step) = chosen.next() {
         // One of each is no spreading: the step above decides.
         if step.num != 1 || chosen.peek().is_none() {
-            return if step.kind.is_empty() { MIXED.to_owned() } else { step.kind.clone() };
+            let kind = if step.kind.is_empty() { MIXED.to_owned() } else { step.kind.clone() };
+            let number = u32::try_from(step.num).ok().filter(|n| *n > 0);
+            return (kind, number.filter(|_| chosen.peek().is_some()));
         }
     }
-    MIXED.to_owned()
+    (MIXED.to_owned(), None)
 }
 
 #[cfg(test)]
@@ -73,12 +80,16 @@ mod tests {
 
     #[test]
     fn the_failure_domain_is_where_copies_part() {
-        let cases: [(&[Step], &str); 7] = [
-            (&[("take", 0, ""), ("chooseleaf_firstn", 0, "host"), ("emit", 0, "")], "host"),
-            (&[("take", 0, ""), ("choose_indep", 0, "osd"), ("emit", 0, "")], "osd"),
-            (&[("take", 0, ""), ("choose_firstn", 2, "rack"), ("chooseleaf_firstn", 2, "host")], "host"),
-            (&[("take", 0, ""), ("choose_indep", 3, "host"), ("choose_indep", 2, "osd")], "osd"),
-            (&[("take", 0, ""), ("choose_firstn", 0, "rack"), ("choose_firstn", 1, "host")], "rack"),
+        let cases: [(&[Step], &str, Option<u32>); 7] = [
+            (&[("take", 0, ""), ("chooseleaf_firstn", 0, "host"), ("emit", 0, "")], "host", None),
+            (&[("take", 0, ""), ("choose_indep", 0, "osd"), ("emit", 0, "")], "osd", None),
+            (
+                &[("take", 0, ""), ("choose_firstn", 2, "rack"), ("chooseleaf_firstn", 2, "host")],
+                "host",
+                Some(2),
+            ),
+            (&[("take", 0, ""), ("choose_indep", 3, "host"), ("choose_indep", 2, "osd")], "osd", Some(2)),
+            (&[("take", 0, ""), ("choose_firstn", 0, "rack"), ("choose_firstn", 1, "host")], "rack", None),
             (
                 &[
                     ("take", 0, ""),
@@ -89,11 +100,12 @@ mod tests {
                     ("emit", 0, ""),
                 ],
                 "mixed",
+                None,
             ),
-            (&[("take", 0, ""), ("emit", 0, "")], "mixed"),
+            (&[("take", 0, ""), ("emit", 0, "")], "mixed", None),
         ];
-        for (steps, want) in cases {
-            assert_eq!(failure_domain(&rule(steps)), want, "{steps:?}");
+        for (steps, want, per_host) in cases {
+            assert_eq!(failure_domain(&rule(steps)), (want.to_owned(), per_host), "{steps:?}");
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::CephError;
-use super::wire::{Dump, Health, Metadata, MgrDump, PgMap, QuorumStatus, Rule, Status, Tree};
+use super::wire::{Dump, FsDump, Health, Metadata, MgrDump, PgMap, QuorumStatus, Rule, Status, Tree};
 use super::{hosts, pools};
 use crate::model::ids::HostName;
-use crate::model::observed::{CephView, HealthCheck};
+use crate::model::observed::{CephView, HealthCheck, Mds};
 
 /// The answers of one round, in the order in which they were asked for.
 pub struct Round {
@@ -17,13 +17,19 @@ pub struct Round {
     pub rules: Vec<Rule>,
     pub metadata: Vec<Metadata>,
     pub status: Status,
+    /// `None`: there is no filesystem.
+    pub filesystems: Option<FsDump>,
 }
 
 impl Round {
     /// # Errors
     /// What we decide on is missing or contradicts itself.
     pub fn view(self) -> Result<CephView, CephError> {
-        let osds = hosts::osds(&self.tree)?;
+        let mut osds = hosts::osds(&self.tree)?;
+        for (id, osd) in &mut osds {
+            let said = self.metadata.iter().find(|m| m.id == i64::from(id.0));
+            osd.version = said.and_then(|m| m.ceph_version_short.clone());
+        }
         let members = hosts::members(&osds, &self.metadata, &self.tree);
         Ok(CephView {
             pools: pools::pools(&self.dump, &self.rules)?,
@@ -34,12 +40,26 @@ impl Round {
             standby_mgrs: self.mgrs.standbys.into_iter().map(|mgr| mgr.name).collect(),
             checks: checks(self.status.health),
             pgs: pgs(&self.status.pgmap),
+            mds: self.filesystems.map(mds).unwrap_or_default(),
             hosts: members,
             flags: cluster_flags(&self.dump),
             host_flags: marks(&self.dump),
             osds,
         })
     }
+}
+
+/// One that follows another's steps is as good as one that stands by, for its own filesystem.
+fn mds(dump: FsDump) -> Vec<Mds> {
+    let standby = dump.standbys.into_iter().map(|mds| Mds { name: mds.name, serves: None });
+    let serving = dump.filesystems.into_iter().flat_map(|fs| {
+        let name = fs.mdsmap.fs_name;
+        fs.mdsmap.info.into_values().map(move |mds| Mds {
+            serves: (!mds.state.starts_with("up:standby")).then(|| name.clone()),
+            name: mds.name,
+        })
+    });
+    standby.chain(serving).collect()
 }
 
 fn checks(health: Health) -> BTreeMap<String, HealthCheck> {

@@ -38,6 +38,41 @@ pub struct Status {
     pub health: Health,
     pub quorum_names: BTreeSet<String>,
     pub pgmap: PgMap,
+    /// Older and cut-down answers may lack it: then there is no filesystem to ask about.
+    #[serde(default)]
+    pub fsmap: FsMap,
+}
+
+/// Enough to know whether there is anything to ask.
+#[derive(Debug, Default, Deserialize)]
+pub struct FsMap {
+    #[serde(default)]
+    pub by_rank: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct FsDump {
+    pub standbys: Vec<Named>,
+    pub filesystems: Vec<Filesystem>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Filesystem {
+    pub mdsmap: MdsMap,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct MdsMap {
+    pub fs_name: String,
+    /// By the daemon's number.
+    pub info: BTreeMap<String, MdsInfo>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct MdsInfo {
+    pub name: String,
+    /// `up:active`, `up:standby-replay`, `up:rejoin`, …
+    pub state: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -161,6 +196,8 @@ pub struct Metadata {
     pub id: i64,
     /// Absent for an OSD that never started.
     pub hostname: Option<String>,
+    /// `16.2.15`
+    pub ceph_version_short: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

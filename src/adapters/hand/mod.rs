@@ -7,6 +7,7 @@
 
 mod error;
 mod ssh;
+mod verb;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 
 pub use error::HandError;
 pub use ssh::{HandConfig, Member};
+pub use verb::Verb;
+use verb::word;
 
 use crate::model::ids::{HostName, NodeName};
 use crate::model::observed::HandView;
@@ -50,7 +53,8 @@ impl SshHand {
     }
 
     /// Asks the first member that can be reached. Gives its stdout, and says who it was.
-    async fn ask(&self, words: &[&str], avoid: &BTreeSet<NodeName>) -> Result<(&Member, String), HandError> {
+    async fn ask(&self, verb: Verb<'_>, avoid: &BTreeSet<NodeName>) -> Result<(&Member, String), HandError> {
+        let words = verb.words();
         let until = Instant::now() + self.config.whole;
         let mut tried = Vec::new();
         for member in self.config.members.iter().filter(|m| !avoid.contains(&m.node)) {
@@ -58,7 +62,7 @@ impl SshHand {
             if left.is_zero() {
                 break;
             }
-            match self.ask_member(member, words, left.min(self.config.call)).await {
+            match self.ask_member(member, &words, left.min(self.config.call)).await {
                 Ok(stdout) => return Ok((member, stdout)),
                 Err(error) if error.unreached() => tried.push(error),
                 Err(error) => return Err(error),
@@ -89,7 +93,7 @@ impl SshHand {
     }
 
     async fn try_show(&self, avoid: &BTreeSet<NodeName>) -> Result<Shown, HandError> {
-        let (member, stdout) = self.ask(&["show"], avoid).await?;
+        let (member, stdout) = self.ask(Verb::Show, avoid).await?;
         let garbled = |why: String| HandError::Garbled { member: member.node.clone(), why };
         let shown: Shown = serde_json::from_str(stdout.trim()).map_err(|e| garbled(e.to_string()))?;
         match shown.node.as_deref() {
@@ -104,7 +108,7 @@ impl SshHand {
     async fn try_noout(&self, host: &HostName, to: Switch, avoid: &NodeName) -> Result<(), HandError> {
         let avoid = BTreeSet::from([avoid.clone()]);
         let name = plain(host.as_str())?;
-        let doubt = match self.ask(&["noout", word(to), name], &avoid).await {
+        let doubt = match self.ask(Verb::Noout(to, name), &avoid).await {
             Ok(_) => None,
             Err(doubt) if doubt.leaves_doubt() => Some(doubt),
             Err(error) => return Err(error),
@@ -129,13 +133,6 @@ impl SshHand {
     }
 }
 
-fn word(to: Switch) -> &'static str {
-    match to {
-        Switch::On => "on",
-        Switch::Off => "off",
-    }
-}
-
 fn plain(name: &str) -> Result<&str, HandError> {
     if ssh::is_plain_name(name) { Ok(name) } else { Err(HandError::NotAName(name.to_owned())) }
 }
@@ -156,8 +153,8 @@ impl Hand for SshHand {
     }
 
     async fn maintenance(&self, node: &NodeName, to: Switch) -> Result<(), Trouble> {
-        let words = ["maintenance", word(to), plain(node.as_str())?];
-        self.ask(&words, &BTreeSet::from([node.clone()])).await?;
+        let verb = Verb::Maintenance(to, plain(node.as_str())?);
+        self.ask(verb, &BTreeSet::from([node.clone()])).await?;
         Ok(())
     }
 
@@ -166,7 +163,7 @@ impl Hand for SshHand {
     }
 
     async fn fail_mgr(&self, mgr: &str, avoid: &NodeName) -> Result<(), Trouble> {
-        self.ask(&["mgr-fail", plain(mgr)?], &BTreeSet::from([avoid.clone()])).await?;
+        self.ask(Verb::FailMgr(plain(mgr)?), &BTreeSet::from([avoid.clone()])).await?;
         Ok(())
     }
 }

@@ -15,6 +15,11 @@ pub struct Bindings {
     /// Volume → bytes.
     pub local_disks: BTreeMap<String, u64>,
     pub local_cdrom: Option<String>,
+    /// Storages under its disks, local and shared.
+    pub storages: BTreeSet<String>,
+    /// The processor that it is configured to see.
+    pub cpu: Option<String>,
+    pub macs: BTreeSet<String>,
 }
 
 pub fn of(kind: GuestKind, config: &GuestConfig, storages: &BTreeMap<String, Storage>) -> Bindings {
@@ -23,6 +28,12 @@ pub fn of(kind: GuestKind, config: &GuestConfig, storages: &BTreeMap<String, Sto
         GuestKind::Qemu => qemu(&mut bound, config, storages),
         GuestKind::Lxc => lxc(&mut bound, config, storages),
     }
+    let cards = config.numbered("net").flat_map(|(_, value)| value.split(','));
+    bound.macs = cards
+        .filter_map(|part| part.split('=').nth(1))
+        .filter(|text| is_mac(text))
+        .map(str::to_ascii_lowercase)
+        .collect();
     bound
 }
 
@@ -31,6 +42,11 @@ fn qemu(bound: &mut Bindings, config: &GuestConfig, storages: &BTreeMap<String, 
         let tied = config.numbered(family).filter(|(_, value)| !harmless(family, value));
         bound.devices.extend(tied.map(|(key, _)| key.to_owned()));
     }
+    // `host,flags=+aes` or `cputype=host`.
+    let model = config
+        .get("cpu")
+        .and_then(|value| value.split(',').find(|part| !part.contains('=') || part.starts_with("cputype=")));
+    bound.cpu = model.map(|part| part.trim_start_matches("cputype=").to_owned());
     if config.get("ivshmem").is_some() {
         bound.devices.insert("ivshmem".to_owned());
     }
@@ -65,6 +81,7 @@ fn lxc(bound: &mut Bindings, config: &GuestConfig, storages: &BTreeMap<String, S
 
 impl Bindings {
     fn disk(&mut self, key: &str, drive: &Drive<'_>, storages: &BTreeMap<String, Storage>) {
+        self.storages.extend(drive.storage().map(str::to_owned));
         match drive.storage() {
             Some(storage) if is_local(storage, storages) => {
                 self.local_disks.insert(drive.volume.to_owned(), drive.size());
@@ -89,6 +106,13 @@ impl Bindings {
             self.local_cdrom = Some(drive.volume.to_owned());
         }
     }
+}
+
+/// `virtio=BC:24:11:00:00:01` and `hwaddr=…` carry one; `bridge=vmbr0` does not.
+fn is_mac(text: &str) -> bool {
+    text.len() == 17
+        && text.split(':').count() == 6
+        && text.split(':').all(|two| u8::from_str_radix(two, 16).is_ok())
 }
 
 fn is_local(storage: &str, storages: &BTreeMap<String, Storage>) -> bool {
@@ -154,8 +178,14 @@ mod tests {
     #[test]
     fn a_guest_on_shared_storage_without_devices_is_free() {
         let json = r#"{"scsi0":"ceph:vm-1-disk-0,size=32G","ide2":"none,media=cdrom","serial0":"socket","usb0":"spice",
-            "net0":"virtio=AA,bridge=vmbr0","ide3":"local:vm-1-cloudinit,media=cdrom","memory":"64"}"#;
-        assert_eq!(of(GuestKind::Qemu, &config(json), &storages()), Bindings::default());
+            "net0":"virtio=BC:24:11:00:00:01,bridge=vmbr0","cpu":"host,flags=+aes","ide3":"local:vm-1-cloudinit,media=cdrom","memory":"64"}"#;
+        let bound = of(GuestKind::Qemu, &config(json), &storages());
+        assert!(bound.devices.is_empty() && bound.local_disks.is_empty() && bound.local_cdrom.is_none());
+        assert_eq!(bound.storages, ["ceph".to_owned()].into());
+        assert_eq!(
+            (bound.cpu.as_deref(), bound.macs),
+            (Some("host"), ["bc:24:11:00:00:01".to_owned()].into())
+        );
     }
 
     #[test]

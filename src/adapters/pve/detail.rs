@@ -106,6 +106,9 @@ pub fn guest(
         onboot: config.is_set("onboot"),
         local_disks: bound.local_disks,
         local_cdrom: bound.local_cdrom,
+        storages: bound.storages,
+        cpu: bound.cpu,
+        macs: bound.macs,
         ..GuestDetail::default()
     };
     let mut devices: BTreeSet<String> = bound.devices;

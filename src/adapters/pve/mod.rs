@@ -24,6 +24,8 @@ mod look;
 mod look_closer;
 mod proxmox;
 pub mod request;
+pub mod statement;
+mod survey;
 mod task_log;
 pub mod tls;
 pub mod transport;

@@ -22,7 +22,7 @@ use super::{
     wire::ClusterStatus,
 };
 use crate::model::ids::{GuestId, NodeName, Upid};
-use crate::model::observed::{GuestKind, Inventory, PveView, TaskLog};
+use crate::model::observed::{GuestKind, Inventory, PveView, Survey, TaskLog};
 use crate::model::seen::{Seen, Trouble};
 use crate::ports::{Clock, Migration, Pve};
 
@@ -132,6 +132,10 @@ impl Pve for Proxmox {
 
     async fn inventory(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Seen<Inventory> {
         super::inventory::inventory(self, node, avoid).await
+    }
+
+    async fn survey(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Survey {
+        super::survey::survey(self, node, avoid).await
     }
 
     async fn moves_running(

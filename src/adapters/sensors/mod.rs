@@ -18,6 +18,7 @@ pub use template::BadQuery;
 
 use crate::model::fault::FaultKey;
 use crate::model::observed::Reading;
+use crate::model::reach::{Call, Effect, System};
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
 use crate::model::time::{Time, after};
@@ -125,6 +126,15 @@ struct Sample {
     value: Option<(f64, String)>,
 }
 
+/// The one question.
+const PATH: &str = "api/v1/query";
+
+/// What pitlane can say to Prometheus.
+pub fn statement() -> Vec<Call> {
+    let ask = Call::new(System::Prometheus, "GET", format!("/{PATH}"), Effect::Read, "reading");
+    vec![Call { parameters: ["query", "timeout"].map(str::to_owned).to_vec(), ..ask }]
+}
+
 impl Prometheus {
     /// # Errors
     /// A matter of configuration: the address, the token, the certificates.
@@ -133,7 +143,7 @@ impl Prometheus {
         if !endpoint.path().ends_with('/') {
             endpoint.set_path(&format!("{}/", endpoint.path()));
         }
-        let endpoint = endpoint.join("api/v1/query").map_err(|_| SensorError::Url(endpoint.clone()))?;
+        let endpoint = endpoint.join(PATH).map_err(|_| SensorError::Url(endpoint.clone()))?;
         if !matches!(endpoint.scheme(), "http" | "https") {
             return Err(SensorError::Url(endpoint));
         }

@@ -146,6 +146,41 @@ mod tests {
         );
     }
 
+    /// What Prometheus makes of a double-quoted text; `None`: it ends before its end.
+    fn unquoted(text: &str) -> Option<String> {
+        let (mut out, mut rest) = (String::new(), text.chars());
+        while let Some(c) = rest.next() {
+            match c {
+                '"' | '\n' => return None,
+                '\\' => match rest.next()? {
+                    'u' => {
+                        let digits: String = rest.by_ref().take(4).collect();
+                        out.push(char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?);
+                    }
+                    c @ ('"' | '\\') => out.push(c),
+                    _ => return None,
+                },
+                c => out.push(c),
+            }
+        }
+        Some(out)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_part_is_called_the_question_stays_the_same(part in ".{1,40}|[\"\\\\{}`$|.*\n\r\0]{1,20}") {
+            let asked = fill(r#"x{name="{{ component }}"} == 1"#, &fan(&part)).expect("it can be asked");
+            let inside = asked.strip_prefix(r#"x{name=""#).and_then(|rest| rest.strip_suffix(r#""} == 1"#));
+            let inside = inside.expect("what stood around it stands there still");
+            assert_eq!(unquoted(inside).as_deref(), Some(part.as_str()), "{asked}");
+            let asked = fill(r#"x{name=~"{{ component }}"}"#, &fan(&part)).expect("it can be asked");
+            let inside = asked.strip_prefix(r#"x{name=~""#).and_then(|rest| rest.strip_suffix(r#""}"#));
+            let pattern = unquoted(inside.expect("the same")).expect("closed");
+            let pattern = regex::Regex::new(&format!("(?s)^(?:{pattern})$")).expect("a pattern");
+            assert!(pattern.is_match(&part), "{part:?} {asked}");
+        }
+    }
+
     #[test]
     fn a_hostile_name_means_itself() {
         let equal = |part| fill(r#"x{name="{{ component }}"}"#, &fan(part)).expect("it can be asked");

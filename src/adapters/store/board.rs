@@ -238,6 +238,11 @@ fn sheets<P: rusqlite::ToSql>(conn: &Connection, which: &str, with: P) -> Result
     Ok(sheets)
 }
 
+/// How many there are; each can be read.
+pub(super) fn all(conn: &Connection) -> Result<usize, StoreError> {
+    sheets(conn, "ORDER BY number LIMIT ?1", i64::MAX).map(|all| all.len())
+}
+
 fn comments(conn: &Connection, what: &str, number: i64) -> Result<Vec<Comment>, StoreError> {
     let rows = || -> rusqlite::Result<Vec<(String, String)>> {
         conn.prepare_cached("SELECT at, text FROM comments WHERE number = ?1 ORDER BY rowid")?

@@ -6,7 +6,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, sql};
-use super::rows::{from_json, meta, set_meta, stamp, to_json};
+use super::rows::{from_json, instant, meta, set_meta, stamp, to_json};
+use super::seal::{OfCase, of_step};
 use super::{board, journal, notices};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, RequestId};
@@ -48,11 +49,32 @@ pub(super) fn write(conn: &Connection, decision: &Decision, at: Time) -> Result<
 /// What became of a step that was planned.
 pub(super) fn record(conn: &Connection, id: &StepId, at: Time, outcome: &Outcome) -> Result<(), StoreError> {
     let doc = to_json(&format!("step {id}"), outcome)?;
-    let changed = conn
-        .prepare_cached("UPDATE steps SET at = ?2, outcome = ?3 WHERE id = ?1")
-        .and_then(|mut update| update.execute(params![id.0, stamp(at), doc]))
-        .map_err(sql("recording a step"))?;
-    if changed == 0 { Err(StoreError::NeverPlanned(id.clone())) } else { Ok(()) }
+    let known: Option<(u64, u32)> = conn
+        .prepare_cached("SELECT case_id, tries FROM steps WHERE id = ?1")
+        .and_then(|mut ask| ask.query_row([&id.0], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .map_err(sql("looking a step up"))?;
+    let (case, tries) = known.ok_or_else(|| StoreError::NeverPlanned(id.clone()))?;
+    put_step(conn, id, CaseId(case), tries, at, &doc)
+}
+
+fn put_step(
+    conn: &Connection,
+    id: &StepId,
+    case: CaseId,
+    tries: u32,
+    at: Time,
+    outcome: &str,
+) -> Result<(), StoreError> {
+    let at = stamp(at);
+    let sealed = of_step(&id.0, case.0, tries, &at, outcome);
+    conn.prepare_cached(
+        "INSERT INTO steps (id, case_id, tries, at, outcome, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET tries = excluded.tries, at = excluded.at, outcome = excluded.outcome,
+                                        case_id = excluded.case_id, seal = excluded.seal",
+    )
+    .and_then(|mut put| put.execute(params![id.0, case.0, tries, at, outcome, sealed]))
+    .map(drop)
+    .map_err(sql("writing a step"))
 }
 
 /// Compare-and-swap on the revision; revision 0 is a new case.
@@ -66,23 +88,43 @@ fn put_case(conn: &Connection, case: &Case, drained_at: Option<Time>) -> Result<
         Phase::Closed { at, .. } => Some(stamp(at)),
         _ => None,
     };
+    let phase = case.phase.name().to_string();
+    let drained_at = match drain_noted(conn, case.id)? {
+        Some(first) => {
+            // It is sealed anew: what is not an instant must not become one.
+            instant(&what, &first)?;
+            Some(first)
+        }
+        None => drained_at.map(stamp),
+    };
+    let sealed = OfCase {
+        id: case.id.0,
+        node: case.node.as_str(),
+        phase: &phase,
+        revision: stored.revision,
+        drained_at: drained_at.as_deref(),
+        closed_at: closed_at.as_deref(),
+        doc: &doc,
+    }
+    .seal();
     let row = params![
         case.id.0,
         case.node.as_str(),
-        case.phase.name().to_string(),
+        phase,
         stored.revision,
-        drained_at.map(stamp),
+        drained_at,
         closed_at,
         doc,
-        case.revision
+        case.revision,
+        sealed
     ];
     let statement = if case.revision == 0 {
-        "INSERT INTO cases (id, node, phase, revision, drained_at, closed_at, doc)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE ?8 = 0
+        "INSERT INTO cases (id, node, phase, revision, drained_at, closed_at, doc, seal)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9 WHERE ?8 = 0
          ON CONFLICT (id) DO NOTHING"
     } else {
-        "UPDATE cases SET node = ?2, phase = ?3, revision = ?4, drained_at = coalesce(drained_at, ?5),
-                          closed_at = ?6, doc = ?7
+        "UPDATE cases SET node = ?2, phase = ?3, revision = ?4, drained_at = ?5, closed_at = ?6, doc = ?7,
+                          seal = ?9
          WHERE id = ?1 AND revision = ?8"
     };
     let changed =
@@ -92,6 +134,14 @@ fn put_case(conn: &Connection, case: &Case, drained_at: Option<Time>) -> Result<
         _ if case.revision == 0 => count_up(conn, case.id),
         _ => Ok(()),
     }
+}
+
+/// The first time counts.
+fn drain_noted(conn: &Connection, CaseId(id): CaseId) -> Result<Option<String>, StoreError> {
+    conn.prepare_cached("SELECT drained_at FROM cases WHERE id = ?1")
+        .and_then(|mut ask| ask.query_row([id], |row| row.get(0)).optional())
+        .map(Option::flatten)
+        .map_err(sql("looking a case up"))
 }
 
 fn count_up(conn: &Connection, CaseId(id): CaseId) -> Result<(), StoreError> {
@@ -121,13 +171,11 @@ fn drain_began(case: &Case, notes: &[Note]) -> Option<Time> {
 
 fn owe(conn: &Connection, step: &Step, at: Time) -> Result<(), StoreError> {
     let owed = to_json("an owed step", &Outcome::Owed)?;
-    conn.prepare_cached(
-        "INSERT INTO steps (id, case_id, tries, at, outcome) VALUES (?1, ?2, 1, ?3, ?4)
-         ON CONFLICT (id) DO UPDATE SET tries = tries + 1, at = excluded.at, outcome = excluded.outcome",
-    )
-    .and_then(|mut put| put.execute(params![step.id.0, step.case.0, stamp(at), owed]))
-    .map(drop)
-    .map_err(sql("planning a step"))
+    let tried: Option<u32> = conn
+        .prepare_cached("SELECT tries FROM steps WHERE id = ?1")
+        .and_then(|mut ask| ask.query_row([&step.id.0], |row| row.get(0)).optional())
+        .map_err(sql("looking a step up"))?;
+    put_step(conn, &step.id, step.case, tried.unwrap_or(0).saturating_add(1), at, &owed)
 }
 
 /// A request is answered once.
@@ -135,7 +183,8 @@ fn answer(conn: &Connection, id: &RequestId, reply: &Reply, at: Time) -> Result<
     let said = to_json(&format!("the reply to request {id}"), reply)?;
     let doc: Option<String> = conn
         .prepare_cached(
-            "UPDATE requests SET reply = ?2, replied_at = ?3 WHERE id = ?1 AND reply IS NULL RETURNING doc",
+            "UPDATE requests SET reply = ?2, replied_at = ?3, seal = NULL WHERE id = ?1 AND reply IS NULL
+             RETURNING doc",
         )
         .and_then(|mut put| put.query_row(params![id.0, said, stamp(at)], |row| row.get(0)).optional())
         .map_err(sql("answering a request"))?;

@@ -4,7 +4,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, sql};
-use super::rows::{from_json, instant, stamp, to_json};
+use super::rows::{from_json, instant, stamp};
+use super::seal::{Seal, of_episode};
 use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::ids::Fingerprint;
 use crate::model::time::Time;
@@ -77,7 +78,7 @@ pub(super) fn level(
 pub(super) fn since(conn: &Connection, since: Time) -> Result<Vec<Episode>, StoreError> {
     let rows = || -> rusqlite::Result<Vec<Columns>> {
         conn.prepare_cached(
-            "SELECT fingerprint, starts_at, ends_at, received_at, labels FROM episodes
+            "SELECT fingerprint, starts_at, ends_at, received_at, labels, seal FROM episodes
              WHERE ends_at IS NULL OR ends_at > ?1 ORDER BY starts_at, fingerprint",
         )?
         .query_map([stamp(since)], columns)?
@@ -92,7 +93,7 @@ fn find(
     starts_at: Time,
 ) -> Result<Option<Episode>, StoreError> {
     conn.prepare_cached(
-        "SELECT fingerprint, starts_at, ends_at, received_at, labels FROM episodes
+        "SELECT fingerprint, starts_at, ends_at, received_at, labels, seal FROM episodes
          WHERE fingerprint = ?1 AND starts_at = ?2",
     )
     .and_then(|mut ask| ask.query_row(params![fingerprint.0, stamp(starts_at)], columns).optional())
@@ -102,48 +103,49 @@ fn find(
 }
 
 fn insert(conn: &Connection, episode: &Episode) -> Result<(), StoreError> {
-    let labels = to_json("an alert's labels", &episode.labels)?;
-    conn.prepare_cached(
-        "INSERT INTO episodes (fingerprint, starts_at, ends_at, received_at, labels)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+    put(
+        conn,
+        episode,
+        "INSERT INTO episodes (fingerprint, starts_at, ends_at, received_at, labels, seal)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )
-    .and_then(|mut put| {
-        put.execute(params![
-            episode.fingerprint.0,
-            stamp(episode.starts_at),
-            episode.ends_at.map(stamp),
-            stamp(episode.received_at),
-            labels
-        ])
-    })
-    .map(drop)
     .map_err(sql("storing an episode"))
 }
 
 fn update(conn: &Connection, episode: &Episode) -> Result<(), StoreError> {
-    conn.prepare_cached(
-        "UPDATE episodes SET ends_at = ?3, received_at = ?4 WHERE fingerprint = ?1 AND starts_at = ?2",
+    put(
+        conn,
+        episode,
+        "UPDATE episodes SET ends_at = ?3, received_at = ?4, labels = ?5, seal = ?6
+         WHERE fingerprint = ?1 AND starts_at = ?2",
     )
-    .and_then(|mut put| {
-        put.execute(params![
-            episode.fingerprint.0,
-            stamp(episode.starts_at),
-            episode.ends_at.map(stamp),
-            stamp(episode.received_at)
-        ])
-    })
-    .map(drop)
     .map_err(sql("storing what became of an episode"))
 }
 
-type Columns = (String, String, Option<String>, String, String);
-
-fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+fn put(conn: &Connection, episode: &Episode, statement: &str) -> rusqlite::Result<()> {
+    let labels = serde_json::to_string(&episode.labels)
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+    let (starts_at, received_at) = (stamp(episode.starts_at), stamp(episode.received_at));
+    let ends_at = episode.ends_at.map(stamp);
+    let sealed = of_episode(&episode.fingerprint.0, &starts_at, ends_at.as_deref(), &received_at, &labels);
+    conn.prepare_cached(statement)?
+        .execute(params![episode.fingerprint.0, starts_at, ends_at, received_at, labels, sealed])
+        .map(drop)
 }
 
-fn episode((fingerprint, starts_at, ends_at, received_at, labels): Columns) -> Result<Episode, StoreError> {
+type Columns = (String, String, Option<String>, String, String, Option<Seal>);
+
+fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+}
+
+fn episode(columns: Columns) -> Result<Episode, StoreError> {
+    let (fingerprint, starts_at, ends_at, received_at, labels, seal) = columns;
     let what = format!("the episode of alert {fingerprint} from {starts_at}");
+    let written = || of_episode(&fingerprint, &starts_at, ends_at.as_deref(), &received_at, &labels);
+    if seal.is_some_and(|seal| seal != written()) {
+        return Err(StoreError::spoilt(what));
+    }
     Ok(Episode {
         starts_at: instant(&what, &starts_at)?,
         ends_at: ends_at.map(|text| instant(&what, &text)).transpose()?,

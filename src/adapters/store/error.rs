@@ -11,6 +11,9 @@ use crate::ports::Uncommitted;
 /// Why the store could not do what it was asked. Nothing was written, unless it says [`StoreError::Late`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// A person at the command line named a file that cannot be used so.
+    #[error("{file}: {why}")]
+    File { file: PathBuf, why: String },
     #[error("the state directory {dir} cannot be used: {why}")]
     Directory { dir: PathBuf, why: String },
     #[error(
@@ -26,10 +29,16 @@ pub enum StoreError {
     },
     #[error(
         "{file} is damaged or no database of pitlane's ({why}): stop pitlane, keep a copy of the whole directory, then \
-         restore the file from a backup; without one, move it away, start anew, and give back by hand what \
+         run `pitlane store restore BACKUP`; without a backup, move it away, start anew, and give back by hand what \
          the cluster still holds"
     )]
     Damaged { file: PathBuf, why: String },
+    #[error(
+        "{file} has lost what was written to it: it knows {found} commits, and {known} were acknowledged. An older copy was put \
+         in its place, or the disk has lost writes. Compare what the cluster holds with `pitlane owed --offline`, then \
+         take this file, or a newer backup, with `pitlane store restore`"
+    )]
+    Behind { file: PathBuf, found: u64, known: u64 },
     #[error(
         "{file} was written by a newer pitlane (schema {found}, this one knows {known}): run that version, or restore the \
          backup from before the upgrade"
@@ -63,6 +72,26 @@ pub enum StoreError {
     OtherRequest(RequestId),
     #[error("{0} requests wait for an answer already; try again when some are answered")]
     TooManyRequests(usize),
+    #[error(
+        "{doing}: the database file is damaged ({source}). Nothing is decided or done from it any more: stop pitlane, keep a copy \
+         of its state directory, then run `pitlane store restore BACKUP`"
+    )]
+    Rotten { doing: &'static str, source: rusqlite::Error },
+    #[error(
+        "{doing}: the disk of the state directory is full ({source}). Nothing is begun that cannot be written down; make room, and \
+         pitlane goes on by itself"
+    )]
+    Full { doing: &'static str, source: rusqlite::Error },
+    #[error(
+        "{doing}: the file system of the state directory does not let us write ({source}). Nothing is begun that cannot be \
+         written down; make it writable (`dmesg` tells why it is not), and pitlane goes on by itself"
+    )]
+    ReadOnly { doing: &'static str, source: rusqlite::Error },
+    #[error(
+        "{doing}: the disk of the state directory does not do what it is asked ({source}). Nothing is begun that cannot be written \
+         down; look at `dmesg` and the disk's health"
+    )]
+    Disk { doing: &'static str, source: rusqlite::Error },
     #[error("{doing}: the database said no")]
     Sql {
         doing: &'static str,
@@ -70,7 +99,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The transaction that carried this and others failed as a whole.
-    #[error("the transaction could not be committed: {0}")]
+    #[error("{0}")]
     Uncommitted(String),
     #[error("{doing}: no answer within {secs} s; it may still be written")]
     Late { doing: &'static str, secs: u64 },
@@ -79,6 +108,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A row that is not what was written.
+    pub(super) fn spoilt(what: impl Into<String>) -> Self {
+        Self::document(what, "its seal is broken: the disk, or somebody's hand, has changed it")
+    }
+
     /// A document that does not parse or fails its proofs.
     pub(super) fn document(what: impl Into<String>, why: impl ToString) -> Self {
         Self::Document { what: what.into(), why: why.to_string() }
@@ -87,7 +121,12 @@ impl StoreError {
     /// The error with everything below it, for one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
-        let mut below = std::error::Error::source(self);
+        // Those that name what is below them in the middle of their own sentence do not say it twice.
+        let said = matches!(
+            self,
+            Self::Rotten { .. } | Self::Full { .. } | Self::ReadOnly { .. } | Self::Disk { .. }
+        );
+        let mut below = std::error::Error::source(self).filter(|_| !said);
         while let Some(error) = below {
             text.push_str(&format!(": {error}"));
             below = error.source();
@@ -98,7 +137,24 @@ impl StoreError {
 
 /// For `map_err`: says what was being done when SQLite refused.
 pub(super) fn sql(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |source| StoreError::Sql { doing, source }
+    move |source| of(doing, source)
+}
+
+/// What SQLite's code means for whoever keeps the machine.
+fn of(doing: &'static str, source: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode as Code;
+    match source.sqlite_error_code() {
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => StoreError::Rotten { doing, source },
+        Some(Code::DiskFull) => StoreError::Full { doing, source },
+        Some(Code::ReadOnly) => StoreError::ReadOnly { doing, source },
+        Some(Code::SystemIoFailure | Code::CannotOpen) => StoreError::Disk { doing, source },
+        _ => StoreError::Sql { doing, source },
+    }
+}
+
+/// The words for a transaction that failed as a whole.
+pub(super) fn in_words(source: rusqlite::Error) -> String {
+    of("committing", source).chain()
 }
 
 impl From<StoreError> for Trouble {
@@ -109,17 +165,23 @@ impl From<StoreError> for Trouble {
             | StoreError::TooManyRequests(_)
             | StoreError::Held { .. }
             | StoreError::Newer { .. }
+            | StoreError::Behind { .. }
+            | StoreError::File { .. }
             | StoreError::Older { .. }
             | StoreError::Conflict => Self::Refused(text),
             StoreError::NeverPlanned(_)
             | StoreError::NeverTold(_)
             | StoreError::Document { .. }
             | StoreError::Journal { .. }
+            | StoreError::Rotten { .. }
             | StoreError::Damaged { .. } => Self::Nonsense(text),
             StoreError::Late { .. } => Self::TooSlow(text),
             StoreError::Directory { .. }
             | StoreError::Open { .. }
             | StoreError::Migrate { .. }
+            | StoreError::Full { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::Disk { .. }
             | StoreError::Sql { .. }
             | StoreError::Uncommitted(_)
             | StoreError::Gone => Self::Unreachable(text),

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, sql};
 use super::rows::{from_json, instant, stamp, to_json};
+use super::seal::{Seal, of_request};
 use crate::model::ids::RequestId;
 use crate::model::request::{Reply, Request};
 use crate::model::shown::{Unread, Unreadable};
@@ -36,9 +37,11 @@ pub(super) fn request(conn: &Connection, request: &Request) -> Result<(), StoreE
     if waiting >= WAITING_MAX {
         return Err(StoreError::TooManyRequests(waiting));
     }
+    let (at, doc) = (stamp(request.at), to_json(&what, request)?);
+    let sealed = of_request(&request.id.0, &at, &doc);
     conn.execute(
-        "INSERT INTO requests (id, at, doc) VALUES (?1, ?2, ?3)",
-        params![request.id.0, stamp(request.at), to_json(&what, request)?],
+        "INSERT INTO requests (id, at, doc, seal) VALUES (?1, ?2, ?3, ?4)",
+        params![request.id.0, at, doc, sealed],
     )
     .map(drop)
     .map_err(sql("storing a request"))
@@ -55,15 +58,23 @@ pub(super) fn reply(conn: &Connection, id: &RequestId) -> Result<Option<Reply>, 
 
 /// Oldest first.
 pub(super) fn unanswered(conn: &Connection) -> Result<Vec<Request>, StoreError> {
-    let rows = || -> rusqlite::Result<Vec<(String, String)>> {
-        conn.prepare_cached("SELECT id, doc FROM requests WHERE replied_at IS NULL ORDER BY at, id")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
+    let rows = || -> rusqlite::Result<Vec<(String, String, String, Option<Seal>)>> {
+        conn.prepare_cached(
+            "SELECT id, at, doc, seal FROM requests WHERE replied_at IS NULL ORDER BY at, id",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect()
     };
     rows()
         .map_err(sql("reading the requests"))?
         .into_iter()
-        .map(|(id, doc)| from_json(&format!("request {id}"), &doc))
+        .map(|(id, at, doc, seal)| {
+            let what = format!("request {id}");
+            if seal.is_some_and(|seal| seal != of_request(&id, &at, &doc)) {
+                return Err(StoreError::spoilt(what));
+            }
+            from_json(&what, &doc)
+        })
         .collect()
 }
 

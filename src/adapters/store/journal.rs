@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{StoreError, sql};
 use super::rows::{from_json, meta, set_meta, stamp, to_json};
+use super::seal::hex;
 use crate::model::ids::CaseId;
 use crate::model::note::Note;
 
@@ -141,8 +142,4 @@ impl Row {
         }
         digest.finalize().into()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

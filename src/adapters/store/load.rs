@@ -9,7 +9,8 @@ use super::commit::next_case;
 use super::error::{StoreError, sql};
 use super::inbox::unanswered;
 use super::notices;
-use super::rows::{MEMORY, from_json, instant, meta, stamp};
+use super::rows::{MEMORY, from_json, instant, meta, meta_unspoilt, stamp};
+use super::seal::{OfCase, Seal, of_step};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::CaseId;
 use crate::model::rates::Rates;
@@ -18,6 +19,7 @@ use crate::model::step::{Attempt, Ledger, StepId};
 use crate::model::time::Time;
 
 pub(super) fn state(conn: &Connection, now: Time) -> Result<State, StoreError> {
+    meta_unspoilt(conn)?;
     let paused = meta(conn, "pause")?.map(|doc| from_json("the pause", &doc)).transpose()?;
     Ok(State {
         cases: select(conn, "WHERE closed_at IS NULL ORDER BY id LIMIT ?1", i64::MAX)?
@@ -49,19 +51,23 @@ pub(super) fn case(conn: &Connection, id: CaseId) -> Result<Option<Case>, StoreE
 
 /// Steps of one case; of all open cases for `None`.
 pub(super) fn ledger(conn: &Connection, case: Option<CaseId>) -> Result<Ledger, StoreError> {
-    let rows = || -> rusqlite::Result<Vec<(String, u32, String, String)>> {
+    type Columns = (String, u32, String, String, u64, Option<Seal>);
+    let rows = || -> rusqlite::Result<Vec<Columns>> {
         conn.prepare_cached(
-            "SELECT steps.id, tries, at, outcome FROM steps JOIN cases ON cases.id = case_id
-             WHERE (?1 IS NULL AND closed_at IS NULL) OR case_id = ?1",
+            "SELECT steps.id, tries, at, outcome, case_id, steps.seal FROM steps
+             JOIN cases ON cases.id = case_id WHERE (?1 IS NULL AND closed_at IS NULL) OR case_id = ?1",
         )?
         .query_map(params![case.map(|id| id.0)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
         })?
         .collect()
     };
     let mut ledger = BTreeMap::new();
-    for (id, tries, at, outcome) in rows().map_err(sql("reading the steps"))? {
+    for (id, tries, at, outcome, case, seal) in rows().map_err(sql("reading the steps"))? {
         let what = format!("step {id}");
+        if seal.is_some_and(|seal| seal != of_step(&id, case, tries, &at, &outcome)) {
+            return Err(StoreError::spoilt(what));
+        }
         let attempt = Attempt { tries, at: instant(&what, &at)?, outcome: from_json(&what, &outcome)? };
         ledger.insert(StepId(id), attempt);
     }
@@ -124,8 +130,9 @@ struct Row {
     phase: String,
     revision: u64,
     drained_at: Option<String>,
-    closed: bool,
+    closed_at: Option<String>,
     doc: String,
+    seal: Option<Seal>,
 }
 
 /// Cases with the time at which each began to drain.
@@ -135,7 +142,7 @@ fn select<P: rusqlite::ToSql>(
     with: P,
 ) -> Result<Vec<(Case, Option<Time>)>, StoreError> {
     let statement =
-        format!("SELECT id, node, phase, revision, drained_at, closed_at, doc FROM cases {which}");
+        format!("SELECT id, node, phase, revision, drained_at, closed_at, doc, seal FROM cases {which}");
     let rows = || -> rusqlite::Result<Vec<Row>> {
         conn.prepare_cached(&statement)?
             .query_map([with], |row| {
@@ -145,8 +152,9 @@ fn select<P: rusqlite::ToSql>(
                     phase: row.get(2)?,
                     revision: row.get(3)?,
                     drained_at: row.get(4)?,
-                    closed: row.get::<_, Option<String>>(5)?.is_some(),
+                    closed_at: row.get(5)?,
                     doc: row.get(6)?,
+                    seal: row.get(7)?,
                 })
             })?
             .collect()
@@ -156,13 +164,25 @@ fn select<P: rusqlite::ToSql>(
 
 fn read(row: Row) -> Result<(Case, Option<Time>), StoreError> {
     let what = format!("case {} ({})", row.id, row.node);
+    let written = OfCase {
+        id: row.id,
+        node: &row.node,
+        phase: &row.phase,
+        revision: row.revision,
+        drained_at: row.drained_at.as_deref(),
+        closed_at: row.closed_at.as_deref(),
+        doc: &row.doc,
+    };
+    if row.seal.is_some_and(|seal| seal != written.seal()) {
+        return Err(StoreError::spoilt(what));
+    }
     let case: Case = from_json(&what, &row.doc)?;
     // A row edited by hand, or half of a restored backup, shows here before anything is decided from it.
     let same = case.id.0 == row.id
         && case.node.as_str() == row.node
         && case.phase.name().to_string() == row.phase
         && case.revision == row.revision
-        && case.open() != row.closed;
+        && case.open() == row.closed_at.is_none();
     if !same {
         return Err(StoreError::document(what, "its document and its row say different things"));
     }

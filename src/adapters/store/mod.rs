@@ -4,13 +4,16 @@
 //! acknowledged is on the disk. It must never decide anything, and never begin anew over what it cannot read.
 
 mod archive;
+mod backup;
 mod board;
 mod commit;
 mod episodes;
 mod error;
 mod inbox;
+mod inspect;
 mod journal;
 mod load;
+mod mark;
 mod measured;
 mod notices;
 mod open;
@@ -18,6 +21,7 @@ mod place;
 mod prune;
 mod reader;
 mod rows;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -30,9 +34,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
+pub use backup::{backup, restore};
 pub use board::{Board, Comment, Sheet};
 pub use error::StoreError;
 pub use inbox::Poison;
+pub use inspect::{Inspected, inspect};
 pub use journal::Head;
 pub use place::fit;
 
@@ -163,6 +169,17 @@ impl Reader {
         Ok(Self { readers: reader::Readers::open(dir)? })
     }
 
+    /// Inspects everything that is stored, without changing it. May take some seconds for a store of years.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub async fn inspect(dir: &Path) -> Result<Inspected, StoreError> {
+        let dir = dir.to_owned();
+        tokio::task::spawn_blocking(move || inspect::inspect_state(&dir))
+            .await
+            .map_err(|_| StoreError::Gone)?
+    }
+
     /// As [`SqliteStore::verify`].
     ///
     /// # Errors
@@ -176,6 +193,7 @@ impl Reader {
 impl Store for SqliteStore {
     async fn load(&self) -> Result<State, Trouble> {
         let now = self.shared.now();
+        self.shared.writer.works().await?;
         if let Err(error) = self.prune_when_due(now).await {
             // Old rows cost room, not truth.
             tracing::warn!("the store could not be pruned: {}", error.chain());

@@ -12,9 +12,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
+use super::mark::{self, Mark};
 
 pub(super) const DATABASE: &str = "pitlane.db";
-const LOCK: &str = "pitlane.lock";
+pub(super) const LOCK: &str = "pitlane.lock";
 
 /// "PITL" in SQLite's header: tells our file from any other database.
 const APPLICATION: i64 = 0x5049_544c;
@@ -23,16 +24,18 @@ const APPLICATION: i64 = 0x5049_544c;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema's history, in order. Never edit one that was released: add the next.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/0001_begin.sql"),
     include_str!("schema/0002_notices.sql"),
     include_str!("schema/0003_measured.sql"),
+    include_str!("schema/0004_seals.sql"),
 ];
 
 /// The one connection that writes, and the lock that makes it the only one. The lock ends with the process, however
 /// it dies.
 pub(super) struct Writable {
     pub(super) conn: Connection,
+    pub(super) mark: Mark,
     // A lock file instead of SQLite's exclusive mode: readers such as `audit verify` may look while the service runs.
     _lock: File,
 }
@@ -53,7 +56,8 @@ pub(super) fn writable(dir: &Path) -> Result<Writable, StoreError> {
     ours(&conn, &file)?;
     whole(&conn, &file)?;
     migrate(&mut conn, &file, &MIGRATIONS)?;
-    Ok(Writable { conn, _lock: lock })
+    let mark = mark::agree(dir, &file, &conn)?;
+    Ok(Writable { conn, mark, _lock: lock })
 }
 
 /// A connection that cannot write, for a directory that exists. `Older` and `Newer` schemas are refused.
@@ -65,18 +69,31 @@ pub(super) fn readable(dir: &Path) -> Result<Connection, StoreError> {
     }
     let conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     conn.pragma_update(None, "query_only", true).map_err(|e| explain(&file, e))?;
-    ours(&conn, &file)?;
-    let (found, known) = (version(&conn, &file)?, MIGRATIONS.len() as i64);
+    current(&conn, &file)?;
+    Ok(conn)
+}
+
+/// For a file of its own, such as a backup: also where nothing can be written.
+pub(super) fn connect_read_only(file: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(file, flags).map_err(|e| explain(file, e))
+}
+
+/// Ours, and of our version.
+pub(super) fn current(conn: &Connection, file: &Path) -> Result<(), StoreError> {
+    ours(conn, file)?;
+    let file = PathBuf::from(file);
+    let (found, known) = (version(conn, &file)?, MIGRATIONS.len() as i64);
     if found < known {
         return Err(StoreError::Older { file, found, known });
     }
     if found > known {
         return Err(StoreError::Newer { file, found, known });
     }
-    Ok(conn)
+    Ok(())
 }
 
-fn prepare(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn prepare(dir: &Path) -> Result<(), StoreError> {
     let refuse = |why: String| StoreError::Directory { dir: dir.into(), why };
     if !dir.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| refuse(e.to_string()))?;
@@ -91,7 +108,7 @@ fn prepare(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn hold(path: &Path) -> Result<File, StoreError> {
+pub(super) fn hold(path: &Path) -> Result<File, StoreError> {
     let failed = |e: std::io::Error| StoreError::Directory {
         dir: path.parent().unwrap_or(path).into(),
         why: format!("{}: {e}", path.display()),
@@ -171,17 +188,18 @@ fn version(conn: &Connection, file: &Path) -> Result<i64, StoreError> {
     conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| explain(file, e))
 }
 
-/// Reads the whole file once. A store of years is some tens of megabytes: well under a second.
-fn whole(conn: &Connection, file: &Path) -> Result<(), StoreError> {
+/// Reads the whole file once, indexes against their tables as well: an open case that an index does not know would be a case
+/// that nobody sees. A store of years is some tens of megabytes: about a second.
+pub(super) fn whole(conn: &Connection, file: &Path) -> Result<(), StoreError> {
     let answer: String =
-        conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|e| explain(file, e))?;
+        conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(|e| explain(file, e))?;
     match answer.as_str() {
         "ok" => Ok(()),
         why => Err(StoreError::Damaged { file: file.into(), why: why.replace('\n', " ") }),
     }
 }
 
-fn explain(file: &Path, source: rusqlite::Error) -> StoreError {
+pub(super) fn explain(file: &Path, source: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
     let file = PathBuf::from(file);
     match source.sqlite_error_code() {
@@ -268,7 +286,7 @@ mod tests {
         open.conn.pragma_update(None, "user_version", 99).expect("sets");
         drop(open);
         for said in [refusal(writable(dir.path())), refusal(readable(dir.path()))] {
-            assert!(said.contains("newer pitlane (schema 99, this one knows 3)"), "{said}");
+            assert!(said.contains("newer pitlane (schema 99, this one knows 4)"), "{said}");
         }
     }
 

@@ -4,13 +4,16 @@
 //! A write that fails by itself (a conflict, a rule) is undone alone; a COMMIT that fails fails all it carried.
 //! Nothing is ever answered before it is durable.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::StoreError;
+use super::error::{StoreError, in_words};
+use super::mark;
 use super::open::Writable;
 
 /// Writes that may wait. More than that, and the next one is told so after [`DEADLINE`].
@@ -24,6 +27,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(9);
 
 /// What carries writes to the thread. Dropping it ends the thread, after what was accepted is written.
 pub(super) struct Writer {
+    /// The last commit failed as a whole.
+    failing: Arc<AtomicBool>,
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -31,8 +36,20 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(open: Writable) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        let thread = std::thread::Builder::new().name("store".into()).spawn(move || run(&open, waiting))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        let failing = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&failing);
+        let thread =
+            std::thread::Builder::new().name("store".into()).spawn(move || run(&open, waiting, &told))?;
+        Ok(Self { failing, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Does the disk take writes, as far as the last one showed? One that failed is tried again with an empty one, so that a
+    /// loop that has nothing to write does not look well while deliveries are turned away.
+    pub(super) async fn works(&self) -> Result<(), StoreError> {
+        if self.failing.load(Ordering::SeqCst) {
+            return self.write("trying whether the disk takes writes again", |_| Ok(())).await;
+        }
+        Ok(())
     }
 
     /// Runs `work` inside a transaction on the writer's thread, and returns when that is committed.
@@ -110,7 +127,7 @@ where
     }
 }
 
-fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>, failing: &AtomicBool) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
         let committed = together(&open.conn, &mut group);
@@ -121,7 +138,8 @@ fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
             }
             tracing::error!("the store could not commit {} writes: {error}", group.len());
         }
-        let committed = committed.map_err(|error| error.to_string());
+        failing.store(committed.is_err(), Ordering::SeqCst);
+        let committed = committed.map(|commits| open.mark.write(commits));
         for job in group.drain(..) {
             job.answer(committed.as_ref().copied().map_err(String::as_str));
         }
@@ -129,15 +147,18 @@ fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
 }
 
 /// One transaction for all. Where SQLite itself gives the transaction up (a full disk), the next statement fails, and
-/// so does the whole group.
-fn together(conn: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    conn.execute_batch("BEGIN IMMEDIATE")?;
+/// so does the whole group. The answer is the commit's number; the error is in words for people.
+fn together(conn: &Connection, group: &mut [Box<dyn Job>]) -> Result<u64, String> {
+    let sql = |batch: &str| conn.execute_batch(batch).map_err(in_words);
+    sql("BEGIN IMMEDIATE")?;
     for job in group {
-        conn.execute_batch("SAVEPOINT job")?;
+        sql("SAVEPOINT job")?;
         if job.run(conn) == Kept::Undo {
-            conn.execute_batch("ROLLBACK TO job")?;
+            sql("ROLLBACK TO job")?;
         }
-        conn.execute_batch("RELEASE job")?;
+        sql("RELEASE job")?;
     }
-    conn.execute_batch("COMMIT")
+    let commits = mark::count(conn).map_err(|error| error.chain())?;
+    sql("COMMIT")?;
+    Ok(commits)
 }

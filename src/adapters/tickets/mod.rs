@@ -21,5 +21,20 @@ pub use mail::Mailed;
 pub use polled::Polled;
 pub use rt::{RequestTracker, RtConfig};
 
+use crate::model::reach::{Call, Effect, System};
+
+/// What pitlane can say to ticket systems. What a template says stands in the template, which the operator wrote; the
+/// configuration refuses one that would delete anything but its own session.
+pub fn statement() -> Vec<Call> {
+    let mut all = rt::Asked::statement();
+    for method in ["GET", "POST", "PUT", "PATCH"] {
+        let effect = if method == "GET" { Effect::Read } else { Effect::Tell };
+        all.push(Call::new(System::TicketTemplate, method, "PATH", effect, "as the template in use says"));
+    }
+    let needs = "session.close of a template that logs in";
+    all.push(Call::new(System::TicketTemplate, "DELETE", "SESSION", Effect::Tell, needs));
+    all
+}
+
 #[cfg(test)]
 mod tests;

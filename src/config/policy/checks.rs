@@ -47,6 +47,11 @@ pub(super) fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         mistakes.add(place("memory.within"), text);
     }
     let json = &read.json;
+    if json["respond"]["second_person"] == true && json["respond"]["mode"] == "act" {
+        let text = "respond.second_person wants two people to agree, and mode: act asks nobody; write mode: approve, or take \
+                    second_person out";
+        mistakes.add(place("respond.second_person"), text);
+    }
     let serves =
         json["respond"]["action"].as_str().is_some_and(|action| ["drain", "in_place"].contains(&action));
     for part in ["work_order", "prove"] {

@@ -98,7 +98,7 @@ fn every_mistake_has_its_place_and_its_remedy() {
         (
             "  token_file: token",
             "  fingerprints: {pve1: [\"9f:86\"], pve2: []}\n  token_file: token",
-            "7:25: proxmox.fingerprints.pve1.0: \"9f:86\" is no SHA-256; write its 64 hexadecimal digits",
+            "7:25: proxmox.fingerprints.pve1.0: this is no SHA-256; write its 64 hexadecimal digits",
         ),
         (
             "token_file: token",
@@ -198,6 +198,17 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "127.0.0.1:0",
             "127.0.0.1:0\n  tls: {cert: token, key: token, client_ca: token, alert_clients: [\"a b\"]}",
             ": http.tls.alert_clients.0: \"a b\" is no name of a machine",
+        ),
+        (
+            "127.0.0.1:0",
+            "127.0.0.1:0\n  tls: {cert: token, key: token, clients: [{certificate: a.example.org, name: a, role: read}]}",
+            ": nobody could tell whose certificates these are; add client_ca",
+        ),
+        (
+            "127.0.0.1:0",
+            "127.0.0.1:0\n  tls: {cert: token, key: token, client_ca: token, alert_clients: [a.example.org], \
+             clients: [{certificate: A.example.org, name: a, role: operate}]}",
+            "a.example.org is there twice; which of the two roles should count?",
         ),
         ("4GiB}", "4GiB}\npolicies: nowhere", "nowhere:1:1: cannot read "),
         ("4GiB}", "4GiB}\nmode: act", "15:1: mode is written twice, first in line 1; keep one"),

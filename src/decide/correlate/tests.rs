@@ -26,6 +26,7 @@ fn rules() -> Rules {
         locate: false,
         containers: ContainerPolicy::Ask,
         immovable: ImmovablePolicy::Block,
+        second_person: false,
         canary: false,
         on_overrun: Default::default(),
         move_within: None,
@@ -56,6 +57,7 @@ fn rules() -> Rules {
         limits: Default::default(),
         notify: Default::default(),
         packing: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: Default::default(),
     }
 }

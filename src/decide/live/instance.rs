@@ -7,6 +7,7 @@ use crate::decide::planner::instance::{
     Storage, StorageAt, Way,
 };
 use crate::decide::planner::{Effort, Foreign, Wishes};
+use crate::decide::processors;
 use crate::decide::view::View;
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{Affinity, Guest, GuestKind, HaRules, Power};
@@ -158,6 +159,7 @@ impl Live {
                 guest.disks.push((self.storage(&storage), bytes.div_ceil(MIB) as i64));
             }
             let mut refused = detail.refused.clone();
+            refused.extend(processors::unfit(row, detail, ask.leaving.as_ref(), view));
             refused.extend(ask.lost.get(&id).cloned());
             let within =
                 |node: &&NodeName| ask.targets.as_ref().is_none_or(|targets| targets.contains(*node));

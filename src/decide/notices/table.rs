@@ -193,6 +193,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "waits; nothing is touched until a person agrees.",
             format!("read it with pitlane show {id}, then pitlane approve {id} --plan {}", hash.short()),
         ),
+        Noted::Waits { wait: wait @ Wait::SecondPerson { hash, .. } } => say(
+            Tell,
+            &format!("approve-too-{}", hash.short()),
+            format!("{node} wants to leave: {wait}"),
+            "waits; nothing is touched until a second person agrees.",
+            wait.remedy_for(id),
+        ),
         Noted::Waits {
             wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::TimeBoxTooShort { .. }),
         } => say(

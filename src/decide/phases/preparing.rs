@@ -8,6 +8,7 @@ use crate::decide::inventory;
 use crate::decide::memory::{Returned, returned};
 use crate::decide::plan::Planned;
 use crate::decide::preflight::{judge, judge_in_place};
+use crate::decide::second_person;
 use crate::decide::time_box;
 use crate::decide::turn::Turn;
 use crate::model::case::{Approval, Origin, Phase};
@@ -47,17 +48,20 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         }
     };
     time_box::long_enough(&turn.case, &plan, turn.view)?;
-    let hash = plan.hash();
     let approval = approval(turn, &plan);
     show(turn, &plan);
 
     let mode = turn.view.rules.mode_of(policy);
-    let by_itself = mode == Mode::Act && matches!(turn.case.origin, Origin::Alarm { .. });
-    match (mode, approval) {
-        (Mode::Observe, _) => Err(Wait::ObserveOnly),
-        (_, None) if !by_itself => Err(Wait::Approval { hash }),
-        (_, approval) => begin(turn, &verdict, plan, approval),
+    let alone = mode == Mode::Act && matches!(turn.case.origin, Origin::Alarm { .. });
+    // The configuration refuses the two together; a plan that two have to see never goes unseen.
+    let by_itself = alone && !policy.respond.second_person;
+    if mode == Mode::Observe {
+        return Err(Wait::ObserveOnly);
     }
+    if !by_itself {
+        second_person::enough(policy, &turn.case, approval.as_ref(), &plan)?;
+    }
+    begin(turn, &verdict, plan, approval)
 }
 
 /// Somebody would be left behind: others might make room, and nobody has looked at them yet.
@@ -126,17 +130,16 @@ fn tell_returns(turn: &mut Turn) {
 /// The approval of this very plan. One of another plan is void, and said to be.
 fn approval(turn: &mut Turn, plan: &Plan) -> Option<Approval> {
     let now = turn.view.now;
-    if let Origin::Person { by, yes: true, .. } = &turn.case.origin {
-        return Some(Approval { by: by.clone(), at: now, hash: plan.hash() });
-    }
     let Phase::Preparing { approval, .. } = &mut turn.case.phase else { return None };
-    let given = approval.clone()?;
-    if given.hash == plan.hash() {
-        return Some(given);
+    let given = approval.clone();
+    if let Some(given) = given {
+        if given.hash == plan.hash() {
+            return Some(given);
+        }
+        *approval = None;
+        turn.note(Noted::ApprovalVoid { hash: given.hash });
     }
-    *approval = None;
-    turn.note(Noted::ApprovalVoid { hash: given.hash });
-    None
+    second_person::agreed_beforehand(&turn.case, now, &plan.hash())
 }
 
 /// Which OSDs have to be there when it is back. A second beginning of the same case keeps the first list.

@@ -39,7 +39,7 @@ pub fn judge(case: &Case, view: &View) -> (Verdict, Result<(Plan, InPlace), Wait
         },
         q.answer(CheckName::Redundancy, &view.seen.ceph, copies(&q, &osds)),
     ];
-    let verdict = Verdict { node: case.node.clone(), at: view.now, checks };
+    let verdict = Verdict { node: case.node.clone(), at: view.now, checks, cards: Vec::new() };
     let plan = disks.and_then(|disks| Ok((plan(case, &disks, &verdict, view)?, disks)));
     (verdict, plan)
 }

@@ -5,15 +5,22 @@ mod budgets;
 mod capacity;
 mod ceph_flags;
 mod ceph_health;
+mod ceph_versions;
 mod channel;
 mod guests;
 mod ha;
 mod in_place;
+mod itself;
 mod locks;
+mod mds;
+mod movers;
 mod n_plus_one;
+mod neighbours;
 mod ok_to_stop;
 mod privileges;
+mod processors;
 mod quorum;
+mod recoverability;
 mod redundancy;
 
 use std::time::Duration;
@@ -66,11 +73,19 @@ pub fn judge(
         ceph_flags::check(&question),
         ok_to_stop::check(&question),
         redundancy::check(&question),
+        ceph_versions::check(&question),
+        mds::check(&question),
+        processors::check(&question),
+        movers::check(&question),
+        neighbours::check(&question),
+        itself::check(&question, policy),
     ];
     checks.extend(channel::check(&question));
-    let verdict = Verdict { node: node.clone(), at: view.now, checks };
+    let (recoverability, cards) = recoverability::check(&question);
+    checks.push(recoverability);
+    let verdict = Verdict { node: node.clone(), at: view.now, checks, cards };
     let planned = question.planned.map(|mut planned| {
-        planned.plan.warnings = verdict.warnings().cloned().collect();
+        planned.plan.warnings = verdict.warnings().filter(|wait| !wait.passing()).cloned().collect();
         planned
     });
     (verdict, planned)

@@ -2,6 +2,7 @@
 //! looks like an empty node.
 
 use super::{Found, Question};
+use crate::model::ids::GuestId;
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::{Source, Wait};
 
@@ -24,6 +25,23 @@ fn find(q: &Question) -> Result<Found, Wait> {
         if !privileges.allows(privilege, path) {
             found.block(Wait::MissingPrivilege { privilege: privilege.to_owned(), path: path.to_owned() });
         }
+        // What is granted on a deeper path replaces what came from above: there a guest is hidden, and nothing says so.
+        let below = if path == "/" { continue } else { format!("{path}/") };
+        let deeper = privileges.granted.iter().filter(|(place, _)| place.starts_with(&below));
+        for (place, _) in deeper.filter(|(_, granted)| !granted.contains(privilege)) {
+            found.block(Wait::MissingPrivilege { privilege: privilege.to_owned(), path: place.clone() });
+        }
+    }
+    if let Some(guests) = hidden(q)? {
+        found.block(Wait::HiddenGuests { guests });
     }
     Ok(found)
+}
+
+/// Guests that HA manages, read with another right than the list of guests, and that the list does not show.
+fn hidden(q: &Question) -> Result<Option<Vec<GuestId>>, Wait> {
+    let listed = &q.view.cluster()?.guests;
+    let managed = q.view.ha()?.services.keys();
+    let hidden: Vec<GuestId> = managed.filter(|id| !listed.contains_key(id)).copied().collect();
+    Ok((!hidden.is_empty()).then_some(hidden))
 }

@@ -24,6 +24,9 @@ pub struct CephView {
     /// Flags on host buckets: `node2` → {`noout`}.
     pub host_flags: BTreeMap<HostName, BTreeSet<String>>,
     pub pools: Vec<Pool>,
+    /// Metadata servers, where there is a filesystem.
+    #[serde(default)]
+    pub mds: Vec<Mds>,
     /// Which host bucket is which member. A member without OSDs is not in it.
     pub hosts: BTreeMap<NodeName, HostName>,
 }
@@ -80,6 +83,17 @@ pub struct Osd {
     pub up: bool,
     /// Reweight above zero.
     pub r#in: bool,
+    /// What it runs, as it said when it started: `18.2.7`. `None`: it never started, or does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// A metadata server. Proxmox gives it its node's name; where somebody chose another, nobody can tell where it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mds {
+    pub name: String,
+    /// The filesystem that it serves; `None`: it stands by.
+    pub serves: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +105,9 @@ pub struct Pool {
     pub min_size: u32,
     /// CRUSH bucket type that copies are spread over: `host`, `osd`, `rack`, …
     pub failure_domain: String,
+    /// The rule says so: at most so many copies on one host. `None`: it follows from the failure domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_host: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

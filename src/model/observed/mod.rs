@@ -5,13 +5,14 @@ pub mod ceph;
 pub mod ha;
 pub mod inventory;
 pub mod pve;
+pub mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use alarms::{AlarmsView, Missing};
-pub use ceph::{CephView, HealthCheck, OkToStop, Osd, Pool, PoolKind};
+pub use ceph::{CephView, HealthCheck, Mds, OkToStop, Osd, Pool, PoolKind};
 pub use ha::{
     Affinity, Datacenter, HaNode, HaNodeState, HaResource, HaRules, HaScheduler, HaService, HaView, LrmMode,
     NodeAffinity, ResourceAffinity,
@@ -21,6 +22,7 @@ pub use pve::{
     Capacity, Guest, GuestDetail, GuestKind, LiveState, Maintained, NodeDetail, NodeRow, Opinion, Power,
     Privileges, PveView, Storage, Task, TaskEnd, TaskLog, Votes,
 };
+pub use survey::{Backup, Machine, Replica, Store, Survey};
 
 use super::alert::Episode;
 use super::fault::FaultKey;
@@ -59,6 +61,9 @@ pub struct Observed {
     /// What the wished machines' BMCs show now.
     #[serde(default)]
     pub bmc: BTreeMap<NodeName, Seen<BmcView>>,
+    /// Backups, replication and processors, for the wished nodes.
+    #[serde(default)]
+    pub surveys: BTreeMap<NodeName, Survey>,
     /// The kill switch's file is there.
     pub kill_file: bool,
     /// Since when this process has been looking without a break. What was good before is hearsay.
@@ -105,6 +110,7 @@ impl Observed {
             work_orders: BTreeMap::new(),
             inventory: BTreeMap::new(),
             bmc: BTreeMap::new(),
+            surveys: BTreeMap::new(),
             kill_file: false,
             watching_since: at,
             blind_since: None,
@@ -135,6 +141,9 @@ pub struct Wish {
     pub inventory: BTreeSet<NodeName>,
     /// Nodes whose locate LED and power matter.
     pub bmc: BTreeSet<NodeName>,
+    /// Nodes about which a survey is wanted.
+    #[serde(default)]
+    pub surveys: BTreeSet<NodeName>,
     /// A silence is owed, and something was last asked of it then: what was seen before is too old.
     #[serde(default)]
     pub silences: Option<Time>,

@@ -228,6 +228,15 @@ pub struct GuestDetail {
     pub local_cdrom: Option<String>,
     /// Nodes that Proxmox rules out, with its reason. Silence about a node is no promise.
     pub refused: BTreeMap<NodeName, String>,
+    /// Storages under its disks, local and shared.
+    #[serde(default)]
+    pub storages: BTreeSet<String>,
+    /// The configured processor model: `host`, `x86-64-v2-AES`; `None` for Proxmox's default, and for containers.
+    #[serde(default)]
+    pub cpu: Option<String>,
+    /// Addresses of its network cards, lower case.
+    #[serde(default)]
+    pub macs: BTreeSet<String>,
 }
 
 /// `status/current`: the guest's own node answers.

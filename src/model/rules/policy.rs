@@ -108,6 +108,9 @@ pub struct Respond {
     /// Light the machine's locate LED while the technician has it.
     #[serde(default)]
     pub locate: bool,
+    /// Two people have to agree to each plan.
+    #[serde(default)]
+    pub second_person: bool,
     /// The smallest running guest outside of HA goes first and alone, before HA is told anything.
     #[serde(default)]
     pub canary: bool,

@@ -8,11 +8,13 @@ use jiff::SignedDuration;
 use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::{
     self, GuestDetail, GuestKind, Inventory, LiveState, Maintained, NodeDetail, Opinion, Privileges, PveView,
-    TaskEnd, TaskLog,
+    Survey, TaskEnd, TaskLog,
 };
 use crate::model::plan::How;
 use crate::model::seen::{Seen, Trouble};
 use crate::ports::{Migration, Pve};
+use crate::sim::world::backups::mac;
+use crate::sim::world::build::USUAL_CPU;
 use crate::sim::world::migrate::NotAllowed;
 use crate::sim::world::{Actor, Call, MigrateCall, NodeState, Run, Task, TaskState, World};
 
@@ -65,6 +67,19 @@ impl Pve for Doors {
             let via = way_in(world, |name| avoid.contains(name))?;
             world.audit(&format!("/nodes/{node}"))?;
             world.parts_inside(via, node)
+        })
+    }
+
+    async fn survey(&self, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Survey {
+        let answer = self.ask(Call::PveSurvey, |world| {
+            way_in(world, |name| avoid.contains(name))?;
+            Ok(world.survey(node))
+        });
+        answer.unwrap_or_else(|why: Trouble| Survey {
+            asked_at: self.world().now,
+            replicas: why.clone().into(),
+            stores: why.into(),
+            machines: BTreeMap::new(),
         })
     }
 
@@ -267,6 +282,10 @@ fn guest_detail(world: &World, via: &NodeName, node: &NodeName, id: GuestId) -> 
         devices: guest.devices.clone(),
         local_disks: guest.local_disks.clone(),
         local_cdrom: guest.local_cdrom.clone(),
+        storages: world.storages_under(guest).into_iter().collect(),
+        cpu: (guest.kind == GuestKind::Qemu)
+            .then(|| guest.cpu.clone().unwrap_or_else(|| USUAL_CPU.to_owned())),
+        macs: [mac(id, guest.kind)].into(),
         refused: not_allowed
             .into_iter()
             .map(|(node, why)| match why {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::model::ids::{HostName, OsdId};
-use crate::model::observed::{CephView, OkToStop, PoolKind};
+use crate::model::observed::{CephView, Mds, OkToStop, PoolKind};
 use crate::sim::world::Ceph;
 
 const FSID: &str = "e5fdfba8-23f0-42c9-b7ef-79169a822bfb";
@@ -48,10 +48,35 @@ pub(super) fn status(view: &CephView) -> Value {
             "num_objects": 100_000, "data_bytes": size / 12, "bytes_used": size / 4,
             "bytes_avail": size / 4 * 3, "bytes_total": size,
         },
-        "fsmap": { "epoch": 1, "by_rank": [], "up:standby": 0 },
+        "fsmap": {
+            "epoch": 1, "by_rank": view.mds.iter().filter(|mds| mds.serves.is_some()).enumerate().map(by_rank).collect::<Vec<_>>(),
+            "up:standby": view.mds.iter().filter(|mds| mds.serves.is_none()).count(),
+        },
         "mgrmap": mgr_dump(view),
         "servicemap": { "epoch": 1, "modified": "2026-01-01T00:00:00.000000+0000", "services": {} },
         "progress_events": {},
+    })
+}
+
+fn by_rank((rank, mds): (usize, &Mds)) -> Value {
+    json!({ "filesystem_id": 1, "rank": rank, "name": mds.name, "status": "up:active", "gid": 4200 + rank })
+}
+
+/// `fs dump`: every metadata server by name.
+pub(super) fn fs_dump(view: &CephView) -> Value {
+    let standby = |mds: &Mds| json!({ "gid": 4300, "name": mds.name, "rank": -1, "state": "up:standby" });
+    let mut served: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for (n, mds) in view.mds.iter().enumerate() {
+        if let Some(fs) = &mds.serves {
+            let info = json!({ "gid": 4200 + n, "name": mds.name, "rank": 0, "state": "up:active" });
+            served.entry(fs).or_default().insert(format!("gid_{}", 4200 + n), info);
+        }
+    }
+    let filesystem =
+        |(fs, info): (&str, Map<String, Value>)| json!({ "mdsmap": { "fs_name": fs, "info": info } });
+    json!({
+        "epoch": 1, "filesystems": served.into_iter().map(filesystem).collect::<Vec<_>>(),
+        "standbys": view.mds.iter().filter(|mds| mds.serves.is_none()).map(standby).collect::<Vec<_>>(),
     })
 }
 
@@ -243,7 +268,7 @@ pub(super) fn osd_metadata(view: &CephView) -> Value {
         let found = view.hosts.iter().find(|(_, bucket)| *bucket == host);
         found.map_or_else(|| host.to_string(), |(node, _)| node.to_string())
     };
-    view.osds.iter().map(|(id, osd)| json!({ "id": id, "hostname": machine(&osd.host) })).collect()
+    view.osds.iter().map(|(id, osd)| json!({ "id": id, "hostname": machine(&osd.host), "ceph_version_short": osd.version })).collect()
 }
 
 pub(super) fn ok_to_stop(answer: &OkToStop) -> Value {

@@ -1,7 +1,7 @@
 //! From a request to an answer: who asks, what for, may he, where is it executed, is it well formed, and only then what
 //! the world says. The order is Proxmox's own: a stranger learns nothing, and a dead node is not asked about parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     last_words: Mutex<Option<String>>,
     /// Member that is cut off → what it saw of the cluster last.
     memories: Mutex<BTreeMap<NodeName, Memory>>,
+    /// Tokens that were deleted in the middle of a story.
+    pub revoked: Mutex<BTreeSet<String>>,
 }
 
 /// The cluster's files as a member without quorum still has them.
@@ -46,7 +48,17 @@ struct Memory {
 
 impl Shared {
     pub fn new(world: Arc<Mutex<World>>, speed: f64) -> Self {
-        Self { world, speed, last_words: Mutex::new(None), memories: Mutex::default() }
+        Self {
+            world,
+            speed,
+            last_words: Mutex::new(None),
+            memories: Mutex::default(),
+            revoked: Mutex::default(),
+        }
+    }
+
+    fn is_revoked(&self, token: &str) -> bool {
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).contains(token)
     }
 
     /// Reads the world.
@@ -146,7 +158,9 @@ impl Door {
     /// What `member` answers.
     pub fn answer(&self, member: &NodeName, ask: &Ask) -> Answer {
         let token = match tokens::authenticate(&self.tokens, ask.authorization.as_deref()) {
-            Ok(token) => token,
+            Ok(token) if !self.shared.is_revoked(&token.id) => token,
+            // The same words as for one that never was.
+            Ok(_) => return Answer::silent(401, "Authentication failed!", UNAUTHORISED_TAKES),
             Err(reason) => return Answer::silent(401, reason, UNAUTHORISED_TAKES),
         };
         let Some((route, named)) = routes::find(ask.method.as_str(), &ask.path) else {

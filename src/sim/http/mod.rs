@@ -200,6 +200,16 @@ impl Running {
         self.shared.look(|_| ()).err().map(|stopped| stopped.to_string())
     }
 
+    /// Somebody deletes this token, or makes it anew with the same secret.
+    pub fn revoke(&self, token: &str, revoked: bool) {
+        let mut all = self.shared.revoked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if revoked {
+            all.insert(token.to_owned());
+        } else {
+            all.remove(token);
+        }
+    }
+
     /// Lets so many seconds of the world pass at once.
     ///
     /// # Errors

@@ -61,6 +61,7 @@ pub(super) enum What {
     NodeNetwork,
     NodeStorages,
     NodeReplication,
+    StorageContent,
     NodeTasks,
     TaskStatus,
     TaskLog,
@@ -224,6 +225,12 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         Anybody,
         What::NodeStorages,
+    ),
+    get(
+        "/nodes/{node}/storage/{storage}/content",
+        &[may("content", Text), may("vmid", Vmid)],
+        On("/storage/{storage}", &["Datastore.Audit", "Datastore.AllocateSpace"]),
+        What::StorageContent,
     ),
     get("/nodes/{node}/replication", &[may("guest", Vmid)], Anybody, What::NodeReplication),
     get(

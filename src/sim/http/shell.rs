@@ -163,6 +163,7 @@ fn question(view: &CephView, words: &[&str]) -> Output {
         ["osd", "metadata"] => ceph_json::osd_metadata(view),
         ["osd", "crush", "rule", "dump"] => ceph_json::crush_rules(view),
         ["mgr", "dump"] => ceph_json::mgr_dump(view),
+        ["fs", "dump"] => ceph_json::fs_dump(view),
         _ => return Output::bad(22, "Error EINVAL: invalid command"),
     };
     // The real client begins with an empty line.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{GuestId, HostName, NodeName, OsdId};
 use crate::model::observed::{
-    Affinity, GuestKind, HaNodeState, LrmMode, NodeAffinity, Pool, PoolKind, ResourceAffinity, Storage,
+    Affinity, GuestKind, HaNodeState, LrmMode, Machine, NodeAffinity, Pool, PoolKind, ResourceAffinity,
+    Storage,
 };
 use crate::model::time::Time;
 
@@ -15,6 +16,8 @@ use super::node::SERVICES;
 use super::{Board, Ceph, Chance, Guest, Ha, Mishaps, Node, NodeState, Run, Safety, World};
 
 pub const GIB: u64 = 1 << 30;
+/// What a guest sees, unless it was given another processor.
+pub const USUAL_CPU: &str = "x86-64-v2-AES";
 /// Ten gigabits.
 const NIC: u64 = 1_250_000_000;
 /// Encryption on one core of a usual processor.
@@ -25,7 +28,7 @@ const START: &str = "2026-03-02T08:00:00Z";
 const BOOTED_BEFORE_SECS: i64 = 2_592_000;
 const PGS_PER_POOL: usize = 32;
 /// What pitlane's roles give it at their best, on `/`.
-const RIGHTS: [&str; 8] = [
+const RIGHTS: [&str; 10] = [
     "Sys.Audit",
     "VM.Audit",
     "Datastore.Audit",
@@ -34,7 +37,15 @@ const RIGHTS: [&str; 8] = [
     "VM.Migrate",
     "VM.PowerMgmt",
     "Sys.PowerMgmt",
+    "VM.Backup",
+    "Datastore.AllocateSpace",
 ];
+/// The processor of every member, unless a story says otherwise.
+fn usual_machine() -> Machine {
+    let flags = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov svm avx2";
+    let flags = flags.split_whitespace().map(str::to_owned).collect();
+    Machine { model: "AMD EPYC".to_owned(), flags, version: String::new() }
+}
 
 /// A world in the making.
 #[derive(Clone, Debug)]
@@ -69,6 +80,7 @@ impl World {
             .into(),
             technician: false,
             answers_from: since,
+            machine: usual_machine(),
         };
         let member = Member {
             state: HaNodeState::Online,
@@ -112,6 +124,7 @@ impl World {
             machines: BTreeMap::new(),
             heard: BTreeMap::new(),
             board: Board::default(),
+            backups: Default::default(),
             hand: names.iter().cloned().collect(),
             token: [("/".to_owned(), RIGHTS.map(str::to_owned).into())].into(),
             mishaps: Mishaps::default(),
@@ -211,6 +224,7 @@ impl Builder {
             devices: Vec::new(),
             local_disks: BTreeMap::new(),
             local_cdrom: None,
+            cpu: None,
             storage_on: None,
             dirty: 20 << 20,
             deaf: false,
@@ -309,6 +323,8 @@ impl Builder {
             quorum_was: on(mons).into_keys().collect(),
             last: None,
             noout_gone: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            mds: BTreeMap::new(),
         });
         self
     }
@@ -335,6 +351,13 @@ impl Builder {
 
 /// A pool whose PGs are placed when the world is built.
 pub fn pool(name: &str, kind: PoolKind, size: u32, min_size: u32, failure_domain: &str) -> Placed {
-    let pool = Pool { name: name.into(), kind, size, min_size, failure_domain: failure_domain.into() };
+    let pool = Pool {
+        name: name.into(),
+        kind,
+        size,
+        min_size,
+        failure_domain: failure_domain.into(),
+        per_host: None,
+    };
     Placed { pool, pgs: Vec::new() }
 }

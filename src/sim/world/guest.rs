@@ -32,6 +32,9 @@ pub struct Guest {
     /// Volume → bytes, on storage that only its node has.
     pub local_disks: BTreeMap<String, u64>,
     pub local_cdrom: Option<String>,
+    /// The processor that it is configured to see; `None`: a model that every member can give.
+    #[serde(default)]
+    pub cpu: Option<String>,
     /// A storage that only these nodes have (shared among them).
     pub storage_on: Option<(String, BTreeSet<NodeName>)>,
     /// Bytes of memory that it rewrites each second: above the network's speed a live migration never ends.

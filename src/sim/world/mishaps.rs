@@ -42,13 +42,14 @@ pub enum Call {
     BmcLocate,
     PveTaskLog,
     PveGlance,
+    PveSurvey,
     SilenceLook,
     SilenceSet,
     SilenceEnd,
 }
 
 impl Call {
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::PveFirst,
         Self::PveSecond,
         Self::PveHa,
@@ -81,6 +82,7 @@ impl Call {
         Self::BmcLocate,
         Self::PveTaskLog,
         Self::PveGlance,
+        Self::PveSurvey,
         Self::SilenceLook,
         Self::SilenceSet,
         Self::SilenceEnd,

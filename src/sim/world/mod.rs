@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod alarms;
 pub mod audit;
+pub mod backups;
 pub mod build;
 pub mod chance;
 mod disk;
@@ -35,6 +36,7 @@ use jiff::SignedDuration;
 
 pub use alarms::{Alertmanager, SetSilence};
 pub use audit::{Expect, audit};
+pub use backups::Backups;
 pub use board::Board;
 pub use build::{Builder, GIB};
 pub use ceph::Ceph;
@@ -87,6 +89,9 @@ pub struct World {
     #[serde(default)]
     pub machines: BTreeMap<NodeName, Machine>,
     pub board: Board,
+    /// Backups and replication.
+    #[serde(default)]
+    pub backups: Backups,
     /// What reached people: notice → how often. Whoever is told twice has seen one id twice.
     #[serde(default)]
     pub heard: BTreeMap<NoticeId, u32>,

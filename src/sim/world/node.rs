@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::model::ids::NodeName;
-use crate::model::observed::Storage;
+use crate::model::observed::{Machine, Storage};
 use crate::model::time::{Time, age};
 
 use super::task::{Errand, Then};
@@ -38,6 +38,9 @@ pub struct Node {
     pub technician: bool,
     /// pveproxy and pvedaemon answer again from then on (after a restart).
     pub answers_from: Time,
+    /// Its processor.
+    #[serde(default)]
+    pub machine: Machine,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

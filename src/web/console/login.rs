@@ -1,34 +1,31 @@
 //! Logging in and out of the console.
 
-use axum::Form;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 use maud::html;
 use serde::Deserialize;
 
 use super::pages::{Reload, frame};
+use crate::model::access::Right;
 use crate::web::Shared;
-use crate::web::auth::{COOKIE, Who, cookie};
+use crate::web::auth::{COOKIE, Who};
 use crate::web::error::Refusal;
+use crate::web::pace::Peer;
 
 /// A working day.
 const STAY_SECS: u32 = 12 * 3600;
 
-/// Somebody who logged in here and may see. Whoever did not is sent to the login page.
+/// Somebody who may see: whoever may not does not come as far as this.
 pub struct Visitor(pub Who);
 
-impl FromRequestParts<Shared> for Visitor {
-    type Rejection = Response;
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
-        let Some(token) = cookie(&parts.headers) else {
-            return Err(Redirect::to("/login").into_response());
-        };
-        let who = shared.access.who(token).map_err(|_| Redirect::to("/login").into_response())?;
-        who.sees().map_err(IntoResponse::into_response)?;
-        Ok(Self(who))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        Who::from_request_parts(parts, state).await.map(Self)
     }
 }
 
@@ -75,12 +72,18 @@ pub struct Login {
 
 pub async fn enter(
     State(shared): State<Shared>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     Form(login): Form<Login>,
 ) -> Result<Response, Refusal> {
     same_site(&headers)?;
     let token = login.token.trim();
-    let welcome = shared.access.who(token).is_ok_and(|who| who.role.sees());
+    let welcome =
+        match shared.pace.knock(peer.map_or_else(Peer::default, |peer| peer.0), &shared.access, token) {
+            Ok(who) => who.role.may(Right::See),
+            Err(Refusal::WrongToken) => false,
+            Err(refusal) => return Err(refusal),
+        };
     let plain = token.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
     if !welcome || !plain {
         let page = form(Some("This token is not known here, or may not see."));

@@ -7,6 +7,8 @@ mod forms;
 mod login;
 mod pages;
 
+pub(super) use login::same_site;
+
 use axum::Router;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect};

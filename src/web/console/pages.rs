@@ -5,10 +5,11 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::login::Visitor;
-use crate::model::access::Role;
+use crate::model::access::Right;
 use crate::model::case::{Case, Origin, Phase};
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::plan::Plan;
+use crate::model::recovery::Card;
 use crate::model::request::Reply;
 use crate::model::shown::{CaseLine, CaseView, Judged, OwedView};
 use crate::model::time::{Period, Time, age, to_the_second};
@@ -111,6 +112,9 @@ pub async fn cases(
             @if status.config.as_ref().is_some_and(|config| !config.tickets_lack.is_empty()) {
                 " The ticket system lacks something; work orders stand on the board. See " code { "pitlane status" } "."
             }
+            @if status.token.as_ref().is_some_and(|found| !found.good()) {
+                " The token's rights at Proxmox are not as they should be. See " code { "pitlane status" } "."
+            }
             @if let Some(pause) = &status.paused { " Paused by " (pause.by) ": " (pause.reason) "." }
             @if status.kill_file { " The kill file is there: nothing new is begun." }
         }
@@ -151,7 +155,7 @@ pub async fn verdict(
     let key = fresh_id();
     let body = html! {
         (judgement(&judged))
-        @if who.role == Role::Operate {
+        @if who.role.may(Right::Operate) {
             form method="post" action="/drain" {
                 input type="hidden" name="key" value=(key);
                 input type="hidden" name="node" value=(judged.verdict.node);
@@ -187,10 +191,29 @@ fn judgement(judged: &Judged) -> Markup {
                 }
             }
         }
+        @if !verdict.cards.is_empty() { (cards(&verdict.cards)) }
         @if let Some(plan) = &judged.plan { (plan_table(plan)) }
         @if let Some(disks) = &judged.in_place {
             h2 { "Its case serves disks in place" }
             (judgement(disks))
+        }
+    }
+}
+
+/// What could be brought back of each guest, if it were lost now.
+fn cards(all: &[Card]) -> Markup {
+    html! {
+        h2 { "If the node or its storage were lost now" }
+        table {
+            thead { tr { th { "Guest" } th { "Name" } th { "Last good backup" } th { "Replication" } th { "Restore" } } }
+            tbody {
+                @for card in all {
+                    tr {
+                        td { (card.guest) } td { (card.name) } td { (card.backup) } td { (card.replication()) }
+                        td { (card.restore) }
+                    }
+                }
+            }
         }
     }
 }
@@ -231,7 +254,7 @@ fn plan_table(plan: &Plan) -> Markup {
 /// What an approval would be given to. Only the very plan that the case waits with: another one is not shown beside
 /// its button.
 fn asked_for(shared: &Shared, case: &Case) -> Markup {
-    let Phase::Preparing { shown: Some(hash), approval: None, .. } = &case.phase else { return html! {} };
+    let Some(hash) = case.awaits_approval() else { return html! {} };
     let shown = shared.shown.borrow().clone();
     match shown.show.plans.get(&case.node).filter(|plan| plan.hash() == *hash) {
         Some(plan) => plan_table(plan),
@@ -319,17 +342,16 @@ fn forms(seen: &CaseView, who: &Who) -> Markup {
     let case = &seen.case;
     let action = |ask: &str| format!("/cases/{}/{ask}", case.id);
     let key = fresh_id();
-    let operator = who.role == Role::Operate;
-    let technician = operator || who.role == Role::Technician;
+    let may = |right| case.open() && who.role.may(right);
     html! {
-        @if case.open() && technician {
-            @if operator && let Phase::Preparing { shown: Some(plan), approval: None, .. } = &case.phase {
+        @if may(Right::Approve) && let Some(plan) = case.awaits_approval() {
                 form method="post" action=(action("approve")) {
                     input type="hidden" name="key" value=(key);
                     input type="hidden" name="plan" value=(plan);
                     button { "Approve plan " (plan.short()) }
                 }
-            }
+        }
+        @if may(Right::Report) {
             @if matches!(case.phase, Phase::HandedOver { .. } | Phase::Proving { .. } | Phase::Stranded { .. }) {
                 form method="post" action=(action("done")) {
                     input type="hidden" name="key" value=(key);
@@ -342,12 +364,12 @@ fn forms(seen: &CaseView, who: &Who) -> Markup {
                 input type="hidden" name="key" value=(key);
                 label { "Note " input name="text" required; } button { "Add" }
             }
-            @if operator {
+        }
+        @if may(Right::Operate) {
                 form method="post" action=(action("abort")) {
                     input type="hidden" name="key" value=(key);
                     label { "Reason " input name="text" required; } button { "Call it off" }
                 }
-            }
         }
     }
 }

@@ -227,7 +227,7 @@ impl Looker for Judge {
             age: Some(Period::secs(1)),
             reasons,
         };
-        let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check] };
+        let verdict = Verdict { node: node.clone(), at: at(0), checks: vec![check], cards: Vec::new() };
         Ok(Judged { verdict, plan: None, in_place: None })
     }
 }
@@ -246,6 +246,7 @@ fn policy() -> Policy {
             mode: Mode::Approve,
             time_box: hour,
             locate: false,
+            second_person: false,
             canary: false,
             on_overrun: Default::default(),
             move_within: None,
@@ -280,9 +281,14 @@ impl Parts {
 
     /// Case 7 waits with a plan of one move and one guest that is shut down.
     pub fn wait_for_approval(&mut self) {
+        self.wait_with_a_guest_called("web1");
+    }
+
+    /// The same, and this is what the guest is called, and why another one is shut down.
+    pub fn wait_with_a_guest_called(&mut self, name: &str) {
         let step = Move {
             guest: GuestId(101),
-            name: "web1".into(),
+            name: name.into(),
             kind: GuestKind::Qemu,
             to: "pve3".into(),
             how: How::Live,
@@ -295,7 +301,11 @@ impl Parts {
             noout: None,
             moves: vec![step],
             ha: Default::default(),
-            stops: [(GuestId(102), "a passed-through device".into())].into(),
+            stops: [(
+                GuestId(102),
+                if name == "web1" { "a passed-through device".into() } else { name.into() },
+            )]
+            .into(),
             stays: Default::default(),
             warnings: Vec::new(),
             in_place: Default::default(),
@@ -322,7 +332,7 @@ impl Parts {
 
 /// A token of each role, whose text is the role's name.
 fn tokens() -> Vec<KnownToken> {
-    [Role::Alerts, Role::Read, Role::Technician, Role::Operate]
+    Role::ALL
         .map(|role| KnownToken {
             name: role.name().into(),
             role,
@@ -351,6 +361,7 @@ pub fn parts() -> Parts {
         limits: Limits::default(),
         packing: Packing::default(),
         notify: Default::default(),
+        own: crate::model::rules::OwnHome::outside(),
         silences: None,
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
@@ -365,6 +376,7 @@ pub fn parts() -> Parts {
         registry: Metrics::new().expect("names differ").registry(),
         access: Arc::new(Access::new(tokens(), false)),
         configuration: Some(Arc::new(Wrong)),
+        needed_rights: &[("VM.Audit", "/vms")],
     };
     Parts { app, world, clock, shown: sender }
 }

@@ -16,6 +16,7 @@ use super::error::BmcError;
 use crate::adapters::child::{self, Run, Said, last_words};
 use crate::model::ids::NodeName;
 use crate::model::observed::{BmcView, Inventory, LocateTarget};
+use crate::model::reach::{Call, Effect, System};
 use crate::model::step::Switch;
 
 /// One program; a real controller takes seconds, with a cold cache of sensor records ten and more.
@@ -53,6 +54,32 @@ impl Drop for Ipmi {
     }
 }
 
+/// A program, and what is asked of it.
+type Words = (&'static str, &'static [&'static str]);
+
+const STATUS: Words = ("ipmi-chassis", &["--get-chassis-status"]);
+const SENSORS: Words = (
+    "ipmi-sensors",
+    &["--comma-separated-output", "--no-header-output", "--output-sensor-state", "--sdr-cache-recreate"],
+);
+const SERIALS: Words = ("ipmi-fru", &["--sdr-cache-recreate"]);
+const LIGHT: Words = ("ipmi-chassis", &["--chassis-identify=FORCE"]);
+const DARK: Words = ("ipmi-chassis", &["--chassis-identify=TURN-OFF"]);
+
+/// What pitlane can say to a controller that speaks IPMI.
+pub fn statement() -> Vec<Call> {
+    let said = |(program, words): Words, effect| {
+        let needs = match effect {
+            Effect::Read => "privilege level OPERATOR is asked for; reading needs USER",
+            _ => "privilege level OPERATOR; only with respond.locate",
+        };
+        Call::new(System::Bmc, "run", format!("{program} {}", words.join(" ")), effect, needs)
+    };
+    let mut all = [STATUS, SENSORS, SERIALS].map(|words| said(words, Effect::Read)).to_vec();
+    all.extend([LIGHT, DARK].map(|words| said(words, Effect::Change)));
+    all
+}
+
 impl Ipmi {
     /// Writes the account's file below `private`.
     pub fn new(node: &NodeName, config: IpmiConfig, private: &Path) -> Result<Self, BmcError> {
@@ -72,7 +99,7 @@ impl Ipmi {
     /// # Errors
     /// See [`BmcError`].
     pub async fn look(&self) -> Result<BmcView, BmcError> {
-        let said = self.run("ipmi-chassis", &["--get-chassis-status"]).await?;
+        let said = self.run(STATUS.0, STATUS.1).await?;
         said::chassis(&said)
     }
 
@@ -81,14 +108,8 @@ impl Ipmi {
     /// # Errors
     /// See [`BmcError`]; half a list is none.
     pub async fn inventory(&self) -> Result<Inventory, BmcError> {
-        let list = [
-            "--comma-separated-output",
-            "--no-header-output",
-            "--output-sensor-state",
-            "--sdr-cache-recreate",
-        ];
         let both = async {
-            let sensors = self.cached("ipmi-sensors", &list).await?;
+            let sensors = self.cached(SENSORS.0, SENSORS.1).await?;
             let serials = self.serials().await?;
             let mut parts = said::sensors(&sensors)?;
             parts.extend(said::serials(&serials));
@@ -101,8 +122,8 @@ impl Ipmi {
     /// program says so, ends unhappily, and has told all others. That is no reason to hold the whole controller to be
     /// silent; the device that cannot be read has no serial then, which is for the comparison of parts to miss.
     async fn serials(&self) -> Result<String, BmcError> {
-        const PROGRAM: &str = "ipmi-fru";
-        let said = self.cached_said(PROGRAM, &["--sdr-cache-recreate"]).await?;
+        const PROGRAM: &str = SERIALS.0;
+        let said = self.cached_said(PROGRAM, SERIALS.1).await?;
         let told = said.stdout.contains(said::DEVICE);
         match said.rc {
             0 => Ok(said.stdout),
@@ -122,10 +143,10 @@ impl Ipmi {
             return Err(BmcError::NoLamp(target.to_string()));
         }
         let how = match to {
-            Switch::On => "--chassis-identify=FORCE",
-            Switch::Off => "--chassis-identify=TURN-OFF",
+            Switch::On => LIGHT,
+            Switch::Off => DARK,
         };
-        self.run("ipmi-chassis", &[how]).await.map(drop)
+        self.run(how.0, how.1).await.map(drop)
     }
 
     async fn cached(&self, program: &'static str, args: &[&str]) -> Result<String, BmcError> {

@@ -12,6 +12,10 @@ use super::RedfishConfig;
 use crate::adapters::bmc::error::BmcError;
 use crate::adapters::bmc::trust::trust;
 
+/// The two methods that a controller is ever spoken to with.
+pub(super) const READ: Method = Method::GET;
+pub(super) const CHANGE: Method = Method::PATCH;
+
 /// One resource; the largest of a real machine (a collection with everything expanded) has some 200 KB.
 const BODY_MAX: usize = 1 << 20;
 /// Resources of one round: a machine with 60 drives has about 200.
@@ -66,7 +70,7 @@ impl Round<'_> {
         if self.pages.fetch_add(1, Ordering::Relaxed) >= PAGES_MAX {
             return Err(BmcError::Garbled(format!("its tree has more than {PAGES_MAX} resources")));
         }
-        let response = self.send(Method::GET, path, None, None).await?;
+        let response = self.send(READ, path, None, None).await?;
         if matches!(
             response.status(),
             StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED
@@ -128,7 +132,7 @@ impl Round<'_> {
         let tag = self.get_tagged(path).await?.and_then(|(value, tag)| {
             tag.or_else(|| value["@odata.etag"].as_str().and_then(|tag| tag.parse().ok()))
         });
-        let response = self.send(Method::PATCH, path, Some(change), tag).await?;
+        let response = self.send(CHANGE, path, Some(change), tag).await?;
         good(response, path).map(drop)
     }
 

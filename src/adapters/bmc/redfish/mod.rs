@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::error::BmcError;
 use super::trust::Trust;
 use crate::model::observed::{BmcView, Inventory, LocateTarget, Part, PartKey, PartKind};
+use crate::model::reach::{Call, Effect, System};
 use crate::model::step::Switch;
 use http::{Http, Round};
 use parts::Parts;
@@ -127,7 +128,7 @@ impl Redfish {
 
     async fn tree(&self, round: &Round<'_>) -> Result<Tree, BmcError> {
         let missing = |what: &str| BmcError::Garbled(format!("it has no {what}"));
-        let root = round.get("/redfish/v1/").await?.ok_or_else(|| missing("service root"))?;
+        let root = round.get(ROOT).await?.ok_or_else(|| missing("service root"))?;
         let systems = round.members(&root["Systems"]).await?;
         let chassis = round.members(&root["Chassis"]).await?;
         let named =
@@ -139,6 +140,27 @@ impl Redfish {
             (Some(_), others) => Err(BmcError::Systems(others + 1)),
         }
     }
+}
+
+/// Where a controller's tree begins; everything else is reached by its links.
+const ROOT: &str = "/redfish/v1/";
+/// The two words for a lamp, and all that is ever changed.
+const NEW_WORD: &str = "LocationIndicatorActive";
+const OLD_WORD: &str = "IndicatorLED";
+
+/// What pitlane can say to a controller that speaks Redfish.
+pub fn statement() -> Vec<Call> {
+    let said = |method, path: String, effect, needs| Call::new(System::Bmc, method, path, effect, needs);
+    let change = said(
+        http::CHANGE,
+        format!("{ROOT}LINK"),
+        Effect::Change,
+        "an operator's role; only with respond.locate",
+    );
+    vec![
+        said(http::READ, format!("{ROOT}LINK"), Effect::Read, "a reader's role"),
+        Call { parameters: vec![NEW_WORD.to_owned(), OLD_WORD.to_owned()], ..change },
+    ]
 }
 
 /// Where everything hangs.
@@ -172,10 +194,10 @@ struct Lamp {
 
 impl Lamp {
     fn of(resource: &Value) -> Option<Self> {
-        if let Some(active) = resource["LocationIndicatorActive"].as_bool() {
+        if let Some(active) = resource[NEW_WORD].as_bool() {
             return Some(Self { state: if active { Switch::On } else { Switch::Off }, old_word: None });
         }
-        let state = match resource["IndicatorLED"].as_str()? {
+        let state = match resource[OLD_WORD].as_str()? {
             "Lit" | "Blinking" => Switch::On,
             "Off" => Switch::Off,
             // `Unknown`: cannot be read back, so it is not ours to light.
@@ -188,9 +210,9 @@ impl Lamp {
 
     fn words(&self, to: Switch) -> Value {
         match (self.old_word, to) {
-            (None, to) => json!({ "LocationIndicatorActive": to == Switch::On }),
-            (Some(word), Switch::On) => json!({ "IndicatorLED": word }),
-            (Some(_), Switch::Off) => json!({ "IndicatorLED": "Off" }),
+            (None, to) => json!({ NEW_WORD: to == Switch::On }),
+            (Some(word), Switch::On) => json!({ OLD_WORD: word }),
+            (Some(_), Switch::Off) => json!({ OLD_WORD: "Off" }),
         }
     }
 }

@@ -29,7 +29,9 @@ pub use ha::{
 pub use hardware::{DiskRow, NetworkRow};
 pub use lenient::{Flag, Int, Items, Num, Stat, Table, Text};
 pub use migrate::{LocalDisk, Obstacles, Preconditions};
-pub use node::{NodeRow, NodeStatus, NodeTime, ReplicationJob, ServiceRow, StorageConfig, StorageRow};
+pub use node::{
+    BackupRow, NodeRow, NodeStatus, NodeTime, ReplicationJob, ServiceRow, StorageConfig, StorageRow,
+};
 pub use task::{LogLine, TaskEnd, TaskRow, TaskStatus};
 
 use serde::{Deserialize, de::DeserializeOwned};

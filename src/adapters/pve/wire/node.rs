@@ -110,6 +110,33 @@ pub struct StorageConfig {
     /// Only on these nodes; all when missing.
     pub nodes: Option<Items>,
     pub disable: Option<Flag>,
+    /// The machine that serves it: NFS, CIFS, a backup server.
+    pub server: Option<Text>,
+    /// The same for iSCSI.
+    pub portal: Option<Text>,
+    /// Monitors of a Ceph that is not this cluster's own.
+    pub monhost: Option<Text>,
+    pub path: Option<Text>,
+}
+
+/// A row of `/nodes/N/storage/S/content?content=backup`. Rows that the token may not see are left out in silence.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BackupRow {
+    pub volid: Text,
+    /// Missing for files that Proxmox cannot tell whose they are.
+    pub vmid: Option<Int>,
+    /// Seconds since 1970.
+    pub ctime: Option<Int>,
+    /// Bytes.
+    pub size: Option<Int>,
+    pub verification: Option<Verification>,
+}
+
+/// What a backup server says of one snapshot.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Verification {
+    /// `ok`, `failed`, `none`
+    pub state: Option<Text>,
 }
 
 /// A row of `/nodes/N/replication`: jobs whose guest is on N.

@@ -3,6 +3,8 @@
 mod board;
 mod deciding;
 mod journal;
+mod kept;
+mod spoilt;
 mod told;
 mod writing;
 

@@ -67,7 +67,10 @@ async fn pruning_waits_an_hour_between_two_times() {
     bench.store().load().await.expect("loads, and prunes");
     bench.store().ingest(vec![episode(1, 0, Some(1))]).await.expect("stored");
     let horizon = 30 * DAY + 2;
-    bench.meddle(&format!("UPDATE meta SET value = '{}' WHERE key = 'pruned_at'", at(horizon - 3599)));
+    let pruned = at(horizon - 3599);
+    bench.meddle(&format!(
+        "UPDATE meta SET value = '{pruned}' WHERE key = 'pruned_at'; DELETE FROM meta WHERE key = 'seal'"
+    ));
     bench.set(at(horizon));
     bench.store().load().await.expect("loads");
     assert_eq!(bench.store().episodes(Time::UNIX_EPOCH).await.expect("reads").len(), 1);
@@ -86,7 +89,9 @@ async fn of_unreadable_deliveries_the_beginning_is_kept() {
 
 fn memory() -> Connection {
     let conn = Connection::open_in_memory().expect("opens");
-    conn.execute_batch(include_str!("../schema/0001_begin.sql")).expect("the schema");
+    for migration in [include_str!("../schema/0001_begin.sql"), include_str!("../schema/0004_seals.sql")] {
+        conn.execute_batch(migration).expect("the schema");
+    }
     conn
 }
 

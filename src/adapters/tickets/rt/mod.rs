@@ -9,6 +9,7 @@
 //!
 //! It must never send an empty comment (RT keeps it), nor `correspond` (that mails the requestor: a second voice).
 
+mod calls;
 mod wire;
 mod words;
 
@@ -16,8 +17,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
+
+pub use calls::Asked;
 
 use super::call::{Answer, Caller};
 use super::contract::{Become, Carries, Depth, Desk, Paper, Survey, Ticket};
@@ -76,8 +79,7 @@ impl RequestTracker {
     async fn call(
         &self,
         doing: &'static str,
-        method: Method,
-        path: &str,
+        asked: Asked<'_>,
         query: &[(&str, &str)],
         body: Option<Value>,
         etag: Option<&str>,
@@ -85,8 +87,8 @@ impl RequestTracker {
         let mut url = self
             .config
             .url
-            .join(&format!("REST/2.0/{path}"))
-            .map_err(|_| TicketError::Setup(format!("{path} is no path of Request Tracker")))?;
+            .join(&format!("REST/2.0/{}", asked.path()))
+            .map_err(|_| TicketError::Setup(format!("{} is no path of Request Tracker", asked.path())))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -97,7 +99,7 @@ impl RequestTracker {
         if let Some(etag) = etag.and_then(|tag| tag.parse().ok()) {
             headers.insert(IF_MATCH, etag);
         }
-        self.caller.send(doing, method, url, headers, body.map(|body| body.to_string())).await
+        self.caller.send(doing, asked.method(), url, headers, body.map(|body| body.to_string())).await
     }
 
     /// The body of a yes. RT's 400 shows paths of its server, so of that nothing is shown.
@@ -110,8 +112,7 @@ impl RequestTracker {
     async fn queue(&self) -> Result<Value, TicketError> {
         const DOING: &str = "reading the queue";
         let queue = &self.config.queue;
-        let path = format!("queue/{}", segment(queue));
-        let answer = self.call(DOING, Method::GET, &path, &[], None, None).await?;
+        let answer = self.call(DOING, Asked::Queue(queue), &[], None, None).await?;
         if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
             return Err(TicketError::Setup(format!(
                 "Request Tracker shows no queue {queue}: it does not exist (RT spells names with capitals), or the \
@@ -163,13 +164,12 @@ impl RequestTracker {
 
     /// One change, on the ticket as we just saw it; what came of it is for the caller to read.
     async fn put(&self, doing: &'static str, number: &str, change: &Value) -> Result<(), TicketError> {
-        let path = format!("ticket/{}", segment(number));
         for last in [false, true] {
-            let before = self.call("reading a ticket", Method::GET, &path, &[], None, None).await?;
+            let before = self.call("reading a ticket", Asked::Read(number), &[], None, None).await?;
             let etag = before.etag.clone();
             self.yes(before, "reading a ticket")?;
             let answer =
-                self.call(doing, Method::PUT, &path, &[], Some(change.clone()), etag.as_deref()).await?;
+                self.call(doing, Asked::Change(number), &[], Some(change.clone()), etag.as_deref()).await?;
             // Somebody wrote in between: look again, once.
             if answer.status == StatusCode::PRECONDITION_FAILED && !last {
                 continue;
@@ -196,7 +196,7 @@ impl Desk for RequestTracker {
             ("orderby", "id"),
             ("per_page", most.as_str()),
         ];
-        let answer = self.call(DOING, Method::GET, "tickets", &search, None, None).await?;
+        let answer = self.call(DOING, Asked::Search, &search, None, None).await?;
         let body = self.yes(answer, DOING)?;
         let items = wire::items(&body).ok_or_else(|| self.caller.nonsense("a search without a list"))?;
         let tag = format!("[{id}]");
@@ -222,7 +222,7 @@ impl Desk for RequestTracker {
         if let Some(requestor) = &self.config.requestor {
             body["Requestor"] = json!(requestor);
         }
-        let answer = self.call(DOING, Method::POST, "ticket", &[], Some(body), None).await?;
+        let answer = self.call(DOING, Asked::Create, &[], Some(body), None).await?;
         let body = self.yes(answer, DOING)?;
         let number = wire::number(&body["id"]);
         number
@@ -232,8 +232,7 @@ impl Desk for RequestTracker {
 
     async fn read(&self, number: &str, id: &str) -> Result<Ticket, TicketError> {
         const DOING: &str = "reading a ticket";
-        let path = format!("ticket/{}", segment(number));
-        let answer = self.call(DOING, Method::GET, &path, &[], None, None).await?;
+        let answer = self.call(DOING, Asked::Read(number), &[], None, None).await?;
         if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
             return Err(TicketError::NoTicket(id.to_owned()));
         }
@@ -258,19 +257,17 @@ impl Desk for RequestTracker {
 
     async fn comment(&self, number: &str, receipt: &str, text: &str) -> Result<(), TicketError> {
         const DOING: &str = "commenting on the ticket";
-        let path = format!("ticket/{}/comment", segment(number));
         let body = json!({"Subject": receipt, "Content": text, "ContentType": "text/plain"});
-        let answer = self.call(DOING, Method::POST, &path, &[], Some(body), None).await?;
+        let answer = self.call(DOING, Asked::Comment(number), &[], Some(body), None).await?;
         self.yes(answer, DOING).map(drop)
     }
 
     async fn said(&self, number: &str, receipt: &str) -> Result<bool, TicketError> {
         const DOING: &str = "reading the ticket's comments";
-        let path = format!("ticket/{}/attachments", segment(number));
         for page in 1..=PAGES_MAX {
             let page = page.to_string();
             let query = [("fields", "Subject"), ("per_page", "100"), ("page", page.as_str())];
-            let answer = self.call(DOING, Method::GET, &path, &query, None, None).await?;
+            let answer = self.call(DOING, Asked::Comments(number), &query, None, None).await?;
             let body = self.yes(answer, DOING)?;
             let items =
                 wire::items(&body).ok_or_else(|| self.caller.nonsense("attachments without a list"))?;
@@ -290,7 +287,7 @@ impl Desk for RequestTracker {
 
     async fn preflight(&self) -> Vec<String> {
         const DOING: &str = "asking for its version";
-        let known = match self.call(DOING, Method::GET, "rt", &[], None, None).await {
+        let known = match self.call(DOING, Asked::Version, &[], None, None).await {
             Ok(answer) => self.yes(answer, DOING).map(drop),
             Err(error) => Err(error),
         };
@@ -312,21 +309,5 @@ impl Desk for RequestTracker {
     /// It searches its database, not an index.
     fn lag(&self) -> Duration {
         Duration::ZERO
-    }
-}
-
-/// One segment of a path.
-fn segment(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    text.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queue_with_a_space_is_one_segment() {
-        assert_eq!(segment("Hard ware/ü"), "Hard%20ware%2F%C3%BC");
     }
 }

@@ -5,9 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
-
-use super::{RequestTracker, TicketError, segment, wire};
+use super::{Asked, RequestTracker, TicketError, wire};
 use crate::adapters::tickets::contract::Survey;
 use crate::model::tickets::StatusWords;
 
@@ -68,7 +66,7 @@ impl RequestTracker {
             ("order", "DESC"),
             ("per_page", SAMPLE),
         ];
-        let answer = self.call(DOING, Method::GET, "tickets", &newest, None, None).await?;
+        let answer = self.call(DOING, Asked::Search, &newest, None, None).await?;
         let body = self.yes(answer, DOING)?;
         let items = wire::items(&body).ok_or_else(|| self.caller.nonsense("a search without a list"))?;
         let mut words = BTreeSet::new();
@@ -88,8 +86,8 @@ impl RequestTracker {
 
     async fn ways_on(&self, number: u64) -> Result<Vec<String>, TicketError> {
         const DOING: &str = "reading a ticket";
-        let path = format!("ticket/{}", segment(&number.to_string()));
-        let answer = self.call(DOING, Method::GET, &path, &[], None, None).await?;
+        let number = number.to_string();
+        let answer = self.call(DOING, Asked::Read(&number), &[], None, None).await?;
         Ok(wire::ways_on(&self.yes(answer, DOING)?))
     }
 }

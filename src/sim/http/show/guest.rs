@@ -10,6 +10,8 @@ use crate::model::observed::GuestKind;
 use crate::sim::http::answer::Answer;
 use crate::sim::http::call::{Call, Said};
 use crate::sim::http::routes::Half;
+use crate::sim::world::backups::mac;
+use crate::sim::world::build::USUAL_CPU;
 use crate::sim::world::{Guest, Refusal, Run};
 
 impl Half {
@@ -139,8 +141,8 @@ fn qemu_config(id: GuestId, guest: &Guest, volumes: Vec<String>) -> Value {
     let seed = digest(&format!("{id}"));
     let mut config = json!({
         "name": guest.name, "memory": (guest.memory >> 20).to_string(), "cores": guest.cpus,
-        "cpu": "x86-64-v2-AES", "ostype": "l26", "scsihw": "virtio-scsi-pci", "boot": "order=scsi0",
-        "net0": format!("virtio=BC:24:11:00:{:02X}:{:02X},bridge=vmbr0", id.0 >> 8 & 0xFF, id.0 & 0xFF),
+        "cpu": guest.cpu.as_deref().unwrap_or(USUAL_CPU), "ostype": "l26", "scsihw": "virtio-scsi-pci", "boot": "order=scsi0",
+        "net0": format!("virtio={},bridge=vmbr0", mac(id, guest.kind).to_uppercase()),
         "smbios1": format!("uuid={}-{}-4000-8000-{}", &seed[..8], &seed[8..12], &seed[12..24]),
         "vmgenid": format!("{}-{}-4000-8000-{}", &seed[24..32], &seed[32..36], &seed[..12]),
         "meta": "creation-qemu=10.1.2,ctime=1760000000",
@@ -163,7 +165,7 @@ fn lxc_config(id: GuestId, guest: &Guest, volumes: Vec<String>) -> Value {
     let mut config = json!({
         "hostname": guest.name, "memory": guest.memory >> 20, "cores": guest.cpus, "swap": 0,
         "arch": "amd64", "ostype": "debian", "unprivileged": 1,
-        "net0": format!("name=eth0,bridge=vmbr0,hwaddr=BC:24:11:01:{:02X}:{:02X}", id.0 >> 8 & 0xFF, id.0 & 0xFF),
+        "net0": format!("name=eth0,bridge=vmbr0,hwaddr={}", mac(id, guest.kind).to_uppercase()),
     });
     let mut volumes = volumes.into_iter();
     config["rootfs"] = json!(volumes.next());

@@ -1,6 +1,7 @@
 //! What the calls show of the world, in Proxmox's shapes: the members and types of the recordings first, of the schema
 //! second. Reading and a few orders; whether an order is obeyed is the world's business.
 
+mod backup;
 mod ceph;
 mod cluster;
 mod guest;

@@ -48,8 +48,8 @@ impl Call<'_> {
             "rootfs": { "total": 256_u64 << 30, "used": 32_u64 << 30, "free": 224_u64 << 30, "avail": 224_u64 << 30 },
             "cpuinfo": {
                 "cpus": node.cores, "cores": node.cores, "sockets": 1, "user_hz": 100, "hvm": "1",
-                "family": "25", "mhz": "2600.000", "vendor": "AuthenticAMD", "model": "AMD EPYC",
-                "flags": "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov svm",
+                "family": "25", "mhz": "2600.000", "vendor": "AuthenticAMD", "model": node.machine.model,
+                "flags": node.machine.flags.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
             },
         })))
     }

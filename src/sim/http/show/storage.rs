@@ -10,6 +10,7 @@ use crate::model::observed::Storage;
 use crate::sim::World;
 use crate::sim::http::answer::Answer;
 use crate::sim::http::call::{Call, Said};
+use crate::sim::world::backups::DIRECTORIES;
 
 impl Call<'_> {
     /// The storages' rows of `/cluster/resources`.
@@ -62,7 +63,22 @@ impl Call<'_> {
                 ("nodes", (on.len() < self.world.nodes.len()).then(|| json!(on.join(",")))),
             ])
         });
-        Ok(Answer::data(rows.collect::<Vec<_>>()))
+        let stores = self.world.backups.stores.iter().filter(|(storage, store)| {
+            self.sees_storage(storage) && wanted.as_deref().is_none_or(|wanted| wanted == store.kind)
+        });
+        let stores = stores.map(|(storage, store)| {
+            let path = (store.kind == "dir").then(|| json!(format!("{DIRECTORIES}/{storage}")));
+            object([
+                ("storage", Some(json!(storage))),
+                ("type", Some(json!(store.kind))),
+                ("content", Some(json!("backup"))),
+                ("digest", Some(json!(digest("storage.cfg")))),
+                ("shared", store.shared.then(|| json!(1))),
+                ("server", store.server.as_ref().map(|server| json!(server))),
+                ("path", path),
+            ])
+        });
+        Ok(Answer::data(rows.chain(stores).collect::<Vec<_>>()))
     }
 
     /// `/nodes/N/storage`.

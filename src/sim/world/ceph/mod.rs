@@ -45,7 +45,16 @@ pub struct Ceph {
     pub(crate) changed: Time,
     /// When noout was last taken off a host: its out timer starts anew there.
     pub(crate) noout_gone: BTreeMap<HostName, Time>,
+    /// OSDs that run something else than the rest.
+    #[serde(default)]
+    pub versions: BTreeMap<OsdId, String>,
+    /// Metadata servers, named after their nodes; those that serve a filesystem, with its name.
+    #[serde(default)]
+    pub mds: BTreeMap<NodeName, Option<String>>,
 }
+
+/// What daemons run, unless a story upgrades them.
+pub const RELEASE: &str = "18.2.7";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Osd {

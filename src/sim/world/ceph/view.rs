@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::ids::HostName;
+use crate::model::ids::{HostName, OsdId};
 use crate::model::observed::{self, CephView, HealthCheck, OkToStop};
 use crate::model::seen::Trouble;
 use crate::model::time::age;
@@ -67,11 +67,7 @@ impl World {
                 .collect(),
             checks: self.checks(ceph),
             pgs: ceph.shown.clone(),
-            osds: ceph
-                .osds
-                .iter()
-                .map(|(id, o)| (*id, observed::Osd { host: o.host.clone(), up: o.up, r#in: o.r#in }))
-                .collect(),
+            osds: ceph.osds.iter().map(|(id, o)| (*id, self.osd(ceph, *id, o))).collect(),
             flags: ceph.flags.keys().cloned().collect(),
             host_flags: ceph
                 .host_noout
@@ -79,8 +75,19 @@ impl World {
                 .map(|host| (host.clone(), BTreeSet::from(["noout".to_owned()])))
                 .collect(),
             pools: ceph.pools.iter().map(|placed| placed.pool.clone()).collect(),
+            mds: ceph
+                .mds
+                .iter()
+                .filter(|(node, _)| self.ceph_alive(node))
+                .map(|(node, serves)| observed::Mds { name: node.to_string(), serves: serves.clone() })
+                .collect(),
             hosts: ceph.hosts.iter().map(|(host, node)| (node.clone(), host.clone())).collect(),
         }
+    }
+
+    fn osd(&self, ceph: &Ceph, id: OsdId, osd: &super::Osd) -> observed::Osd {
+        let version = ceph.versions.get(&id).map_or(super::RELEASE, String::as_str).to_owned();
+        observed::Osd { host: osd.host.clone(), up: osd.up, r#in: osd.r#in, version: Some(version) }
     }
 
     /// After an auto-out the OSDs are named no more, though they are as dead as before.

@@ -1,0 +1,235 @@
+//! Backups, replication and processors, for judging one node.
+//!
+//! Storages that all nodes share are asked at a member that stays; what only the node itself has is asked there. Each part is
+//! known or unknown by itself: a backup server that hangs must not hide the processors. Never asked by a quiet turn.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, future::join_all, stream};
+
+use super::{calls, client::Route, proxmox::Proxmox, wire};
+use crate::model::ids::{GuestId, NodeName};
+use crate::model::observed::{Backup, Machine, Replica, Store, Survey};
+use crate::model::seen::{Seen, Trouble};
+use crate::model::time::Time;
+
+/// Members asked about their processors side by side.
+const MACHINES_AT_ONCE: usize = 16;
+
+/// Types whose storages all nodes see, whatever the configuration says.
+const SHARED: [&str; 9] = ["pbs", "nfs", "cifs", "cephfs", "rbd", "iscsi", "iscsidirect", "zfs", "glusterfs"];
+
+pub(super) async fn survey(pve: &Proxmox, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Survey {
+    let at = pve.clock.now();
+    let within = pve.look_within;
+    let route = Route::avoiding(avoid.iter().map(NodeName::as_str));
+    let online = online(pve, &route).await;
+    let surveyor = Surveyor { pve, route, node, online };
+    let late = || Trouble::TooSlow(format!("no answer within {within:?}"));
+    let (replicas, stores, machines) = tokio::join!(
+        async { tokio::time::timeout(within, surveyor.replicas()).await.unwrap_or_else(|_| Err(late())) },
+        async { tokio::time::timeout(within, surveyor.stores()).await.unwrap_or_else(|_| Err(late())) },
+        surveyor.machines(),
+    );
+    Survey { asked_at: at, replicas: seen(replicas, at), stores: seen(stores, at), machines }
+}
+
+fn seen<T>(found: Result<T, Trouble>, at: Time) -> Seen<T> {
+    match found {
+        Ok(value) => Seen::known(value, at),
+        Err(why) => why.into(),
+    }
+}
+
+async fn online(pve: &Proxmox, route: &Route) -> Result<BTreeSet<NodeName>, Trouble> {
+    let status = pve.client.run(&calls::cluster_status(), route).await?.value;
+    let up = status.members().filter(|row| super::views::is(row.online));
+    Ok(up.filter_map(|row| row.name.as_ref().map(|name| NodeName(name.0.clone()))).collect())
+}
+
+struct Surveyor<'a> {
+    pve: &'a Proxmox,
+    route: Route,
+    node: &'a NodeName,
+    online: Result<BTreeSet<NodeName>, Trouble>,
+}
+
+impl Surveyor<'_> {
+    async fn replicas(&self) -> Result<Vec<Replica>, Trouble> {
+        let rows =
+            self.pve.client.run(&calls::replication_jobs(self.node.as_str()), &self.route).await?.value;
+        Ok(rows.iter().filter_map(replica).collect())
+    }
+
+    async fn stores(&self) -> Result<BTreeMap<String, Store>, Trouble> {
+        let rows = self.pve.client.run(&calls::storages(), &self.route).await?.value;
+        let enabled = |row: &&wire::StorageConfig| row.disable != Some(wire::Flag(true));
+        let stores = rows.iter().filter(enabled).map(|row| async move {
+            let mut store = store(row);
+            if row.content.0.iter().any(|kind| &**kind == "backup") {
+                store.backups = self.backups(&row.storage, &store).await;
+            }
+            (row.storage.0.clone(), store)
+        });
+        Ok(join_all(stores).await.into_iter().collect())
+    }
+
+    async fn backups(&self, name: &str, store: &Store) -> Seen<Vec<Backup>> {
+        let at = self.pve.clock.now();
+        let asked = match &self.online {
+            Err(why) => return why.clone().into(),
+            Ok(online) => asked(self.node, store, online),
+        };
+        let Some(asked) = asked else {
+            return Trouble::Unreachable("no member that has it is online".to_owned()).into();
+        };
+        let call = calls::backups(asked.as_str(), name);
+        // One that hangs must leave the others known.
+        let within = self.pve.look_within * 9 / 10;
+        match tokio::time::timeout(within, self.pve.client.run(&call, &self.route)).await {
+            Ok(Ok(answer)) => Seen::known(answer.value.iter().filter_map(backup).collect(), at),
+            Ok(Err(error)) => Trouble::from(error).into(),
+            Err(_) => Trouble::TooSlow(format!("its backups were not listed within {within:?}")).into(),
+        }
+    }
+
+    async fn machines(&self) -> BTreeMap<NodeName, Seen<Machine>> {
+        let Ok(online) = &self.online else { return BTreeMap::new() };
+        // Loops and no closures: the compiler cannot yet tell that a closure's future may be sent.
+        let mut reads = Vec::new();
+        for name in online {
+            reads.push(self.machine(name));
+        }
+        stream::iter(reads).buffer_unordered(MACHINES_AT_ONCE).collect().await
+    }
+
+    async fn machine(&self, name: &NodeName) -> (NodeName, Seen<Machine>) {
+        let at = self.pve.clock.now();
+        let call = calls::node_status(name.as_str());
+        let seen =
+            match tokio::time::timeout(self.pve.look_within, self.pve.client.run(&call, &self.route)).await {
+                Ok(Ok(answer)) => Seen::known(machine(&answer.value), at),
+                Ok(Err(error)) => Trouble::from(error).into(),
+                Err(_) => Trouble::TooSlow(format!("{name} did not tell its processor in time")).into(),
+            };
+        (name.clone(), seen)
+    }
+}
+
+/// Where a storage is asked: at a member that stays, or at the node itself where only its own counts.
+fn asked<'a>(node: &'a NodeName, store: &Store, online: &'a BTreeSet<NodeName>) -> Option<&'a NodeName> {
+    let has = |name: &&NodeName| store.nodes.is_empty() || store.nodes.contains(*name);
+    if !store.shared {
+        return Some(node).filter(has).filter(|node| online.contains(*node));
+    }
+    online.iter().filter(has).find(|name| *name != node).or_else(|| Some(node).filter(has))
+}
+
+fn replica(row: &wire::ReplicationJob) -> Option<Replica> {
+    let is = |flag: Option<wire::Flag>| flag.is_some_and(|flag| flag.0);
+    // `101-0`: the guest is in the job's name, too.
+    let named = || row.id.split('-').next()?.parse::<u32>().ok();
+    let guest = row.guest.and_then(|id| u32::try_from(id.0).ok()).or_else(named)?;
+    Some(Replica {
+        job: row.id.0.clone(),
+        guest: GuestId(guest),
+        target: row.target.as_ref().map(|target| NodeName(target.0.clone())),
+        disabled: is(row.disable),
+        synced: row.last_sync.filter(|at| at.0 > 0).and_then(|at| Time::from_second(at.0).ok()),
+        failed: row.fail_count.map_or(0, |n| u32::try_from(n.0).unwrap_or(u32::MAX)),
+        error: row.error.as_ref().map(|error| error.0.clone()),
+    })
+}
+
+fn store(row: &wire::StorageConfig) -> Store {
+    let kind = row.kind.0.clone();
+    let server = row.server.as_ref().or(row.portal.as_ref()).map(|server| server.0.clone());
+    let shared = SHARED.contains(&kind.as_str()) || row.shared == Some(wire::Flag(true));
+    let base = match (kind.as_str(), &row.monhost, &server, &row.path) {
+        ("rbd" | "cephfs", Some(monitors), _, _) => Some(format!("the Ceph of {}", monitors.0)),
+        ("rbd" | "cephfs", None, _, _) => Some("this cluster's Ceph".to_owned()),
+        (_, _, Some(server), _) => Some(format!("the server {server}")),
+        (_, _, _, Some(path)) if shared => Some(format!("the path {}", path.0)),
+        _ => None,
+    };
+    let nodes = row.nodes.iter().flat_map(|all| all.0.iter().map(|name| NodeName(name.to_string())));
+    Store { kind, shared, nodes: nodes.collect(), server, base, backups: Seen::NotAsked }
+}
+
+/// `None` for a file of which nobody can tell whose it is, or when it was made.
+fn backup(row: &wire::BackupRow) -> Option<Backup> {
+    let state = row.verification.as_ref().and_then(|v| v.state.as_deref());
+    Some(Backup {
+        guest: GuestId(u32::try_from(row.vmid?.0).ok()?),
+        at: Time::from_second(row.ctime?.0).ok()?,
+        bytes: row.size.map_or(0, |size| u64::try_from(size.0).unwrap_or(0)),
+        verified: match state {
+            Some("ok") => Some(true),
+            Some("failed") => Some(false),
+            _ => None,
+        },
+    })
+}
+
+fn machine(status: &wire::NodeStatus) -> Machine {
+    let cpu = status.cpuinfo.as_ref();
+    let flags =
+        cpu.and_then(|cpu| cpu.flags.as_ref()).map(|flags| flags.split_whitespace().map(str::to_owned));
+    Machine {
+        model: cpu.and_then(|cpu| cpu.model.as_ref()).map_or_else(String::new, |model| model.0.clone()),
+        flags: flags.into_iter().flatten().collect(),
+        version: status.version().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stores(json: &str) -> Vec<Store> {
+        serde_json::from_str::<Vec<wire::StorageConfig>>(json).expect("rows").iter().map(store).collect()
+    }
+
+    #[test]
+    fn two_storages_on_one_thing_have_one_base() {
+        let all = stores(
+            r#"[{"storage":"vm","type":"rbd","content":"images"},
+                {"storage":"fs","type":"cephfs","content":"backup"},
+                {"storage":"far","type":"rbd","content":"images","monhost":"192.0.2.9"},
+                {"storage":"nas","type":"nfs","content":"images","server":"192.0.2.7","export":"/a"},
+                {"storage":"pbs","type":"pbs","content":"backup","server":"192.0.2.7"},
+                {"storage":"local","type":"dir","content":"backup","path":"/var/lib/vz"}]"#,
+        );
+        assert_eq!(all[0].base, all[1].base);
+        assert_ne!(all[0].base, all[2].base);
+        assert_eq!(all[3].base, all[4].base);
+        assert_eq!((all[5].shared, &all[5].base), (false, &None));
+    }
+
+    #[test]
+    fn a_shared_storage_is_asked_at_a_member_that_stays() {
+        let online: BTreeSet<NodeName> = ["pve1", "pve2"].map(NodeName::from).into();
+        let (leaving, other) = (NodeName::from("pve1"), NodeName::from("pve2"));
+        let mut all = stores(
+            r#"[{"storage":"a","type":"pbs"},{"storage":"b","type":"dir"},{"storage":"c","type":"dir","nodes":"pve3"}]"#,
+        );
+        assert_eq!(asked(&leaving, &all[0], &online), Some(&other));
+        assert_eq!(asked(&leaving, &all[1], &online), Some(&leaving));
+        assert_eq!(asked(&leaving, &all[2], &online), None);
+        all[0].nodes = [leaving.clone()].into();
+        assert_eq!(asked(&leaving, &all[0], &online), Some(&leaving));
+    }
+
+    #[test]
+    fn a_backup_says_whether_it_was_verified_and_a_job_whose_it_is() {
+        let rows = r#"[{"volid":"pbs:backup/vm/101/2026-01-01T01:00:00Z","vmid":"101","ctime":1767229200,"size":5,
+            "verification":{"state":"failed","upid":"x"}},{"volid":"pbs:backup/other.tar","ctime":1}]"#;
+        let rows: Vec<wire::BackupRow> = serde_json::from_str(rows).expect("rows");
+        let found: Vec<Backup> = rows.iter().filter_map(backup).collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].guest, found[0].bytes, found[0].verified), (GuestId(101), 5, Some(false)));
+        let job = r#"{"id":"102-0","target":"pve2","last_sync":0,"fail_count":3,"error":"no route"}"#;
+        let job = replica(&serde_json::from_str(job).expect("a job")).expect("it names its guest");
+        assert_eq!((job.guest, job.synced, job.failed), (GuestId(102), None, 3));
+    }
+}

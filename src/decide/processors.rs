@@ -1,0 +1,97 @@
+//! Which nodes a running guest must not go to because of their processor or their version. Proxmox compares neither: a
+//! guest that sees its node's own processor (`cpu: host`) arrives well on an unlike one and dies later.
+//!
+//! Named models need no care of ours: QEMU refuses to start where a feature is missing, and the guest stays where it is.
+
+use std::collections::BTreeMap;
+
+use super::view::View;
+use crate::model::ids::NodeName;
+use crate::model::observed::{Guest, GuestDetail, GuestKind, Machine, Power};
+
+/// Configured like this a guest sees what its node has.
+const NATIVE: [&str; 2] = ["host", "max"];
+/// Features named in a reason; the rest is counted.
+const NAMED_MAX: usize = 3;
+
+/// It sees its node's own processor, as far as its configuration says.
+pub fn native(detail: &GuestDetail) -> bool {
+    detail.cpu.as_deref().is_some_and(|cpu| NATIVE.contains(&cpu))
+}
+
+/// Nodes that this guest must not move to live, with the reason. Empty for those that do not run.
+pub fn unfit(
+    row: &Guest,
+    detail: &GuestDetail,
+    leaving: Option<&NodeName>,
+    view: &View,
+) -> BTreeMap<NodeName, String> {
+    let power = detail.live.as_ref().map_or(row.power, |live| live.power);
+    let Some(leaving) = leaving.filter(|_| row.kind == GuestKind::Qemu && power != Power::Stopped) else {
+        return BTreeMap::new();
+    };
+    let Ok(cluster) = view.cluster() else { return BTreeMap::new() };
+    let others = cluster.nodes.keys().filter(|node| **node != row.node);
+    others.filter_map(|node| Some((node.clone(), why_not(row, detail, leaving, node, view)?))).collect()
+}
+
+fn why_not(
+    row: &Guest,
+    detail: &GuestDetail,
+    leaving: &NodeName,
+    to: &NodeName,
+    view: &View,
+) -> Option<String> {
+    let (from, to) = (machine(leaving, &row.node, view), machine(leaving, to, view));
+    let (Some(from), Some(to)) = (from, to) else {
+        // For any other guest QEMU itself refuses; this one would be taken, and crash.
+        return native(detail)
+            .then(|| "its processor cannot be seen, and the guest needs the same".to_owned());
+    };
+    if older(&to.version, &from.version) {
+        return Some(format!("it runs Proxmox {}, older than {}", to.version, from.version));
+    }
+    if !native(detail) {
+        return None;
+    }
+    let lacking: Vec<&str> = from.flags.difference(&to.flags).map(String::as_str).collect();
+    match lacking.len() {
+        0 => None,
+        n if n <= NAMED_MAX => Some(format!("its processor lacks {}", lacking.join(", "))),
+        n => Some(format!(
+            "its processor lacks {} and {} more features",
+            lacking[..NAMED_MAX].join(", "),
+            n - NAMED_MAX
+        )),
+    }
+}
+
+/// What the survey for `leaving` says of a member.
+pub fn machine<'a>(leaving: &NodeName, node: &NodeName, view: &View<'a>) -> Option<&'a Machine> {
+    let survey = view.survey(leaving).ok()?;
+    let machine = survey.machines.get(node)?.any_age()?;
+    (!machine.flags.is_empty()).then_some(machine)
+}
+
+/// By the first two numbers: within `9.2` guests go both ways.
+fn older(one: &str, other: &str) -> bool {
+    let numbers = |text: &str| -> Option<(u32, u32)> {
+        let mut parts = text.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    };
+    match (numbers(one), numbers(other)) {
+        (Some(one), Some(other)) => one < other,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::older;
+
+    #[test]
+    fn guests_go_forward_and_sideways_never_back() {
+        assert!(older("9.1.5", "9.2.11") && older("8.4.21", "9.0.1") && older("9.9.1", "9.10.0"));
+        assert!(!older("9.2.3", "9.2.11") && !older("9.3.0", "9.2.11") && !older("", "9.2.11"));
+    }
+}

@@ -1,0 +1,90 @@
+//! The one page that goes out without the outbox: our own store cannot be read or written, so nothing else can be told.
+//!
+//! It tells that pitlane stands still, and later that it goes on. It must never tell of anything else: what is not written
+//! down has not happened. A process that is started again may say it once more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Reconciler;
+use super::courier::Courier;
+use crate::model::notice::{ChannelName, Notice, NoticeId, Urgency};
+use crate::ports::Clock;
+
+/// A full disk is often empty again at once; after this somebody has to look.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks, and between two tries at a channel that did not take it.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Who still has to hear what.
+struct Spell {
+    since: Instant,
+    /// `None`: not yet long enough.
+    told: Option<(Notice, BTreeSet<ChannelName>)>,
+}
+
+/// Watches until told to stop.
+pub async fn watch(
+    reconciler: Arc<Reconciler>,
+    courier: Arc<Courier>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
+    let mut spell: Option<Spell> = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        let (failing, last) = {
+            let shown = reconciler.shown();
+            let shown = shown.borrow();
+            (shown.failing.clone(), shown.turn_at)
+        };
+        let Some(why) = failing else {
+            // Who heard that it stands still hears that it goes on: by the way that does not need the store either.
+            if let Some((stood, left)) = spell.take().and_then(|spell| spell.told) {
+                let heard: Vec<ChannelName> =
+                    stood.to.iter().filter(|name| !left.contains(name)).cloned().collect();
+                let id = NoticeId(format!("{}/over", stood.id));
+                let (title, body) =
+                    ("pitlane goes on: its store can be written again", "There is nothing to do.\n");
+                let notice = notice(id, clock.as_ref(), title, body.to_owned(), heard);
+                courier.directly(&notice, &notice.to.iter().cloned().collect()).await;
+            }
+            continue;
+        };
+        let spell = spell.get_or_insert_with(|| Spell { since: Instant::now(), told: None });
+        if spell.since.elapsed() < PATIENCE {
+            continue;
+        }
+        let (told, left) = spell.told.get_or_insert_with(|| {
+            let to = reconciler.pages();
+            warn!("standing still: {why}; {} channels are told without the outbox", to.len());
+            // The last good turn names the spell.
+            let id = NoticeId(format!("store/{last}"));
+            let title = "pitlane stands still: its own store cannot be read or written";
+            let body = format!(
+                "{why}\n\nNothing new is begun. What is held stays held, and moves that run go on. pitlane goes on by itself \
+                 when the store works again; `pitlane owed --offline` shows what is held, docs/RECOVERY.md what to do.\n"
+            );
+            let left = to.iter().cloned().collect();
+            (notice(id, clock.as_ref(), title, body, to), left)
+        });
+        if !left.is_empty() {
+            *left = courier.directly(told, left).await;
+            if left.is_empty() {
+                info!("everybody was told that pitlane stands still");
+            }
+        }
+    }
+}
+
+fn notice(id: NoticeId, clock: &dyn Clock, title: &str, body: String, to: Vec<ChannelName>) -> Notice {
+    let (at, urgency, title) = (clock.now(), Urgency::Page, title.to_owned());
+    Notice { id, at, urgency, title, body, node: None, case: None, to }
+}

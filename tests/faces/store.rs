@@ -1,0 +1,56 @@
+//! `pitlane store` from outside, beside a real service: exit codes, and that nothing is ever begun anew over what is lost.
+
+use std::fs;
+use std::path::Path;
+
+use super::running::Service;
+use super::said;
+
+fn store(dir: &Path, words: &[&str]) -> (i32, String, String) {
+    said(dir, &[&["--config", "pitlane.yaml", "store"], words].concat())
+}
+
+#[test]
+fn a_backup_of_a_running_service_brings_back_what_the_disk_lost() {
+    let mut service = Service::start("");
+    assert_eq!(service.ask("operate", &["pause", "--reason", "visitors"]).0, 0);
+    let dir = service.dir.path().to_owned();
+    let (code, out, err) = store(&dir, &["backup", "monday.db"]);
+    assert!(code == 0 && out.contains("verified") && out.contains("1 requests"), "{code} {out} {err}");
+    let (code, _, err) = store(&dir, &["backup", "monday.db"]);
+    assert!(code == 2 && err.contains("not overwritten"), "{code} {err}");
+    let (code, out, _) = store(&dir, &["verify"]);
+    assert!(code == 0 && out.contains("whole"), "{code} {out}");
+    let (code, out, _) = said(&dir, &["--json", "store", "verify", "monday.db"]);
+    let told: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, told["holds"]["requests"].as_u64()), (0, Some(1)), "a file needs no configuration");
+    let (code, _, err) = store(&dir, &["restore", "monday.db"]);
+    assert!(code == 3 && err.contains("holds"), "somebody is home: {code} {err}");
+    assert_eq!(service.ask("operate", &["resume"]).0, 0);
+    assert_eq!(service.terminate(), 0);
+
+    // The disk goes bad.
+    let database = dir.join("state/pitlane.db");
+    let mut bytes = fs::read(&database).expect("there");
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..].fill(0x5a);
+    fs::write(&database, &bytes).expect("ours");
+    for words in [&["store", "verify"][..], &["run"]] {
+        let (code, _, err) = said(&dir, &[&["--config", "pitlane.yaml"], words].concat());
+        assert!(
+            code == 1 && err.contains("damaged") && err.contains("store restore"),
+            "{words:?}: {code} {err}"
+        );
+    }
+    assert_eq!(fs::read(&database).expect("there"), bytes, "it is left as it was");
+    let (code, _, err) = store(&dir, &["restore", "nowhere.db"]);
+    assert!(code == 2 && err.contains("nowhere.db"), "{code} {err}");
+    let (code, out, err) = store(&dir, &["restore", "monday.db"]);
+    assert!(code == 0 && out.contains("PAUSED") && out.contains("before-restore"), "{code} {out} {err}");
+    let (code, out, _) = store(&dir, &["verify"]);
+    assert!(code == 0 && out.contains("whole"), "{code} {out}");
+
+    let service = service.again();
+    let (_, out, _) = service.ask("read", &["status"]);
+    assert!(out.contains("Paused by store restore"), "{out}");
+}
