@@ -59,11 +59,7 @@ pub async fn ends_well(site: &Site) {
 /// Everything that pitlane has ever done to the cluster.
 fn done(site: &Site) -> Vec<(String, usize)> {
     let world = site.world.lock().expect("unhurt");
-    world
-        .effects_of(Actor::Pitlane)
-        .into_iter()
-        .map(|(kind, times)| (kind.to_string(), times))
-        .collect()
+    world.effects_of(Actor::Pitlane).into_iter().map(|(kind, times)| (kind.to_string(), times)).collect()
 }
 
 /// Nothing is begun while it stands still.
