@@ -4,6 +4,7 @@
 //! what a person needs to know, without the library that it came from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -306,6 +307,12 @@ pub trait Looker: Send + Sync {
 /// What time it is. Stories bring their own.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
+
+    /// How long this clock has run, by a count that nobody can set: what `now` differs from it by, it was set.
+    fn ran(&self) -> Duration {
+        static BEGAN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        BEGAN.get_or_init(std::time::Instant::now).elapsed()
+    }
 }
 
 /// Where the loop counts. Numbers are for machines; people read the journal.
@@ -314,7 +321,7 @@ pub trait Meter: Send + Sync {
     fn begins(&self) {}
     /// The loop is alive and waits for its next turn: said every few seconds, by the loop itself.
     fn waits(&self) {}
-    fn turn(&self, took: std::time::Duration, shown: &crate::model::shown::Shown);
+    fn turn(&self, took: Duration, shown: &crate::model::shown::Shown);
     fn look(&self, source: crate::model::wait::Source, outcome: Result<(), &Trouble>);
     fn step(&self, action: &crate::model::step::Action, outcome: &Outcome);
 }

@@ -371,6 +371,7 @@ mod tests {
             owed: Owed { maintenance: Some(debt), ..Owed::default() },
             wait: Some(Wait::Technician),
             overran: false,
+            late: false,
             heal: false,
             in_place: None,
             took: None,

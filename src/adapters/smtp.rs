@@ -278,7 +278,7 @@ impl Post {
             if !ways.iter().any(|way| connection.server_info().supports_auth_mechanism(*way)) {
                 return Err(SmtpError::NoLogin);
             }
-            connection.auth(&ways, login).await.map_err(|e| said(&e, "the login"))?;
+            connection.auth(&ways, login).await.map_err(|e| without_words(&e, "the login"))?;
         }
         Ok(connection)
     }
@@ -333,6 +333,16 @@ fn said(error: &Wire, doing: &'static str) -> SmtpError {
         None => SmtpError::BrokenOff(doing),
         Some(_) if error.is_permanent() => SmtpError::Refused { doing, why: words(error) },
         Some(_) => SmtpError::NotNow { doing, why: words(error) },
+    }
+}
+
+/// The same without the server's words: some repeat what they were told, and here that is the password.
+fn without_words(error: &Wire, doing: &'static str) -> SmtpError {
+    let why = error.status().map(|code| code.to_string()).unwrap_or_default();
+    match said(error, doing) {
+        SmtpError::Refused { .. } => SmtpError::Refused { doing, why },
+        SmtpError::NotNow { .. } => SmtpError::NotNow { doing, why },
+        other => other,
     }
 }
 

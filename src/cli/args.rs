@@ -82,6 +82,8 @@ pub enum Command {
     Cases,
     /// One case and its story.
     Show { case: u64 },
+    /// What happened in a case, what was promised and kept, and what stood in the way: in Markdown.
+    Report { case: u64 },
     /// Agree to a plan, named by its hash or the hash's beginning (12 characters or more).
     Approve {
         case: u64,

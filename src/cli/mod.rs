@@ -39,6 +39,7 @@ use crate::config::{Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
 use crate::model::plain::{deceives, printable};
+use crate::model::report::Report;
 use crate::model::request::Ask;
 use crate::model::rights::TokenRights;
 use crate::model::seen::Trouble;
@@ -218,6 +219,11 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Show { case } => {
             let view: CaseView = client()?.get(&format!("/api/v1/cases/{case}")).await?;
             say.print(&view, || text::case(&view));
+            Ok(Exit::Done)
+        }
+        Command::Report { case } => {
+            let report: Report = client()?.get(&format!("/api/v1/cases/{case}/report")).await?;
+            say.print(&report, || report.to_string());
             Ok(Exit::Done)
         }
         Command::Approve { case: id, plan } => ask::approve(&client()?, case(id), plan, say).await,

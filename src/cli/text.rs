@@ -259,11 +259,11 @@ pub fn cases(lines: &[CaseLine]) -> String {
 
 /// What it waits for or how it ended, and how long its drain takes or took.
 fn what(line: &CaseLine) -> String {
-    match line.took {
-        Some(took) if line.text.is_empty() => format!("drain {took}"),
-        Some(took) => format!("{}\ndrain {took}", line.text),
-        None => line.text.clone(),
-    }
+    let mut lines = vec![line.text.clone()];
+    lines.extend(line.took.map(|took| format!("drain {took}")));
+    lines.extend(line.time_box.map(|time_box| format!("time box {time_box}")));
+    lines.retain(|line| !line.is_empty());
+    lines.join("\n")
 }
 
 pub fn case(view: &CaseView) -> String {
@@ -280,6 +280,16 @@ pub fn case(view: &CaseView) -> String {
     }
     if let Some(took) = &case.took {
         out.push_str(&format!("Drain: {took}.\n"));
+    }
+    if let Some(time_box) = &view.time_box {
+        let over = if time_box.over(now) {
+            " OVERRUN."
+        } else if time_box.late(now) {
+            " The latest safe abort is past."
+        } else {
+            ""
+        };
+        out.push_str(&format!("Time box: {time_box}.{over}\n"));
     }
     match &view.safe_to_pull {
         Some(Ok(at)) => out.push_str(&format!("The disk may be taken out, judged {}.\n", ago(now, *at))),

@@ -351,6 +351,18 @@ pub struct BudgetsFile {
     /// Node → failure domain; at most one node out of each.
     #[serde(default)]
     pub domains: BTreeMap<NodeName, String>,
+    /// How often alarms may take one and the same node out: `{max: 3, within: 30d}` if not given. Then a person decides.
+    pub attempts_per_node: Option<AttemptsFile>,
+}
+
+/// So many times within so long.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptsFile {
+    #[schemars(range(min = 1))]
+    pub max: u32,
+    /// Not more than 400d.
+    pub within: Period,
 }
 
 /// Spans that the loop works with; what is not given keeps its default.

@@ -14,8 +14,8 @@ use crate::model::ids::PolicyName;
 use crate::model::matcher::Matcher;
 use crate::model::notice::{ChannelName, Recipients};
 use crate::model::rules::{
-    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Mode, Policy, ProofCheck, Prove, Respond, Response,
-    Scope, WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Memory, Mode, OnOverrun, Policy, ProofCheck, Prove,
+    Respond, Response, Scope, WorkOrderText,
 };
 use crate::model::time::Period;
 
@@ -79,6 +79,8 @@ pub struct PolicyFile {
     pub prove: Option<ProveFile>,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorFile>,
+    /// When a part that comes back is to be replaced instead of served: `{returns: 3, within: 90d}` if not given.
+    pub memory: Option<MemoryFile>,
     /// Who is told, where that differs from the configuration's `notify`.
     pub notify: Option<RecipientsFile>,
     /// So many nodes with this class at once are a room or a feed: one page, and none is drained for it.
@@ -91,6 +93,17 @@ pub struct PolicyFile {
 pub struct RecipientsFile {
     pub page: Option<Vec<ChannelName>>,
     pub tell: Option<Vec<ChannelName>>,
+}
+
+/// A part that fails so many times within the window, and was served in between.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryFile {
+    /// This time included.
+    #[schemars(range(min = 2))]
+    pub returns: u32,
+    /// Not more than 400d.
+    pub within: Period,
 }
 
 /// When many faults of this class are one thing.
@@ -141,6 +154,10 @@ pub struct RespondFile {
     pub mode: Mode,
     /// How long the node may be out before people are told; `4h` if not given.
     pub time_box: Option<Period>,
+    /// What happens at the latest moment from which everything is home within the time box: `tell` (people are told), or
+    /// `back_out` (before the hand-over the drain is called off; after it a person is called and chooses).
+    #[serde(default)]
+    pub on_overrun: OnOverrun,
     /// Light the machine's locate LED while the technician has it. Needs its BMC in the configuration.
     #[serde(default)]
     pub locate: bool,
@@ -172,7 +189,8 @@ fn block() -> ImmovablePolicy {
     ImmovablePolicy::Block
 }
 
-/// What the technician reads. `{{ node }}` and `{{ component }}` are filled in.
+/// What the technician reads. `{{ node }}`, `{{ component }}` and `{{ returns }}` (how often the part has failed within
+/// `memory.within`, this time included) are filled in.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkOrderFile {
@@ -246,6 +264,7 @@ impl From<PolicyFile> for Policy {
                 action: file.respond.action,
                 mode: file.respond.mode,
                 time_box: file.respond.time_box.unwrap_or(TIME_BOX),
+                on_overrun: file.respond.on_overrun,
                 locate: file.respond.locate,
                 second_person: file.respond.second_person,
                 canary: file.respond.canary,
@@ -265,6 +284,9 @@ impl From<PolicyFile> for Policy {
                 None => Prove { soak: file.confirm.within, checks: vec![ProofCheck::AlertsClear] },
             },
             sensor,
+            memory: file
+                .memory
+                .map_or_else(Memory::default, |m| Memory { returns: m.returns, within: m.within }),
             notify: file.notify.map(|own| Recipients { page: own.page, tell: own.tell }).unwrap_or_default(),
             correlate: file.correlate.map(|c| Correlate { nodes: c.nodes, within: c.within, scope: c.scope }),
         }

@@ -16,8 +16,9 @@ use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
 use crate::model::rules::{
-    AlarmsSetup, Budgets, HandSetup, Limits, Mapping, Packing, RecoveryLimits, Required, Rules,
+    AlarmsSetup, Attempts, Budgets, HandSetup, Limits, Mapping, Packing, RecoveryLimits, Required, Rules,
 };
+use crate::model::state::EARLIER_MAX;
 use crate::model::time::Period;
 
 /// A larger file is no configuration.
@@ -199,6 +200,12 @@ fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
         let text = "beyond loopback tokens would travel in the clear; add http.tls: {cert: …, key: …}";
         mistakes.add(place("http.listen"), text);
     }
+    if read.get::<Period>("/budgets/attempts_per_node/within").is_some_and(|within| within > EARLIER_MAX) {
+        let text = format!(
+            "budgets.attempts_per_node.within is longer than what is remembered; write {EARLIER_MAX} or less"
+        );
+        mistakes.add(place("budgets.attempts_per_node.within"), text);
+    }
     if let Some(apart) = read.get::<Period>("/limits/empty_apart")
         && apart.0 < crate::model::proof::EMPTY_APART_MIN
     {
@@ -328,6 +335,10 @@ fn assemble(
             drains_per_day_max: b.drains_per_day_max.unwrap_or(budgets.drains_per_day_max),
             nodes_alarming_max: b.nodes_alarming_max.unwrap_or(budgets.nodes_alarming_max),
             domains: b.domains,
+            attempts_per_node: match b.attempts_per_node {
+                Some(a) => Some(Attempts { max: a.max, within: a.within }),
+                None => budgets.attempts_per_node,
+            },
         },
         limits: Limits {
             fresh_for: l.fresh_for.unwrap_or(limits.fresh_for),

@@ -266,6 +266,12 @@ pub(super) fn accept(turn: &mut Turn, name: &str, accepted: Accepted) -> Result<
         turn.note(Noted::SourceGivenUp { source, by, reason });
         return Ok(());
     }
+    if name.eq_ignore_ascii_case("osds") && !parts.osds.is_empty() {
+        let osds = parts.osds.iter().copied().collect();
+        parts.osds_given_up = Some(accepted);
+        turn.note(Noted::OsdsGivenUp { osds, by, reason });
+        return Ok(());
+    }
     let key = named(parts, name).map_err(|why| format!("{why}; pitlane show {id} names the parts"))?;
     parts.accepted.insert(key.clone(), accepted);
     turn.note(Noted::PartAccepted { part: key, by, reason });

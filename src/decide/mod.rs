@@ -13,6 +13,7 @@ mod in_place;
 mod inventory;
 pub mod learning;
 mod live;
+mod memory;
 mod notices;
 mod phases;
 mod plan;
@@ -24,6 +25,7 @@ mod requests;
 mod resolve;
 mod room;
 mod second_person;
+mod time_box;
 mod turn;
 mod view;
 mod way;
@@ -40,7 +42,7 @@ use crate::model::observed::Observed;
 use crate::model::plan::Plan;
 use crate::model::rules::Rules;
 use crate::model::state::{Decision, State};
-use crate::model::time::{Period, age};
+use crate::model::time::Period;
 use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
@@ -180,6 +182,7 @@ fn join(turn: &mut Turn, fault: &Fault) {
 fn advance(turn: &mut Turn) {
     effects::notice_silence(turn);
     in_place::turn_into_drain(turn);
+    time_box::back_out(turn);
     for _ in 0..PHASES_A_TURN_MAX {
         match phases::turn(turn) {
             Err(wait) => {
@@ -195,22 +198,7 @@ fn advance(turn: &mut Turn) {
             }
         }
     }
-    overrun(turn);
-}
-
-/// The time box is told once when it is over.
-fn overrun(turn: &mut Turn) {
-    let Ok(policy) = turn.view.policy(&turn.case) else { return };
-    let owed = &turn.case.owed;
-    let noout = owed.noout.as_ref().map(|(_, debt)| debt.since);
-    let maintenance = owed.maintenance.as_ref().map(|debt| debt.since);
-    let work_order = owed.work_order.as_ref().map(|debt| debt.since);
-    let since = [noout, maintenance, work_order].into_iter().flatten().min();
-    let over = since.is_some_and(|since| age(turn.view.now, since) > policy.respond.time_box.0);
-    if over && !turn.case.overran {
-        turn.case.overran = true;
-        turn.note(Noted::Overrun { time_box: policy.respond.time_box });
-    }
+    time_box::mind(turn);
 }
 
 /// Puts what changed into the decision; a case that is as it was is no change.
@@ -231,6 +219,9 @@ fn show(turns: &[Turn], view: &View, out: &mut Decision) {
     let mut safe = BTreeMap::new();
     for turn in turns {
         let case = &turn.case;
+        if let Some(time_box) = time_box::of(case, view).filter(|_| case.open()) {
+            out.show.time_boxes.insert(case.id, time_box);
+        }
         if matches!(case.phase, Phase::HandedOver { .. }) {
             safe.insert(case.id, phases::safe_to_power_off(case, view).map_err(|wait| wait.to_string()));
             if let Some(pull) = phases::safe_to_pull(case, view) {

@@ -218,6 +218,20 @@ pub(super) fn of_us(view: &View, out: &mut Decision) {
             }
         }
     }
+    if let Some(secs) = view.seen.jumped {
+        let by = Period::secs(secs.unsigned_abs());
+        note(view, out, Noted::ClockJumped { secs });
+        let said = say(
+            Tell,
+            "",
+            format!("pitlane's own clock jumped {} by {by}", if secs < 0 { "back" } else { "forward" }),
+            "watches everything anew that it was watching; spans that are told may be wrong by as much.",
+            "see that the machine's clock is kept in step (timedatectl, chronyc tracking)".to_owned(),
+        );
+        if let Some(said) = said {
+            put(ours(format!("clock/{}/{secs}", view.now), said, Recipients::default()), false, view, out);
+        }
+    }
     for (channel, silent) in &view.state.silent {
         let others: Vec<ChannelName> =
             view.rules.notify.page.iter().filter(|name| *name != channel).cloned().collect();

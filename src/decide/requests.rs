@@ -262,6 +262,12 @@ fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
             };
             Ok(())
         }
+        Phase::Proving { handover, cancelled, .. } if !handover.works_on() => {
+            *cancelled = Some(cancel.clone());
+            let Cancelled { by, reason, .. } = cancel;
+            turn.note(Noted::CalledOffProving { by, reason });
+            Ok(())
+        }
         Phase::HandedOver { handover, cancelled, .. } | Phase::Proving { handover, cancelled, .. } => {
             *cancelled = Some(cancel.clone());
             let Cancelled { by, reason, .. } = cancel;
@@ -301,6 +307,7 @@ pub(super) fn new_case(
         owed: Owed::default(),
         wait: None,
         overran: false,
+        late: false,
         heal: false,
         in_place: None,
         took: None,

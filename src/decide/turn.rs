@@ -53,6 +53,10 @@ impl<'a> Turn<'a> {
     fn due(&self, id: &StepId, settle: Duration) -> bool {
         let Some(last) = self.view.state.ledger.get(id) else { return true };
         let passed = age(self.view.now, last.at);
+        // From before our clock was set back: nobody knows how long ago. Only what is said once stays said.
+        if last.at > self.view.now {
+            return settle != Duration::MAX || !matches!(last.outcome, Outcome::Done { .. });
+        }
         match &last.outcome {
             // Whether it happened is not known. Both ways it may be done again: look first, then repeat.
             Outcome::Owed | Outcome::Expired => true,
@@ -117,7 +121,7 @@ impl<'a> Turn<'a> {
         let looked = |old: &&Wait| old.wants_a_deeper_look() == wait.wants_a_deeper_look();
         let old = old.filter(looked);
         let known = old.is_some_and(|old| old.subject() == wait.subject());
-        let told = old.is_some_and(|old| old.headline() == wait.headline());
+        let told = old.is_some_and(|old| old.headline() == wait.headline() || wait.ebbs(old));
         // The end of what was told is told, too: by whatever happened instead, or else by the quiet wait that follows.
         let ends = self.notes.is_empty() && old.is_some_and(|old| !old.quiet());
         if !told && !wait.wants_a_deeper_look() && (!wait.quiet() || ends) {

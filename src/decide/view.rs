@@ -83,7 +83,8 @@ impl<'a> View<'a> {
 
     /// Somebody has looked without a break since then. What was good before a break may have been bad in it.
     pub fn watched(&self, since: Time) -> bool {
-        since >= self.seen.watching_since
+        // An instant still to come is from before our clock was set back.
+        since >= self.seen.watching_since && since <= self.now
     }
 
     pub fn fresh<T>(&self, source: Source, seen: &'a Seen<T>) -> Result<&'a T, Wait> {

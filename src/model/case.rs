@@ -34,6 +34,9 @@ pub struct Case {
     pub wait: Option<Wait>,
     /// The time box's overrun was told.
     pub overran: bool,
+    /// That it can no longer be called off in time was told.
+    #[serde(default)]
+    pub late: bool,
     /// A person chose to let Ceph heal: noout goes back although OSDs are down.
     pub heal: bool,
     /// How long the drain was planned to take, and took.

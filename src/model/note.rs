@@ -37,6 +37,8 @@ pub enum Noted {
     Steady { fault: FaultKey, spell: Period },
     Flapping { fault: FaultKey, episodes: u32, within: Period },
     FalseAlarm { reading: String },
+    // Served before, and failing again. `enough`: it is to be replaced.
+    CameAgain { fault: FaultKey, times: u32, within: Period, cases: Vec<CaseId>, enough: bool },
 
     // Judging and agreeing
     // `stops` is missing in journals from before it was counted.
@@ -78,6 +80,12 @@ pub enum Noted {
     MoveFailed { guest: GuestId, error: String },
     MoveCancelled { guest: GuestId, after: Period },
     CameBack { guest: GuestId, name: String },
+    // By somebody else than the plan, and before its turn.
+    MovedByOthers { guest: GuestId, name: String, node: NodeName },
+    GuestGone { guest: GuestId, name: String },
+    // Ours, and taken away by somebody else.
+    MaintenanceTaken { node: NodeName },
+    NooutTaken { host: HostName },
     Outgrown { guest: GuestId },
     Empty { node: NodeName },
     Took { node: NodeName, took: Took },
@@ -88,6 +96,7 @@ pub enum Noted {
     WorkOrderWritten { ticket: TicketRef },
     WorkOrderReopened { round: u32, why: String },
     WorkOrderAlso { fault: FaultKey },
+    WorkOrderWarned { what: String },
     LocateAsked { node: NodeName, target: LocateTarget },
     SilenceAsked { node: NodeName, alertnames: Vec<String>, lease: Period },
     SilenceNotSet { node: NodeName, error: String },
@@ -102,13 +111,18 @@ pub enum Noted {
     TakenUpAgain,
     Cancelled { by: Person, reason: String },
     CalledOffHalfway { by: Person, reason: String },
+    // The machine is back already, and was being proved.
+    CalledOffProving { by: Person, reason: String },
     Overrun { time_box: Period },
+    // From now on, not everything is home when the box ends. `choose`: a person has to choose, by the policy.
+    LastSafeAbort { within: Period, ends: Time, way_back: Period, choose: bool },
 
     // Proving
     NodeBack { node: NodeName },
     PartReplaced { part: PartKey, old: String, new: String },
     PartAccepted { part: PartKey, by: Person, reason: String },
     SourceGivenUp { source: PartSource, by: Person, reason: String },
+    OsdsGivenUp { osds: Vec<OsdId>, by: Person, reason: String },
     ProofBegins { soak: Period },
     ProofBroken { check: ProofCheck, why: String },
     Proved { soak: Period },
@@ -131,6 +145,7 @@ pub enum Noted {
     Home { guest: GuestId, name: String, took: Option<Period> },
     StartedAgain { guest: GuestId, name: String },
     StaysAway { guest: GuestId, name: String, why: String },
+    StaysDown { guest: GuestId, name: String, why: String },
     WorkOrderClosed,
     Died { node: NodeName, aboard: usize },
     Closed { ending: Ending, took: Period, stay: usize },
@@ -148,4 +163,6 @@ pub enum Noted {
     Refused { by: Person, why: String },
     Paused { by: Person, reason: String },
     Resumed { by: Person },
+    // Seconds; negative: back.
+    ClockJumped { secs: i64 },
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::ids::OsdId;
 use super::note::Noted;
 use super::notice::Urgency;
-use super::time::to_the_second;
+use super::time::{Period, in_days, to_the_second};
 use super::wait_text::{count, list};
 
 fn upper(text: &str) -> String {
@@ -38,6 +38,15 @@ impl fmt::Display for Noted {
             Steady { fault, spell } => write!(f, "Believed: {fault} has been failing for {spell}."),
             Flapping { fault, episodes, within } => {
                 write!(f, "Believed: {fault} failed {episodes} times within {within}.")
+            }
+            CameAgain { fault, times, within, cases, enough } => {
+                let before = list(cases.iter().map(|case| format!("case {case}")));
+                write!(
+                    f,
+                    "{fault} fails again: {times} times within {}, and was served in {before}",
+                    in_days(*within)
+                )?;
+                f.write_str(if *enough { "; the work order asks for replacement." } else { "." })
             }
             FalseAlarm { reading } => {
                 write!(f, "A false alarm: quiet, and the sensor reads good ({reading}).")
@@ -91,6 +100,11 @@ impl fmt::Display for Noted {
                 f,
                 "{by} calls it off{}; the technician has a work order, so everything stays as it is until nobody works \
                  on the machine.",
+                because(reason)
+            ),
+            CalledOffProving { by, reason } => write!(
+                f,
+                "{by} calls it off{}; the machine's own return is watched for a moment, then everything goes back.",
                 because(reason)
             ),
             CalledOffInPlace { by, reason } => write!(
@@ -152,6 +166,17 @@ impl fmt::Display for Noted {
             CameBack { guest, name } => {
                 write!(f, "Guest {guest} ({name}) is on the node again; it has to leave.")
             }
+            MovedByOthers { guest, name, node } => write!(
+                f,
+                "Guest {guest} ({name}) was moved to {node} by somebody else; at the end it goes home with the others."
+            ),
+            GuestGone { guest, name } => {
+                write!(f, "Guest {guest} ({name}) no longer exists; nobody waits for it.")
+            }
+            MaintenanceTaken { node } => {
+                write!(f, "Somebody ended our HA maintenance of {node}; it is asked for again.")
+            }
+            NooutTaken { host } => write!(f, "Somebody cleared our noout on {host}; it is set again."),
             Outgrown { guest } => {
                 write!(f, "The plan does not hold for guest {guest}; the node is judged anew.")
             }
@@ -165,6 +190,7 @@ impl fmt::Display for Noted {
                 write!(f, "The work order is reopened (round {round}): {why}.")
             }
             WorkOrderAlso { fault } => write!(f, "The work order also names {fault} now."),
+            WorkOrderWarned { what } => write!(f, "The work order says so, too: stop, {what}."),
             TakenUpAgain => f.write_str(
                 "The work order was opened again in the ticket system: the technician has the node.",
             ),
@@ -202,6 +228,11 @@ impl fmt::Display for Noted {
                     because(reason)
                 )
             }
+            LastSafeAbort { within, ends, way_back, .. } => write!(
+                f,
+                "The latest safe abort: the way back takes about {way_back}, and the time box of {within} ends at {}.",
+                to_the_second(*ends)
+            ),
             Overrun { time_box } => {
                 write!(f, "The time box of {time_box} is over and the case is still open.")
             }
@@ -219,6 +250,12 @@ impl fmt::Display for Noted {
             SourceGivenUp { source, by, reason } => {
                 write!(f, "{by} goes on without {source}'s list of parts{}.", because(reason))
             }
+            OsdsGivenUp { osds: ids, by, reason } => write!(
+                f,
+                "{by} explains that not all of {} come back{}; the proof goes on without them.",
+                osds(ids),
+                because(reason)
+            ),
             ProofBegins { soak } => write!(f, "All checks are good; they have to stay so for {soak}."),
             ProofBroken { why, .. } => write!(f, "Not proved: {why}."),
             Proved { soak } => write!(f, "Proved: all checks stayed good for {soak}."),
@@ -249,6 +286,9 @@ impl fmt::Display for Noted {
                 write!(f, "Guest {guest} ({name}) was left stopped; it is started again.")
             }
             StaysAway { guest, name, why } => write!(f, "Guest {guest} ({name}) stays where it is: {why}."),
+            StaysDown { guest, name, why } => {
+                write!(f, "Guest {guest} ({name}) is home and stays down: {why}.")
+            }
             WorkOrderClosed => f.write_str("The work order is closed."),
             Died { node, aboard } => write!(f, "{node} died with {} aboard.", count(*aboard, "guest")),
             Closed { ending, took, stay: 0 } => {
@@ -286,6 +326,12 @@ impl fmt::Display for Noted {
             Paused { by, reason } => {
                 write!(f, "{by} pulls the kill switch{}. Nothing new is begun.", because(reason))
             }
+            ClockJumped { secs } => write!(
+                f,
+                "Our own clock jumped {} by {}: what was watched until now is watched anew.",
+                if *secs < 0 { "back" } else { "forward" },
+                Period::secs(secs.unsigned_abs())
+            ),
             Resumed { by } => write!(f, "{by} releases the kill switch."),
         }
     }

@@ -87,6 +87,11 @@ pub struct WorkOrderDebt {
     /// Why it was reopened last.
     #[serde(default)]
     pub why: String,
+    /// A danger that the sheet tells of and that is not said to be over, and how many it has told.
+    #[serde(default)]
+    pub warning: Option<String>,
+    #[serde(default)]
+    pub warned: u32,
     /// Faults that the technician has been told of.
     #[serde(default)]
     pub names: BTreeSet<FaultKey>,

@@ -1,10 +1,10 @@
 //! The parts that a case found before the machine was touched, and what people and the proof said of them since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::Person;
+use super::ids::{OsdId, Person};
 use super::observed::{Inventory, PartKey, PartSource, pairs};
 use super::time::Time;
 
@@ -23,6 +23,12 @@ pub struct Parts {
     /// Replacements that the journal has told: the place, and the serial that is in it now.
     #[serde(default, with = "pairs")]
     pub replaced: BTreeMap<PartKey, String>,
+    /// The host's OSDs as the node began to leave: a machine that was installed anew under its old name has others.
+    #[serde(default)]
+    pub osds: BTreeSet<OsdId>,
+    /// A person said that those which are missing will not come back.
+    #[serde(default)]
+    pub osds_given_up: Option<Accepted>,
     /// The journal has told what the baseline consists of.
     #[serde(default)]
     pub told: bool,

@@ -6,17 +6,20 @@ use serde::{Deserialize, Serialize};
 use super::observed::Privileges;
 
 /// Whoever holds one of these could destroy with it, or give itself what does: privilege, and with what. No call of pitlane
-/// needs any of them.
+/// needs any of them, but two without which backups cannot be listed.
 pub const DESTROYS: [(&str, &str); 12] = [
     ("Sys.Modify", "stops foreign tasks, changes nodes, and removes parts of Ceph"),
     ("Sys.Console", "opens a root shell, and removes resources of HA"),
     ("Sys.AccessNetwork", "makes nodes fetch from addresses of its choice"),
     ("Datastore.Allocate", "removes storages, volumes and backups"),
-    ("Datastore.AllocateSpace", "fills storages and prunes backups"),
+    (
+        "Datastore.AllocateSpace",
+        "fills storages, and with VM.Backup removes backups; wanted only to list them",
+    ),
     ("VM.Allocate", "destroys guests"),
     ("VM.Config.Disk", "destroys disks of guests"),
     ("VM.Snapshot.Rollback", "throws away what a guest wrote since a snapshot"),
-    ("VM.Backup", "restores over guests and removes backups"),
+    ("VM.Backup", "with Datastore.AllocateSpace removes backups; wanted only to list them"),
     ("VM.GuestAgent.Unrestricted", "runs commands inside guests"),
     ("Permissions.Modify", "gives itself every other privilege"),
     ("User.Modify", "takes over accounts that may more"),
@@ -60,9 +63,10 @@ impl TokenRights {
             .lacks
             .iter()
             .map(|right| format!("the token of Proxmox lacks {right}; give it, as docs/INSTALL.md says"));
-        let too_much = self.too_much.iter().map(|right| {
-            format!("the token of Proxmox could destroy, by {right}; pitlane never needs it: take it away")
-        });
+        let too_much = self
+            .too_much
+            .iter()
+            .map(|right| format!("the token of Proxmox could destroy, by {right}; take it away if you can"));
         lacks.chain(too_much).collect()
     }
 }

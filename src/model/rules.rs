@@ -13,8 +13,8 @@ use super::silence::SilenceRules;
 use super::time::Period;
 
 pub use policy::{
-    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Policy, ProofCheck, Prove, Respond, Response,
-    Scope, SensorQuery, WorkOrderText,
+    Confirm, ContainerPolicy, Correlate, ImmovablePolicy, Memory, OnOverrun, Policy, ProofCheck, Prove,
+    Respond, Response, Scope, SensorQuery, WorkOrderText,
 };
 
 /// The rules of one cluster.
@@ -141,11 +141,34 @@ pub struct Budgets {
     pub nodes_alarming_max: u32,
     /// Node → failure domain (rack, feed); at most one node out of each.
     pub domains: BTreeMap<NodeName, String>,
+    /// How often alarms may take one and the same node out; then a person decides. `None`: as often as they want.
+    #[serde(default = "Attempts::some")]
+    pub attempts_per_node: Option<Attempts>,
+}
+
+/// So many times within so long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    pub max: u32,
+    pub within: Period,
+}
+
+impl Attempts {
+    /// Three drains of one machine in a month did not help it; a fourth will not either.
+    pub fn some() -> Option<Self> {
+        Some(Self { max: 3, within: Period::hours(30 * 24) })
+    }
 }
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self { nodes_out_max: 1, drains_per_day_max: 2, nodes_alarming_max: 3, domains: BTreeMap::new() }
+        Self {
+            nodes_out_max: 1,
+            drains_per_day_max: 2,
+            nodes_alarming_max: 3,
+            domains: BTreeMap::new(),
+            attempts_per_node: Attempts::some(),
+        }
     }
 }
 

@@ -83,7 +83,13 @@ impl fmt::Display for Trouble {
 #[serde(rename_all = "kebab-case")]
 pub enum Blind {
     Unknown(Trouble),
-    Stale { age: Period },
+    Stale {
+        age: Period,
+    },
+    /// Dated later than now.
+    Ahead {
+        by: Period,
+    },
     NotAsked,
 }
 
@@ -91,6 +97,7 @@ impl fmt::Display for Blind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(why) => why.fmt(f),
+            Self::Ahead { by } => write!(f, "the last reading is dated {by} ahead of our clock"),
             Self::Stale { age } => write!(f, "the last reading is {age} old"),
             Self::NotAsked => f.write_str("not looked at yet"),
         }
@@ -108,6 +115,10 @@ impl<T> Seen<T> {
     /// Says why it cannot be used: never seen, or too old.
     pub fn fresh(&self, now: Time, limit: Duration) -> Result<&T, Blind> {
         match self {
+            // A reading from the future is from before a clock was set back: nobody knows how old it is.
+            Self::Known { at, .. } if age(*at, now) > limit => {
+                Err(Blind::Ahead { by: Period::secs(age(*at, now).as_secs()) })
+            }
             Self::Known { value, at } if age(now, *at) <= limit => Ok(value),
             Self::Known { at, .. } => Err(Blind::Stale { age: Period::secs(age(now, *at).as_secs()) }),
             Self::Unknown { why } => Err(Blind::Unknown(why.clone())),
@@ -150,5 +161,16 @@ mod tests {
         assert_eq!(seen.fresh(after(then, limit), limit), Ok(&7));
         let late = after(then, Duration::from_secs(16));
         assert_eq!(seen.fresh(late, limit), Err(Blind::Stale { age: Period::secs(16) }));
+    }
+
+    #[test]
+    fn what_is_dated_ahead_is_not_used_either() {
+        let then: Time = "2026-01-01T01:00:00Z".parse().expect("a valid instant");
+        let limit = Duration::from_secs(15);
+        let seen = Seen::known(7, then);
+        let back = then - jiff::SignedDuration::from_secs(3600);
+        assert_eq!(seen.fresh(back, limit), Err(Blind::Ahead { by: Period::hours(1) }));
+        let skew = then - jiff::SignedDuration::from_secs(2);
+        assert_eq!(seen.fresh(skew, limit), Ok(&7), "two clocks are never quite the same");
     }
 }

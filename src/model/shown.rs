@@ -22,6 +22,7 @@ use super::rules::{Mode, Rules};
 use super::seen::Trouble;
 use super::state::{Pause, Show, State};
 use super::time::{Period, Time, age};
+use super::time_box::TimeBox;
 use super::verdict::Verdict;
 
 /// A judgement older than this is not shown as "safe to power off".
@@ -200,6 +201,9 @@ pub struct CaseLine {
     /// How long its drain was planned to take, and took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took: Option<Took>,
+    /// While something is held: the time box, and the latest safe abort.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_box: Option<TimeBox>,
 }
 
 impl CaseLine {
@@ -218,7 +222,14 @@ impl CaseLine {
             opened_at: case.opened_at,
             text,
             took: case.took,
+            time_box: None,
         }
+    }
+
+    /// With what the last turn judged of its time box.
+    #[must_use]
+    pub fn boxed(self, show: &Show) -> Self {
+        Self { time_box: show.time_boxes.get(&self.id).copied(), ..self }
     }
 }
 
@@ -236,6 +247,9 @@ pub struct CaseView {
     pub safe_to_pull: Option<Result<Time, String>>,
     /// Guests of the plan that were seen to have left, and how many there are; while it drains.
     pub progress: Option<Progress>,
+    /// While something is held, as the last turn judged it.
+    #[serde(default)]
+    pub time_box: Option<TimeBox>,
 }
 
 /// How far a drain or a return is.

@@ -14,6 +14,7 @@ use super::rates::Rates;
 use super::request::{Reply, Request};
 use super::step::{Ledger, Step};
 use super::time::{Period, Time};
+use super::time_box::TimeBox;
 use super::verdict::Verdict;
 
 /// Everything remembered that a decision needs.
@@ -23,6 +24,9 @@ pub struct State {
     pub cases: Vec<Case>,
     /// Cases closed within the memory of faults, newest last.
     pub past: Vec<Past>,
+    /// Closed cases of the nodes that have an open one, as far back as any policy may ask, oldest first.
+    #[serde(default)]
+    pub earlier: Vec<Earlier>,
     /// Not yet answered, oldest first.
     pub requests: Vec<Request>,
     pub paused: Option<Pause>,
@@ -51,6 +55,26 @@ pub struct Past {
     /// When it began to drain, if it did: the daily budget counts these.
     pub drained_at: Option<Time>,
 }
+
+/// What is remembered of a machine's cases for long: a part that comes back has a history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    pub case: CaseId,
+    pub node: NodeName,
+    pub faults: BTreeSet<FaultKey>,
+    pub closed_at: Time,
+    /// When it began to drain, if it did.
+    pub drained_at: Option<Time>,
+    /// It was worked on, and proved to be good.
+    pub served: bool,
+    /// An alarm opened it, no person.
+    pub by_alarm: bool,
+}
+
+/// How far back cases are remembered for that: no policy's window may be longer.
+pub const EARLIER_MAX: Period = Period::hours(400 * 24);
+/// And how many of them, the newest.
+pub const EARLIER_COUNT_MAX: usize = 500;
 
 /// The kill switch, pulled by a person through CLI or API. (The file is seen, not remembered.)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +118,9 @@ pub struct Show {
     pub plans: BTreeMap<NodeName, Plan>,
     /// Cases whose node is empty and may be switched off, judged at this instant. Not older than 15 s when shown.
     pub safe_to_power_off: BTreeMap<CaseId, Result<Time, String>>,
+    /// How each case that holds something stands with its time box.
+    #[serde(default)]
+    pub time_boxes: BTreeMap<CaseId, TimeBox>,
     /// Cases served in place: may the disk be taken out at this instant? Not older than 15 s when shown.
     #[serde(default)]
     pub safe_to_pull: BTreeMap<CaseId, Result<Time, String>>,

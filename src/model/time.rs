@@ -25,6 +25,20 @@ pub fn to_the_second(at: Time) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// A span of several whole days as people say it: `90 days`; any other as it is written.
+pub fn in_days(span: Period) -> String {
+    const DAY: u64 = 24 * 3600;
+    match span.0.as_secs() {
+        secs if secs >= 2 * DAY && secs % DAY == 0 => format!("{} days", secs / DAY),
+        _ => span.to_string(),
+    }
+}
+
+/// `then` is less than `within` ago. What is still to come is from before a clock was set back: nobody knows how long ago.
+pub fn just(now: Time, then: Time, within: Duration) -> bool {
+    then <= now && age(now, then) < within
+}
+
 /// A span as people and Prometheus write it: `10m`, `1h30m`, `500ms`.
 ///
 /// Units are Prometheus': `y` = 365 d, `w`, `d`, `h`, `m`, `s`, `ms`, largest first, whole numbers only.
@@ -144,6 +158,21 @@ mod tests {
         for text in ["10m", "1h30m", "4h", "45s", "500ms", "1d12h", "0s"] {
             assert_eq!(text.parse::<Period>().expect(text).to_string(), text);
         }
+    }
+
+    #[test]
+    fn days_are_said_as_days() {
+        assert_eq!(in_days(Period::hours(90 * 24)), "90 days");
+        assert_eq!(in_days(Period::hours(36)), "1d12h");
+    }
+
+    #[test]
+    fn what_is_still_to_come_did_not_just_happen() {
+        let now: Time = "2026-01-01T00:00:00Z".parse().expect("a valid instant");
+        let within = Duration::from_secs(15);
+        assert!(just(after(now, Duration::from_secs(14)), now, within));
+        assert!(!just(after(now, within), now, within));
+        assert!(!just(now, after(now, Duration::from_secs(5)), within));
     }
 
     #[test]

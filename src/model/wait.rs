@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
+use super::observed::GuestKind;
 use super::rules::ProofCheck;
 use super::seen::Blind;
 use super::time::{Period, Time};
@@ -105,7 +106,8 @@ pub enum Wait {
     // Guests
     NoTarget { guest: GuestId, blockers: Vec<(NodeName, String)> },
     Unmovable { guest: GuestId, why: String },
-    GuestLocked { guest: GuestId, lock: String },
+    // What it is and where, so that whoever is to unlock it can copy the command.
+    GuestLocked { guest: GuestId, lock: String, kind: Option<GuestKind>, node: Option<NodeName> },
     BackupRunning { node: NodeName },
     ForeignMove { guest: GuestId },
     ContainerRestarts { guest: GuestId },
@@ -171,6 +173,10 @@ pub enum Wait {
     NodesOut { out: Vec<NodeName>, max: u32 },
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
+    // Alarms took this node out so often already.
+    // Going and coming back take longer than the policy allows, and it says back_out.
+    TimeBoxTooShort { needs: Period, within: Period },
+    AttemptsSpent { node: NodeName, count: u32, max: u32, within: Period },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
     // One class on many nodes at once: a room or a feed.
     Correlated { class: String, nodes: BTreeSet<NodeName> },
@@ -203,6 +209,8 @@ pub enum Wait {
     CameAboard { guests: Vec<GuestId> },
     HandsOff,
     NodeNotBack,
+    // Removed from the cluster, or renamed, while it was out.
+    NoMemberAnyMore { node: NodeName },
     Unproved { check: ProofCheck, why: String },
     Soaking { until: Time },
     NooutStillSet { host: HostName },
@@ -213,9 +221,17 @@ pub enum Wait {
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
     WorkOrderCancelled { ticket: TicketRef },
-    SecondFailure { what: String },
+    SecondFailure { what: String, of: Option<Second> },
     StrandedGuests { guests: Vec<GuestId> },
     EffectFails { effect: String, error: String },
+}
+
+/// Whose failure it is beside the node that is out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    pub nodes: BTreeSet<NodeName>,
+    /// They are offline; else only some of their OSDs are down.
+    pub offline: bool,
 }
 
 impl Wait {
@@ -240,7 +256,7 @@ impl Wait {
             | MoveFails { guest, .. }
             | HaStuck { guest } => format!("{name}/{guest}"),
             HaRuleBroken { rule, .. } => format!("{name}/{rule}"),
-            NoHand { what } | HaDead { who: what } | SecondFailure { what } => format!("{name}/{what}"),
+            NoHand { what } | HaDead { who: what } | SecondFailure { what, .. } => format!("{name}/{what}"),
             NoSpareFor { lost: node, .. }
             | BackupRunning { node }
             | NoQuorum { member: node }
@@ -292,6 +308,17 @@ impl Wait {
             }
             Self::OsdsDown { .. } => self.name(),
             other => other.subject(),
+        }
+    }
+
+    /// The same incident on its way to being over: the OSDs of a machine that was offline a moment ago, which come up last.
+    pub fn ebbs(&self, before: &Self) -> bool {
+        match (self, before) {
+            (
+                Self::SecondFailure { of: Some(Second { nodes, offline: false }), .. },
+                Self::SecondFailure { of: Some(Second { nodes: were, offline: true }), .. },
+            ) => !nodes.is_empty() && nodes.is_subset(were),
+            _ => false,
         }
     }
 

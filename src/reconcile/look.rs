@@ -12,7 +12,7 @@ use crate::model::observed::{CephView, Observed, OkToStop, PveView, Wish};
 use crate::model::rules::{CephSetup, HandSetup, Rules};
 use crate::model::seen::{Seen, Trouble};
 use crate::model::state::State;
-use crate::model::time::{Time, age};
+use crate::model::time::{Period, Time, age};
 use crate::model::wait::Source;
 
 use super::{World, alarms, machines, silences, survey};
@@ -21,6 +21,8 @@ use super::{World, alarms, machines, silences, survey};
 pub(super) const SOURCE_MAX: Duration = Duration::from_secs(11);
 /// A longer gap between two looks is no watching.
 const UNWATCHED_MAX: Duration = Duration::from_secs(120);
+/// A clock that is kept in step is moved by less.
+const JUMP_SECS_MIN: u64 = 10;
 /// Episodes are read back at least so far, and as far as the longest window of any policy.
 const EPISODES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -35,6 +37,10 @@ pub async fn look(
     state: &State,
     before: &Observed,
 ) -> Result<Observed, Trouble> {
+    let (jumped, nothing) = (jumped(world, before), Observed::nothing(world.clock.now()));
+    let clock_off = before.clock_off.saturating_add(jumped.unwrap_or(0));
+    // What was kept from before the jump cannot be told to be old.
+    let before = if jumped.is_some() { &nothing } else { before };
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
     let (told, silences, pve, ceph, hand, sensors, work_orders, inventory, bmc, surveys, kill_file) = tokio::join!(
@@ -71,7 +77,14 @@ pub async fn look(
         kill_file,
         watching_since: watching_since(before, at),
         blind_since: None,
+        ran: Period(world.clock.ran()),
+        jumped,
+        clock_off,
     };
+    let mut read = observed.pve.nodes.values().filter_map(|seen| seen.any_age());
+    if read.any(|detail| detail.clock_ahead.unsigned_abs() < JUMP_SECS_MIN) {
+        observed.clock_off = 0;
+    }
     if observed.blind().is_some() {
         observed.blind_since = before.blind_since.or(Some(at));
     }
@@ -82,6 +95,18 @@ pub async fn look(
 /// Its LED is lit, or is to be.
 fn locates(rules: &Rules, case: &Case) -> bool {
     !case.owed.locate.is_empty() || rules.policy(&case.policy).is_some_and(|policy| policy.respond.locate)
+}
+
+/// By how much our own clock was set since the look before. Everything that is counted from one instant to another is
+/// counted by it, and a step of some seconds changes none of that.
+fn jumped(world: &World, before: &Observed) -> Option<i64> {
+    if before.at == Time::MIN {
+        return None;
+    }
+    let passed = i64::try_from(world.clock.ran().saturating_sub(before.ran.0).as_secs()).unwrap_or(i64::MAX);
+    let told = world.clock.now().as_second().saturating_sub(before.at.as_second());
+    let jumped = told.saturating_sub(passed);
+    (jumped.unsigned_abs() >= JUMP_SECS_MIN).then_some(jumped)
 }
 
 /// A process that was dead saw nothing, nor did one that hung.

@@ -10,6 +10,8 @@ use super::Shared;
 use super::error::Refusal;
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, NodeName};
+use crate::model::note::Note;
+use crate::model::report::Report;
 use crate::model::seen::Trouble;
 use crate::model::shown::{
     CaseLine, CaseView, Judged, OwedView, Progress, Recorded, Shown, Status, StoryLine, Unreadable,
@@ -67,7 +69,7 @@ pub async fn status_of(shared: &Shared) -> Status {
         pace: shown.pace,
         paused: shown.state.paused.clone(),
         kill_file: shown.observed.kill_file,
-        cases: shown.state.cases.iter().map(|case| CaseLine::of(case, now)).collect(),
+        cases: shown.state.cases.iter().map(|case| CaseLine::of(case, now).boxed(&shown.show)).collect(),
         faults: shown.show.faults.clone(),
         unplaced: shown.show.unplaced.clone(),
     }
@@ -115,7 +117,8 @@ pub fn node_name(text: &str) -> Result<NodeName, Refusal> {
 pub async fn cases(State(shared): State<Shared>, Query(page): Query<Page>) -> Answer<Vec<CaseLine>> {
     let cases = shared.archive.cases(page.limit()).await?;
     let now = shared.clock.now();
-    Ok(Json(cases.iter().map(|case| CaseLine::of(case, now)).collect()))
+    let shown = shared.shown.borrow().clone();
+    Ok(Json(cases.iter().map(|case| CaseLine::of(case, now).boxed(&shown.show)).collect()))
 }
 
 pub async fn case(
@@ -134,11 +137,33 @@ pub async fn view(shared: &Shared, id: CaseId, page: &Page) -> Result<CaseView, 
     Ok(CaseView {
         now,
         progress: Progress::of(&case),
+        time_box: shared.shown.borrow().show.time_boxes.get(&id).copied().filter(|_| case.open()),
         safe_to_power_off: safe(&shared.shown.borrow(), &case, now),
         safe_to_pull: shared.shown.borrow().safe_to_pull(id, now).filter(|_| case.open()),
         story: story.into_iter().map(StoryLine::from).collect(),
         case,
     })
+}
+
+/// The journal of one case, in pages; a story of more lines than this is told in part.
+const REPORT_PAGES_MAX: usize = 20;
+
+pub async fn report(State(shared): State<Shared>, Path(id): Path<u64>) -> Answer<Report> {
+    let id = CaseId(id);
+    let case = shared.archive.case(id).await?.ok_or_else(|| Refusal::Missing(format!("case {id}")))?;
+    let mut notes: Vec<Note> = Vec::new();
+    let mut after = 0;
+    for _ in 0..REPORT_PAGES_MAX {
+        let page = shared.archive.journal(Some(id), after, LIST_MAX).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        let whole = page.len() < LIST_MAX;
+        notes.extend(page.into_iter().map(|(_, note)| note));
+        if whole {
+            break;
+        }
+    }
+    Ok(Json(Report::of(id, case.node.clone(), &notes, shared.clock.now())))
 }
 
 /// A closed case's machine is in service: nothing was judged, whatever the last turn knew.

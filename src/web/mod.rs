@@ -94,6 +94,7 @@ pub fn router(app: App, brought: Router) -> Router {
         .route("/api/v1/nodes/{node}/verdict", get(api::verdict))
         .route("/api/v1/cases", get(api::cases))
         .route("/api/v1/cases/{case}", get(api::case))
+        .route("/api/v1/cases/{case}/report", get(api::report))
         .route("/api/v1/journal", get(api::journal))
         .route("/api/v1/owed", get(api::owed))
         .route("/api/v1/observed", get(api::observed))

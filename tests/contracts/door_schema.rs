@@ -94,6 +94,7 @@ fn path_of(method: &Value) -> String {
         .replace("{vmid}", vmid)
         .replace("{sid}", "vm:101")
         .replace("{flag}", "noout")
+        .replace("{storage}", "pbs")
         .replace("{upid}", "UPID:pve2:00000999:00000001:6B022200:qmstart:999:root@pam:")
 }
 

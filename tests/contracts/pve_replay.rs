@@ -87,6 +87,7 @@ fn read_node(exchange: &Exchange, node: &str, rest: &[&str], segments: &[&str]) 
         ["services"] => ask(exchange, calls::node_services(node)),
         ["storage"] => ask(exchange, calls::node_storages(node)),
         ["replication"] => ask(exchange, calls::replication_jobs(node)),
+        ["storage", storage, "content"] => ask(exchange, calls::backups(node, storage)),
         ["ceph", "osd"] => ask(exchange, calls::osd_tree(node)),
         ["ceph", "cmd-safety"] => ask(exchange, calls::ok_to_stop(node, "osd", "0")),
         ["tasks"] => ask(exchange, calls::tasks(node, &calls::TaskFilter::default())),

@@ -289,6 +289,15 @@ impl Tell for Vec<StorageConfig> {
     }
 }
 
+impl Tell for Vec<BackupRow> {
+    fn tell(&self) -> String {
+        join(self.iter().map(|row| {
+            let number = |n: &Option<Int>| n.map_or_else(|| "-".to_owned(), |n| n.0.to_string());
+            format!("{} at {}", number(&row.vmid), number(&row.ctime))
+        }))
+    }
+}
+
 impl Tell for Vec<ReplicationJob> {
     fn tell(&self) -> String {
         join(self.iter().map(|job| job.id.0.as_str()))

@@ -213,6 +213,7 @@ fn case(id: u64, revision: u64, phase: u8) -> Case {
         owed: Owed::default(),
         wait: None,
         overran: false,
+        late: false,
         heal: false,
         in_place: None,
         took: None,

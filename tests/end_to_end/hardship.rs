@@ -62,7 +62,7 @@ fn done(site: &Site) -> Vec<(String, usize)> {
     world
         .effects_of(Actor::Pitlane)
         .into_iter()
-        .map(|(kind, times)| (kind.to_string(), times as usize))
+        .map(|(kind, times)| (kind.to_string(), times))
         .collect()
 }
 

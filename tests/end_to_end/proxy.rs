@@ -80,9 +80,8 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mut manner: watch::
     let mut said = 0;
     loop {
         let now = *manner.borrow_and_update();
-        match now {
-            Manner::Refuses => return reset(client),
-            _ => {}
+        if now == Manner::Refuses {
+            return reset(client);
         }
         tokio::select! {
             _ = manner.changed() => said = 0,

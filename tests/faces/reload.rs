@@ -95,6 +95,7 @@ fn left_open(dir: &std::path::Path) {
         owed: Default::default(),
         wait: None,
         overran: false,
+        late: false,
         heal: false,
         parts: Default::default(),
         took: None,

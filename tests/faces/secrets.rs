@@ -153,7 +153,8 @@ fn scene() -> Scene {
         .and_then(|b| b.with_no_client_auth().with_single_cert(chain, private))
         .expect("they fit");
     let (pve, pve_met) = stranger(Manner::Repeats, Some(Arc::new(tls.clone())));
-    let (redfish, redfish_met) = stranger(Manner::Repeats, Some(Arc::new(tls)));
+    // A controller is asked only for a case, so its password is shown to nobody here; `bmc_redfish` in tests/contracts refuses it.
+    let (redfish, _) = stranger(Manner::Repeats, Some(Arc::new(tls)));
     let (shut, _) = stranger(Manner::Closes, None);
     let plain: Vec<_> = (0..4).map(|_| stranger(Manner::Repeats, None)).collect();
     let (mail, mail_met) = stranger(Manner::Mail, None);
@@ -206,7 +207,6 @@ http: {{listen: \"127.0.0.1:0\", tls: {{cert: cert.pem, key: key.pem}}, tokens_f
         ("the webhook", plain[2].1.clone()),
         ("Request Tracker", plain[3].1.clone()),
         ("mail", mail_met),
-        ("Redfish", redfish_met),
     ];
     Scene { dir, met, secrets }
 }

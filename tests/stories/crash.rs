@@ -16,7 +16,7 @@ pub const WHOLE_WAY: &str = include_str!("crash.script");
 /// A disk changed while its node works on.
 pub const IN_PLACE: &str = include_str!("crash-in-place.script");
 /// A canary, and a resident that makes room.
-const ROOM: &str = include_str!("crash-room.script");
+pub const ROOM: &str = include_str!("crash-room.script");
 /// A second failure while noout is held, healed, and the case called off.
 const ABORTED: &str = include_str!("crash-aborted.script");
 /// A node that dies with guests aboard and comes back, with approvals by a person.

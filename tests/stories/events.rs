@@ -7,8 +7,9 @@ use pitlane::model::case::{Case, Phase};
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, NodeName, Person, PlanHash, RequestId};
 use pitlane::model::request::{Ask, Request};
-use pitlane::model::time::{after, age};
-use pitlane::ports::{Archive, Store};
+use pitlane::model::rules::{Attempts, Rules};
+use pitlane::model::time::{Period, after, age};
+use pitlane::ports::{Archive, Clock as _, Store};
 use pitlane::sim::world::Sensor;
 use pitlane::sim::world::sensor::episode;
 
@@ -115,6 +116,14 @@ impl Teller {
             ["page", node] => self.look_at_page(node),
             ["status"] => self.look_at_status().await,
             ["verdict", node] => self.look_at_verdict(node),
+            // Nothing may begin any more: no node may be out, no drain is left for today, and the breaker is tripped.
+            ["budgets", "exhausted"] => {
+                exhaust(&mut self.rules);
+                self.restart();
+                Ok(())
+            }
+            ["report", case] => self.look_at_report(CaseId(number(case)?)).await,
+            ["time-box"] => self.look_at_time_box(),
             ["estate", what @ ..] => {
                 let what: Vec<String> = what.iter().map(|word| (*word).to_owned()).collect();
                 crate::estate::in_world(&mut self.doors.world(), &what)
@@ -165,7 +174,7 @@ impl Teller {
         self.ingest(told).await
     }
 
-    fn fires(&mut self, node: &str, part: &str, sensor: Sensor) -> pitlane::model::alert::Episode {
+    pub fn fires(&mut self, node: &str, part: &str, sensor: Sensor) -> pitlane::model::alert::Episode {
         let key = self.part(node, part);
         let now = self.now();
         self.firing.insert(key.clone(), now);
@@ -199,7 +208,7 @@ impl Teller {
         let shown = self.reconciler.shown().borrow().clone();
         let node = NodeName::from(node);
         let case = shown.state.cases.iter().find(|case| case.node == node).ok_or("no case for that node")?;
-        Ok(shown.safe_to_power_off(case.id, self.now()).map(|_| ()))
+        Ok(shown.safe_to_power_off(case.id, self.doors.now()).map(|_| ()))
     }
 
     /// What each open case waits for, and what a person can do.
@@ -296,7 +305,10 @@ impl Teller {
         let shown = self.reconciler.shown().borrow().clone();
         let node = NodeName::from(node);
         let case = shown.state.cases.iter().find(|case| case.node == node).ok_or("no case for that node")?;
-        Ok(shown.safe_to_pull(case.id, self.now()).unwrap_or(Err("no disk is served".to_owned())).map(|_| ()))
+        Ok(shown
+            .safe_to_pull(case.id, self.doors.now())
+            .unwrap_or(Err("no disk is served".to_owned()))
+            .map(|_| ()))
     }
 
     fn look_at_pull_page(&mut self, node: &str) -> Result<(), String> {
@@ -305,6 +317,31 @@ impl Teller {
             Err(why) => format!("do not take the disk out: {why}"),
         };
         self.remarks.push((self.now(), format!("(the page of {node}: {says})")));
+        Ok(())
+    }
+
+    /// Each line of the report that is no line of the story.
+    async fn look_at_report(&mut self, id: CaseId) -> Result<(), String> {
+        let now = self.now();
+        let case = self.case(id).await?.ok_or("no such case")?;
+        let notes = self.store.journal(Some(id), 0, 10_000).await.map_err(|t| t.to_string())?;
+        let notes: Vec<_> = notes.into_iter().map(|(_, note)| note).collect();
+        let report = pitlane::model::report::Report::of(id, case.node, &notes, now).to_string();
+        let head = report.split("## What happened").next().unwrap_or_default();
+        let lines = head.lines().filter(|line| !line.is_empty());
+        // Remarks of one moment are told in the order of their letters.
+        let line = |(n, line): (usize, &str)| (now, format!("(report {n:02}: {line})"));
+        self.remarks.extend(lines.enumerate().map(line));
+        Ok(())
+    }
+
+    /// How each open case stands with its time box, as the last turn judged it.
+    fn look_at_time_box(&mut self) -> Result<(), String> {
+        let now = self.now();
+        let shown = self.reconciler.shown().borrow().clone();
+        let boxes = &shown.show.time_boxes;
+        self.remarks
+            .extend(boxes.iter().map(|(case, told)| (now, format!("(time box of case {case}: {told})"))));
         Ok(())
     }
 
@@ -377,6 +414,13 @@ impl Teller {
         let cases = self.store.cases(100).await.map_err(|t| t.to_string())?;
         Ok(cases.into_iter().filter(Case::open).max_by_key(|case| case.id))
     }
+}
+
+/// Rules under which nothing may begin.
+pub fn exhaust(rules: &mut Rules) {
+    let budgets = &mut rules.budgets;
+    (budgets.nodes_out_max, budgets.drains_per_day_max, budgets.nodes_alarming_max) = (0, 0, 0);
+    budgets.attempts_per_node = Some(Attempts { max: 0, within: Period::hours(24) });
 }
 
 fn shown_plan(case: Option<&Case>) -> Result<PlanHash, String> {

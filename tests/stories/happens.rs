@@ -84,6 +84,19 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
         ["human", "maintenance", to, node] => world.human_maintenance(&(*node).into(), switch(to)),
         ["human", "noout", to, host] => world.human_noout(&HostName::from(*host), switch(to)),
         ["human", "flag", flag, to] => world.human_flag(flag, switch(to)),
+        // Its owner's word to HA: disabled, stopped, started or ignored.
+        ["human", "ha", id, state] => {
+            let id = guest(id)?;
+            world.ha.resources.get_mut(&id).ok_or("HA has no such guest")?.requested = (*state).to_owned();
+        }
+        // Off for good, and taken out of the cluster: pvecm delnode.
+        ["human", "removes", node] => world.human_removes(&(*node).into()),
+        // Installed anew, and joined under this name, in the other one's hardware.
+        ["human", "joins", node, "like", other] => {
+            world.human_joins(&(*node).into(), &(*other).into()).map_err(str::to_owned)?;
+        }
+        // pitlane's own clock, and nobody else's.
+        ["our-clock", secs] => world.our_clock = secs.parse().map_err(|_| "seconds?")?,
         ["human", "disarms"] => world.human_arms_ha(Switch::Off),
         ["human", "arms"] => world.human_arms_ha(Switch::On),
         ["human", "starts", id] => world.human_starts(guest(id)?),
@@ -104,7 +117,11 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             let _: Upid = world.migrate(Actor::Human, &via, &call).map_err(|r| format!("{r:?}"))?;
         }
         ["human", "deletes", id] => {
-            world.guests.remove(&guest(id)?);
+            let id = guest(id)?;
+            if world.guests.get(&id).is_none_or(|guest| guest.lock.is_some()) {
+                return Err("Proxmox deletes no guest that is locked".to_owned());
+            }
+            world.guests.remove(&id);
         }
         ["lock", id, lock] => world.set_lock(guest(id)?, Some(lock)),
         ["unlock", id] => world.set_lock(guest(id)?, None),

@@ -15,7 +15,7 @@ use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome};
 use pitlane::model::time::{Time, after, age};
 use pitlane::model::wait::Source;
-use pitlane::ports::{Archive, Meter, Outbox};
+use pitlane::ports::{Archive, Clock as _, Meter, Outbox};
 use pitlane::reconcile::courier::Courier;
 use pitlane::reconcile::{Reconciler, TurnFailed, World as Outside};
 use pitlane::sim::world::Actor;
@@ -65,6 +65,8 @@ pub struct Teller {
     /// The process is dead until then.
     pub dead_until: Time,
     pub remarks: Vec<(Time, String)>,
+    /// When each line of the journal was written by the world's clock, once pitlane's own differs from it.
+    written: BTreeMap<u64, Time>,
 }
 
 /// Tells the story and returns its history.
@@ -108,6 +110,7 @@ impl Teller {
             asked: 0,
             kill: None,
             remarks: Vec::new(),
+            written: BTreeMap::new(),
         })
     }
 
@@ -184,6 +187,15 @@ impl Teller {
         };
         self.hear();
         let now = self.now();
+        if self.doors.world().our_clock != 0 || !self.written.is_empty() {
+            let (first, ours) = (self.written.is_empty(), self.doors.now());
+            for (seq, note) in self.store.journal(None, 0, 10_000).await.map_err(|t| t.to_string())? {
+                // Until the first difference both clocks told the same.
+                let before = first && age(ours, note.at).max(age(note.at, ours)) > Duration::from_secs(60);
+                let at = if before { note.at } else { now };
+                self.written.entry(seq).or_insert(at);
+            }
+        }
         for case in self.store.cases(100).await.map_err(|t| t.to_string())? {
             let phase = case.phase.name().to_string();
             if self.stood.insert(case.id, phase.clone()).as_ref() == Some(&phase) {
@@ -266,7 +278,8 @@ impl Teller {
         let mut lines: Vec<(Time, u64, String)> = Vec::new();
         for (seq, note) in self.store.journal(None, 0, 10_000).await.map_err(|t| t.to_string())? {
             let who = note.case.map_or_else(|| "      ".to_owned(), |case| format!("case {case}"));
-            lines.push((note.at, seq, format!("{who}  {}", note.what)));
+            let at = self.written.get(&seq).copied().unwrap_or(note.at);
+            lines.push((at, seq, format!("{who}  {}", note.what)));
         }
         lines.extend(self.remarks.iter().map(|(at, text)| (*at, u64::MAX, text.clone())));
         lines.sort();

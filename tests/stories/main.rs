@@ -7,6 +7,7 @@ mod crash;
 mod deadly;
 mod estate;
 mod events;
+mod giving_back;
 mod happens;
 mod harness;
 mod late;

@@ -4,8 +4,8 @@ use pitlane::model::ids::GuestId;
 use pitlane::model::notice::ChannelHome;
 use pitlane::model::observed::Affinity;
 use pitlane::model::rules::{
-    AlarmsSetup, CephSetup, ContainerPolicy, Correlate, HandSetup, ImmovablePolicy, Mode, NPlusOne, Policy,
-    Response, Rules, Scope,
+    AlarmsSetup, Attempts, CephSetup, ContainerPolicy, Correlate, HandSetup, ImmovablePolicy, Memory, Mode,
+    NPlusOne, OnOverrun, Policy, Response, Rules, Scope,
 };
 use pitlane::model::silence::SilenceRules;
 use pitlane::sim::World;
@@ -76,6 +76,28 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         }
         ["canary"] => {
             rules.policies.iter_mut().for_each(|p| p.respond.canary = true);
+            builder
+        }
+        ["time-box", within] => {
+            let within = within.parse().map_err(|why| format!("{why}"))?;
+            rules.policies.iter_mut().for_each(|p| p.respond.time_box = within);
+            builder
+        }
+        ["on-overrun", "back-out"] => {
+            rules.policies.iter_mut().for_each(|p| p.respond.on_overrun = OnOverrun::BackOut);
+            builder
+        }
+        // So many returns of one part within so long, and it is to be replaced.
+        ["memory", returns, "within", within] => {
+            let within = within.parse().map_err(|why| format!("{why}"))?;
+            let returns = u32::try_from(number(returns)?).map_err(|e| e.to_string())?;
+            rules.policies.iter_mut().for_each(|p| p.memory = Memory { returns, within });
+            builder
+        }
+        ["budget", "attempts", max, "within", within] => {
+            let within = within.parse().map_err(|why| format!("{why}"))?;
+            let max = u32::try_from(number(max)?).map_err(|e| e.to_string())?;
+            rules.budgets.attempts_per_node = Some(Attempts { max, within });
             builder
         }
         ["locate"] => {

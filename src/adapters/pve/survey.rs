@@ -64,21 +64,21 @@ impl Surveyor<'_> {
     async fn stores(&self) -> Result<BTreeMap<String, Store>, Trouble> {
         let rows = self.pve.client.run(&calls::storages(), &self.route).await?.value;
         let enabled = |row: &&wire::StorageConfig| row.disable != Some(wire::Flag(true));
-        let stores = rows.iter().filter(enabled).map(|row| async move {
+        let stores = rows.iter().filter(enabled).enumerate().map(|(turn, row)| async move {
             let mut store = store(row);
             if row.content.0.iter().any(|kind| &**kind == "backup") {
-                store.backups = self.backups(&row.storage, &store).await;
+                store.backups = self.backups(&row.storage, &store, turn).await;
             }
             (row.storage.0.clone(), store)
         });
         Ok(join_all(stores).await.into_iter().collect())
     }
 
-    async fn backups(&self, name: &str, store: &Store) -> Seen<Vec<Backup>> {
+    async fn backups(&self, name: &str, store: &Store, turn: usize) -> Seen<Vec<Backup>> {
         let at = self.pve.clock.now();
         let asked = match &self.online {
             Err(why) => return why.clone().into(),
-            Ok(online) => asked(self.node, store, online),
+            Ok(online) => asked(self.node, store, online, turn),
         };
         let Some(asked) = asked else {
             return Trouble::Unreachable("no member that has it is online".to_owned()).into();
@@ -116,13 +116,23 @@ impl Surveyor<'_> {
     }
 }
 
-/// Where a storage is asked: at a member that stays, or at the node itself where only its own counts.
-fn asked<'a>(node: &'a NodeName, store: &Store, online: &'a BTreeSet<NodeName>) -> Option<&'a NodeName> {
+/// Where a storage is asked: at a member that stays, or at the node itself where only its own counts. The members take
+/// turns: storages that hang must not take every place at one of them, through which the rest of the look goes.
+fn asked<'a>(
+    node: &'a NodeName,
+    store: &Store,
+    online: &'a BTreeSet<NodeName>,
+    turn: usize,
+) -> Option<&'a NodeName> {
     let has = |name: &&NodeName| store.nodes.is_empty() || store.nodes.contains(*name);
     if !store.shared {
         return Some(node).filter(has).filter(|node| online.contains(*node));
     }
-    online.iter().filter(has).find(|name| *name != node).or_else(|| Some(node).filter(has))
+    let staying: Vec<&NodeName> = online.iter().filter(has).filter(|name| *name != node).collect();
+    match staying.len() {
+        0 => Some(node).filter(has),
+        n => Some(staying[turn % n]),
+    }
 }
 
 fn replica(row: &wire::ReplicationJob) -> Option<Replica> {
@@ -213,11 +223,17 @@ mod tests {
         let mut all = stores(
             r#"[{"storage":"a","type":"pbs"},{"storage":"b","type":"dir"},{"storage":"c","type":"dir","nodes":"pve3"}]"#,
         );
-        assert_eq!(asked(&leaving, &all[0], &online), Some(&other));
-        assert_eq!(asked(&leaving, &all[1], &online), Some(&leaving));
-        assert_eq!(asked(&leaving, &all[2], &online), None);
+        assert_eq!(asked(&leaving, &all[0], &online, 0), Some(&other));
+        let three: BTreeSet<NodeName> = ["pve1", "pve2", "pve3"].map(NodeName::from).into();
+        assert_ne!(
+            asked(&leaving, &all[0], &three, 0),
+            asked(&leaving, &all[0], &three, 1),
+            "they take turns"
+        );
+        assert_eq!(asked(&leaving, &all[1], &online, 0), Some(&leaving));
+        assert_eq!(asked(&leaving, &all[2], &online, 0), None);
         all[0].nodes = [leaving.clone()].into();
-        assert_eq!(asked(&leaving, &all[0], &online), Some(&leaving));
+        assert_eq!(asked(&leaving, &all[0], &online, 0), Some(&leaving));
     }
 
     #[test]

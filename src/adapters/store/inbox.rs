@@ -56,9 +56,12 @@ pub(super) fn reply(conn: &Connection, id: &RequestId) -> Result<Option<Reply>, 
         .transpose()
 }
 
+/// A request as it is kept: id, time, document, seal.
+type Kept = (String, String, String, Option<Seal>);
+
 /// Oldest first.
 pub(super) fn unanswered(conn: &Connection) -> Result<Vec<Request>, StoreError> {
-    let rows = || -> rusqlite::Result<Vec<(String, String, String, Option<Seal>)>> {
+    let rows = || -> rusqlite::Result<Vec<Kept>> {
         conn.prepare_cached(
             "SELECT id, at, doc, seal FROM requests WHERE replied_at IS NULL ORDER BY at, id",
         )?

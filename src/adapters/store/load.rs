@@ -14,7 +14,7 @@ use super::seal::{OfCase, Seal, of_step};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::CaseId;
 use crate::model::rates::Rates;
-use crate::model::state::{Past, State};
+use crate::model::state::{EARLIER_COUNT_MAX, EARLIER_MAX, Earlier, Past, State};
 use crate::model::step::{Attempt, Ledger, StepId};
 use crate::model::time::Time;
 
@@ -27,6 +27,7 @@ pub(super) fn state(conn: &Connection, now: Time) -> Result<State, StoreError> {
             .map(|(case, _)| case)
             .collect(),
         past: past(conn, now)?,
+        earlier: earlier(conn, now)?,
         requests: unanswered(conn)?,
         paused,
         ledger: ledger(conn, None)?,
@@ -84,6 +85,43 @@ fn past(conn: &Connection, now: Time) -> Result<Vec<Past>, StoreError> {
         }
     }
     Ok(past)
+}
+
+/// What a machine's history needs of its closed cases, and only of machines with an open one: a quiet turn reads none. The
+/// documents are not read whole: nothing is owed there, and one of an older version stops nobody.
+fn earlier(conn: &Connection, now: Time) -> Result<Vec<Earlier>, StoreError> {
+    type Columns = (u64, String, String, Option<String>, Option<String>, Option<String>, Option<String>);
+    let horizon = jiff::SignedDuration::try_from(EARLIER_MAX.0).unwrap_or(jiff::SignedDuration::MAX);
+    let horizon = stamp(now.saturating_sub(horizon).unwrap_or(Time::MIN));
+    let rows = || -> rusqlite::Result<Vec<Columns>> {
+        conn.prepare_cached(
+            "SELECT id, node, closed_at, drained_at, json_extract(doc, '$.faults'),
+                    json_extract(doc, '$.phase.ending.ending'), json_extract(doc, '$.origin.origin')
+             FROM cases WHERE closed_at >= ?1 AND node IN (SELECT node FROM cases WHERE closed_at IS NULL)
+             ORDER BY closed_at DESC, id DESC LIMIT ?2",
+        )?
+        .query_map(params![horizon, EARLIER_COUNT_MAX], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
+        })?
+        .collect()
+    };
+    let mut earlier = Vec::new();
+    for (id, node, closed_at, drained_at, faults, ending, origin) in
+        rows().map_err(sql("reading the machines' earlier cases"))?
+    {
+        let what = format!("case {id} ({node})");
+        earlier.push(Earlier {
+            case: CaseId(id),
+            node: node.as_str().into(),
+            faults: faults.and_then(|doc| serde_json::from_str(&doc).ok()).unwrap_or_default(),
+            closed_at: instant(&what, &closed_at)?,
+            drained_at: drained_at.map(|text| instant(&what, &text)).transpose()?,
+            served: matches!(ending.as_deref(), Some("returned" | "served")),
+            by_alarm: origin.as_deref() == Some("alarm"),
+        });
+    }
+    earlier.reverse();
+    Ok(earlier)
 }
 
 struct Row {

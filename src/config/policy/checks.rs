@@ -4,10 +4,14 @@ use super::PolicyFile;
 use crate::config::mistakes::{Mistakes, Place, meant};
 use crate::config::reader::Read;
 use crate::config::{query, witnesses};
+use crate::model::state::EARLIER_MAX;
 use crate::model::time::Period;
+use crate::model::wait_text::list;
 
 /// What `{{ … }}` may name in texts and queries.
 const PLACEHOLDERS: [&str; 2] = ["node", "component"];
+/// And in what the technician reads.
+const TOLD: [&str; 3] = ["node", "component", "returns"];
 
 /// Rules across fields. Each looks only at parts that are right by themselves.
 pub(super) fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
@@ -37,6 +41,10 @@ pub(super) fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         let text = "respond.time_box is 0s: every case would overrun as it begins; write how long the work may take, \
                     such as 4h";
         mistakes.add(place("respond.time_box"), text);
+    }
+    if period("/memory/within").is_some_and(|within| within > EARLIER_MAX) {
+        let text = format!("memory.within is longer than what is remembered; write {EARLIER_MAX} or less");
+        mistakes.add(place("memory.within"), text);
     }
     let json = &read.json;
     if json["respond"]["second_person"] == true && json["respond"]["mode"] == "act" {
@@ -73,17 +81,17 @@ pub(super) fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
         mistakes.add(place("prove.checks"), text);
     }
     if let Some(title) = json["work_order"]["title"].as_str() {
-        placeholders(title, "work_order.title", place("work_order.title"), mistakes);
+        placeholders(title, &TOLD, "work_order.title", place("work_order.title"), mistakes);
     }
     for (path, text) in queries(json) {
-        placeholders(&text, &path, place(&path), mistakes);
+        placeholders(&text, &PLACEHOLDERS, &path, place(&path), mistakes);
         for wrong in query::mistakes(&text) {
             mistakes.add(place(&path), format!("{path}: {wrong}"));
         }
     }
     for (i, line) in json["work_order"]["checklist"].as_array().into_iter().flatten().enumerate() {
         let path = format!("work_order.checklist.{i}");
-        placeholders(line.as_str().unwrap_or_default(), &path, place(&path), mistakes);
+        placeholders(line.as_str().unwrap_or_default(), &TOLD, &path, place(&path), mistakes);
     }
 }
 
@@ -102,7 +110,7 @@ fn queries(json: &serde_json::Value) -> Vec<(String, String)> {
     }
 }
 
-fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
+fn placeholders(text: &str, known: &[&'static str], path: &str, place: Place, mistakes: &mut Mistakes) {
     let mut rest = text;
     while let Some(start) = rest.find("{{") {
         let Some(end) = rest[start..].find("}}") else {
@@ -110,10 +118,11 @@ fn placeholders(text: &str, path: &str, place: Place, mistakes: &mut Mistakes) {
             return;
         };
         let name = rest[start + 2..start + end].trim();
-        if !PLACEHOLDERS.contains(&name) {
-            let hint = meant(name, PLACEHOLDERS).unwrap_or("node");
+        if !known.contains(&name) {
+            let hint = meant(name, known.iter().copied()).unwrap_or("node");
             let text = format!(
-                "{path}: {{{{ {name} }}}} is not known; write {{{{ {hint} }}}} (node and component are filled in)"
+                "{path}: {{{{ {name} }}}} is not known; write {{{{ {hint} }}}} ({} are filled in)",
+                list(known)
             );
             mistakes.add(place, text);
         } else if rest[start..start + end + 2] != format!("{{{{ {name} }}}}") {

@@ -90,6 +90,12 @@ fn every_mistake_has_its_place_and_its_remedy() {
             "time_box: 4h, move_within: 0s",
             "respond.move_within is 0s: every migration would be cancelled",
         ),
+        ("time_box: 4h", "time_box: 4h, on_overrun: back-out", "did you mean back_out?"),
+        (
+            "prove:",
+            "memory: {returns: 3, within: 2y}\nprove:",
+            "memory.within is longer than what is remembered",
+        ),
         ("action: drain", "action: in-place", "did you mean in_place?"),
         ("match: [", "or_match: [[]]\nmatch: [", "2:12: or_match.0 is empty and would fit every alert"),
         (

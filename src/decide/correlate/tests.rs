@@ -28,6 +28,7 @@ fn rules() -> Rules {
         immovable: ImmovablePolicy::Block,
         second_person: false,
         canary: false,
+        on_overrun: Default::default(),
         move_within: None,
     };
     let psu = Policy {
@@ -42,6 +43,7 @@ fn rules() -> Rules {
         prove: Prove { soak: Period::hours(2), checks: Vec::new() },
         sensor: None,
         notify: Default::default(),
+        memory: Default::default(),
         correlate: Some(Correlate { nodes: 3, within: Period::mins(10), scope: Scope::Cluster }),
     };
     Rules {

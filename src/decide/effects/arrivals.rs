@@ -7,7 +7,7 @@ use crate::decide::faults::whole_seconds;
 use crate::decide::turn::Turn;
 use crate::model::ids::GuestId;
 use crate::model::note::Noted;
-use crate::model::observed::{Guest, Power};
+use crate::model::observed::{Guest, Opinion, Power};
 use crate::model::owed::{GuestDebt, Whereabouts};
 use crate::model::step::Action;
 use crate::model::time::age;
@@ -19,7 +19,10 @@ pub fn follow(turn: &mut Turn) -> Result<(), Wait> {
     let owed: Vec<(GuestId, GuestDebt)> =
         turn.case.owed.guests.iter().map(|(id, d)| (*id, d.clone())).collect();
     for (id, debt) in owed {
-        let Some(guest) = cluster.guests.get(&id) else { continue };
+        let Some(guest) = cluster.guests.get(&id) else {
+            gone(turn, id, &debt);
+            continue;
+        };
         if guest.node == debt.home {
             if matches!(debt.at, Whereabouts::Away { .. } | Whereabouts::Returning { .. }) {
                 turn.note(Noted::CameBack { guest: id, name: debt.name });
@@ -48,12 +51,30 @@ pub fn follow(turn: &mut Turn) -> Result<(), Wait> {
         };
         if let Some(took) = arrived {
             let (name, to) = (debt.name.clone(), guest.node.clone());
-            turn.note(Noted::Arrived { guest: id, name, node: to.clone(), took: whole_seconds(took) });
+            turn.note(match &debt.at {
+                Whereabouts::Aboard if !debt.ha => Noted::MovedByOthers { guest: id, name, node: to.clone() },
+                _ => Noted::Arrived { guest: id, name, node: to.clone(), took: whole_seconds(took) },
+            });
             set(turn, id, Whereabouts::Away { node: to });
         }
         start_if_left_stopped(turn, id, guest, &debt);
     }
     Ok(())
+}
+
+/// No member lists it any more: whoever owns it has deleted it. Its slot is free, and nobody waits for it.
+fn gone(turn: &mut Turn, id: GuestId, debt: &GuestDebt) {
+    let listed = |second: Option<&Opinion>| second.is_some_and(|second| second.guests.contains_key(&id));
+    // What our token may not see, and what only one member does not list, is not gone.
+    let (privilege, path) = ("VM.Audit", format!("/vms/{id}"));
+    let seen = turn.view.seen.pve.privileges.any_age().is_some_and(|all| all.allows(privilege, &path));
+    let sure = seen
+        && turn.view.sees_guests().is_ok()
+        && turn.view.second(&turn.case.node).is_ok_and(|s| !listed(s));
+    if sure && !debt.paid() {
+        turn.note(Noted::GuestGone { guest: id, name: debt.name.clone() });
+        set(turn, id, Whereabouts::Stays { node: None, why: "it no longer exists".to_owned() });
+    }
 }
 
 /// On another node, unlocked, and for HA's guests also in HA's own words: a task's OK is no arrival.
@@ -65,7 +86,9 @@ fn arrived(turn: &Turn, id: GuestId, guest: &Guest) -> bool {
                 && !matches!(s.state.as_str(), "migrate" | "relocate" | "recovery")
         })
     });
-    settled(guest) && ha_agrees
+    // On a machine that is dead it is nowhere.
+    let lives = turn.view.cluster().is_ok_and(|cluster| cluster.online(&guest.node));
+    settled(guest) && ha_agrees && lives
 }
 
 /// A container whose last start failed stays stopped on its target; it ran before, so it shall run. A few times: whoever

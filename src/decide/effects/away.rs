@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::course::{Course, Refusal};
 use super::replan::replan;
 use super::watch::{shut_down, watch_ha};
-use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set};
+use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, moving, set};
 use crate::decide::emptiness;
 use crate::decide::live::need;
 use crate::decide::plan::{Kept, Within, again};
@@ -229,7 +229,7 @@ fn one(turn: &mut Turn, course: &mut Course, id: GuestId, guest: &Guest) -> Resu
                 return Err(Wait::MoveFails { guest: id, tries: moving.failed, error });
             }
             if let Some(lock) = &guest.lock {
-                return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
+                return Err(locked(id, guest, lock));
             }
             if due {
                 begin(turn, course, id, guest, how)?;

@@ -52,6 +52,10 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
     }
     if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
         turn.may_take()?;
+        // Its manager takes nothing in and moves nobody: asking again and again changes nothing.
+        if !ha.armed {
+            return Err(Wait::HaDisarmed);
+        }
     }
     if turn.case.owed.maintenance.is_none() {
         if ha.maintenance_requested(&node) {
@@ -64,14 +68,20 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
         if let Some(debt) = &mut turn.case.owed.maintenance {
             debt.seen = true;
         }
-    } else if !ha.in_maintenance(&node) {
+    } else if turn.case.owed.maintenance.as_mut().is_some_and(|debt| std::mem::take(&mut debt.seen))
+        && !ended_by_us(turn, "maintenance")
+    {
+        turn.note(Noted::MaintenanceTaken { node: node.clone() });
+    }
+    if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
         turn.step("maintenance-on", Action::Maintenance { node: node.clone(), to: Switch::On }, HA_SETTLES);
     }
     // A node that is switched off keeps its request; only a living one has to show that it is in effect.
     if ha.in_maintenance(&node) || (ha.maintenance_requested(&node) && !turn.view.cluster()?.online(&node)) {
         Ok(())
     } else {
-        Err(turn.failing("maintenance-on").unwrap_or(Wait::MaintenancePending))
+        let pending = if ha.armed { Wait::MaintenancePending } else { Wait::HaDisarmed };
+        Err(turn.failing("maintenance-on").unwrap_or(pending))
     }
 }
 
@@ -87,12 +97,23 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
         None if set => return Ok(()),
         _ => turn.may_take()?,
     }
+    if turn.case.owed.noout.as_mut().is_some_and(|(_, debt)| std::mem::take(&mut debt.seen))
+        && !ended_by_us(turn, "noout")
+    {
+        turn.note(Noted::NooutTaken { host: host.clone() });
+    }
     if turn.case.owed.noout.is_none() {
         turn.case.owed.noout = Some((host.clone(), debt(turn, "the node's OSDs will be down for the work")));
         turn.note(Noted::NooutAsked { host: host.clone() });
     }
     turn.step("noout-on", Action::Noout { host: host.clone(), to: Switch::On }, CEPH_SETTLES);
     Err(turn.failing("noout-on").unwrap_or(Wait::NooutPending { host }))
+}
+
+/// The last that was asked of it by us was its end: a return that stopped, and nobody else's doing.
+fn ended_by_us(turn: &Turn, what: &str) -> bool {
+    let at = |to: &str| turn.attempt(&format!("{what}-{to}")).map(|attempt| attempt.at);
+    at("off").is_some_and(|off| at("on").is_none_or(|on| off >= on))
 }
 
 /// After the hand-over, whatever the node left with stays held: also if somebody clears ours, or takes their own back.
@@ -156,7 +177,8 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
             turn.note(Noted::MaintenanceReturned { node });
         }
     }
-    Err(turn.failing("maintenance-off").unwrap_or(Wait::MaintenanceStillOn))
+    let still = if ha.armed { Wait::MaintenanceStillOn } else { Wait::HaDisarmed };
+    Err(turn.failing("maintenance-off").unwrap_or(still))
 }
 
 /// Never seen, and asked for a moment ago: the command of a process that died may still take effect. A debt is

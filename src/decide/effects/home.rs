@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::way_home::{WayHome, will_empty};
-use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, moving, set, settled};
+use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, moving, set, settled};
 use crate::decide::faults::whole_seconds;
 use crate::decide::live::need;
 use crate::decide::turn::Turn;
@@ -13,7 +13,7 @@ use crate::model::observed::{Guest, GuestDetail, GuestKind, Power};
 use crate::model::owed::{GuestDebt, Whereabouts};
 use crate::model::plan::How;
 use crate::model::step::Action;
-use crate::model::time::age;
+use crate::model::time::{age, just};
 use crate::model::wait::Wait;
 
 /// Proxmox gives a guest three minutes to shut down.
@@ -101,11 +101,16 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
         _ => false,
     };
     if coming || may_still_leave(turn, id, &debt.home)? {
+        // One that does not end holds up everything that goes back.
+        let moves_away = moving(id, &debt.home, turn.case.phase.since(), turn.view)?;
+        if let Some(task) = moves_away.running.filter(|_| !debt.ha) {
+            cancel_if_overdue(turn, id, guest, task);
+        }
         return Ok(());
     }
     // Nothing moves it and it is locked all the same: somebody has to look.
     if let Some(lock) = &guest.lock {
-        return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
+        return Err(locked(id, guest, lock));
     }
     let detail = turn.view.guest(id)?;
     let power = detail.live.as_ref().map_or(guest.power, |live| live.power);
@@ -114,7 +119,11 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
     }
     if debt.was == Power::Running && power != Power::Running {
         match (debt.ha && guest.ha, ha_says_no(turn, id)?) {
-            (true, Some(why)) => stays(turn, id, debt, Some(guest.node.clone()), &why),
+            // It is where it belongs, and whoever owns it wants it down.
+            (true, Some(why)) => {
+                turn.note(Noted::StaysDown { guest: id, name: debt.name.clone(), why });
+                set(turn, id, Whereabouts::Home);
+            }
             // HA starts its own.
             (true, None) => {}
             (false, _) => start(turn, id, guest, debt),
@@ -137,7 +146,7 @@ fn at_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
 /// An abort overtook a shutdown that was asked for: the guest may still go down, and then it has to be started again.
 fn shutting_down(turn: &Turn, id: GuestId) -> bool {
     let asked = turn.attempt(&format!("shutdown-{id}"));
-    asked.is_some_and(|attempt| age(turn.view.now, attempt.at) < SHUTDOWN_MAX)
+    asked.is_some_and(|attempt| just(turn.view.now, attempt.at, SHUTDOWN_MAX))
 }
 
 /// HA will not bring this guest anywhere: somebody has stopped it, or it is in error.
@@ -154,7 +163,7 @@ fn ha_says_no(turn: &Turn, id: GuestId) -> Result<Option<String>, Wait> {
 /// A move away that an abort overtook: its task runs, HA has it in hand, or it was asked for a moment ago.
 fn may_still_leave(turn: &Turn, id: GuestId, home: &NodeName) -> Result<bool, Wait> {
     let asked = turn.attempt(&format!("away-{id}"));
-    let just_asked = asked.is_some_and(|attempt| age(turn.view.now, attempt.at) < MOVE_SETTLES);
+    let just_asked = asked.is_some_and(|attempt| just(turn.view.now, attempt.at, MOVE_SETTLES));
     let runs = moving(id, home, turn.case.phase.since(), turn.view)?.running.is_some();
     let service = turn.view.ha()?.services.get(&id);
     let ha_moves = service.is_some_and(|s| {
@@ -228,7 +237,7 @@ fn our_home(
         return Ok(());
     }
     if let Some(lock) = &guest.lock {
-        return Err(Wait::GuestLocked { guest: id, lock: lock.clone() });
+        return Err(locked(id, guest, lock));
     }
     let subject = format!("home-{id}");
     if turn.failed_tries(&subject) >= turn.view.rules.limits.migration_tries_max * 2 {

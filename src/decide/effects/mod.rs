@@ -10,6 +10,7 @@ mod flags;
 mod home;
 mod locate;
 mod replan;
+mod sheet;
 mod silence;
 mod slots;
 mod watch;
@@ -23,6 +24,7 @@ pub(super) use flags::{
 };
 pub(super) use home::home;
 pub(super) use locate::{leave_lit, light, put_out};
+pub(super) use sheet::tell_the_sheet;
 pub(super) use silence::{
     give_back as give_silence_back, hold as hold_silence, leaked as leaked_silences,
     notice as notice_silence, wish as wish_silences,
@@ -41,7 +43,7 @@ use crate::model::note::Noted;
 use crate::model::observed::{Guest, Task};
 use crate::model::owed::Whereabouts;
 use crate::model::step::Action;
-use crate::model::time::{Time, age};
+use crate::model::time::{Time, age, just};
 use crate::model::wait::Wait;
 
 /// A migration that was asked for shows in the task list at once; a repetition within this would be a second one.
@@ -66,7 +68,7 @@ impl<'a> Moving<'a> {
 
     /// It runs; or it was asked for a moment ago, and has time to show.
     fn goes_on(&self, since: Time, now: Time) -> bool {
-        self.running.is_some() || (self.failed_since(since).is_none() && age(now, since) < MOVE_SETTLES)
+        self.running.is_some() || (self.failed_since(since).is_none() && just(now, since, MOVE_SETTLES))
     }
 }
 
@@ -128,6 +130,12 @@ fn set(turn: &mut Turn, id: GuestId, at: Whereabouts) {
     if let Some(debt) = turn.case.owed.guests.get_mut(&id) {
         debt.at = at;
     }
+}
+
+/// A lock that nobody's task holds any more: a person has to look, and reads where.
+fn locked(id: GuestId, guest: &Guest, lock: &str) -> Wait {
+    let (kind, node) = (Some(guest.kind), Some(guest.node.clone()));
+    Wait::GuestLocked { guest: id, lock: lock.to_owned(), kind, node }
 }
 
 /// Not locked, not half-way: what the cluster shows of it is where it is.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::decide::memory::{Returned, ordinal, returned};
 use crate::decide::turn::Turn;
 use crate::model::case::{Case, Handover, Origin, Phase};
 use crate::model::ids::OsdId;
@@ -12,7 +13,7 @@ use crate::model::observed::WorkOrderStatus;
 use crate::model::owed::WorkOrderDebt;
 use crate::model::seen::{Blind, Seen};
 use crate::model::step::{Action, Outcome, WorkOrder};
-use crate::model::time::Time;
+use crate::model::time::{Time, in_days};
 use crate::model::wait::{Source, Wait};
 use crate::model::wait_text::list;
 
@@ -33,6 +34,8 @@ pub fn open_work_order(turn: &mut Turn) -> Result<(), Wait> {
             round: 1,
             ticket: None,
             why: String::new(),
+            warning: None,
+            warned: 0,
             names: turn.case.faults.clone(),
         });
         let title = order(turn)?.title;
@@ -158,17 +161,24 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
     let parts: Vec<&str> =
         case.faults.iter().map(|fault| fault.component.as_str()).filter(|c| !c.is_empty()).collect();
     let component = if parts.is_empty() { policy.class.clone() } else { parts.join(", ") };
-    let fill =
-        |text: &str| text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &component);
+    let returns = returned(case, turn.view);
+    let times = returns.iter().map(|r| r.times).max().unwrap_or(1).to_string();
+    let fill = |text: &str| {
+        let text = text.replace("{{ node }}", case.node.as_str()).replace("{{ component }}", &component);
+        text.replace("{{ returns }}", &times)
+    };
+    let enough: Vec<_> = returns.iter().filter(|returned| returned.enough).collect();
+    let replace: Vec<String> = enough.iter().map(|returned| replacement(returned)).collect();
     let why = match &case.origin {
         Origin::Alarm { .. } => list(&case.faults),
         Origin::Person { by, reason, .. } => format!("asked for by {by}: {reason}"),
     };
     // Never the word "safe": whether the machine may be switched off is only true at the moment it is asked.
     let body = format!(
-        "{why}\n\n{state}: pitlane show {case}\n\
+        "{why}\n{again}\n{state}: pitlane show {case}\n\
          When you are done: pitlane done {case}\n\n\
          If pitlane is gone, this gives everything back:\n{shell}",
+        again = replace.iter().map(|line| format!("{line}\n")).collect::<String>(),
         state = match &case.phase {
             Phase::Stranded { .. } => format!(
                 "{} died with guests aboard; they are being recovered. Before you switch it off, ask",
@@ -182,10 +192,34 @@ fn order(turn: &Turn) -> Result<WorkOrder, Wait> {
     );
     Ok(WorkOrder {
         node: case.node.clone(),
-        title: one_line(&fill(&policy.work_order.title)),
+        title: match enough.first() {
+            None => one_line(&fill(&policy.work_order.title)),
+            // Whoever reads the list of tickets alone has to see it.
+            Some(most) => one_line(&format!(
+                "{} (replace, {} time in {})",
+                fill(&policy.work_order.title),
+                ordinal(most.times),
+                in_days(most.within)
+            )),
+        },
         body,
-        checklist: policy.work_order.checklist.iter().map(|line| fill(line)).collect(),
+        checklist: replace
+            .into_iter()
+            .chain(policy.work_order.checklist.iter().map(|line| fill(line)))
+            .collect(),
     })
+}
+
+/// It was served before, and that did not last.
+fn replacement(returned: &Returned) -> String {
+    let Returned { fault, times, within, cases, .. } = returned;
+    let part = if fault.component.is_empty() { &fault.class } else { &fault.component };
+    let before = list(cases.iter().map(|case| format!("case {case}")));
+    format!(
+        "Replace {part}: {} time in {} that it fails, serving it in {before} did not last",
+        ordinal(*times),
+        in_days(*within)
+    )
 }
 
 /// Ticket systems take one line of some 250 characters. The body names everything.

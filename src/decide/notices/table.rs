@@ -5,6 +5,7 @@
 use crate::model::case::Case;
 use crate::model::note::Noted;
 use crate::model::notice::Urgency::{self, Page, Tell};
+use crate::model::time::to_the_second;
 use crate::model::wait::Wait;
 
 /// One thing to tell, before it has an id and recipients.
@@ -54,6 +55,49 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             format!("{node} is out for longer than {time_box}"),
             "holds everything as it is and goes on.",
             format!("ask the technician for a new time; pitlane abort {id} --reason WHY gives the node back"),
+        ),
+        Noted::LastSafeAbort { within, ends, choose: true, .. } => say(
+            Page,
+            "late",
+            format!("{node}: from now on the time box of {within} cannot be kept by calling it off later"),
+            "holds everything as it is: the machine is with a technician, so nothing is given back by itself.",
+            format!(
+                "choose: pitlane abort {id} --reason WHY, and pitlane done {id} --hands-off when nobody works on it; or let \
+                 the work go on and tell who must know that it ends after {}",
+                to_the_second(*ends)
+            ),
+        ),
+        Noted::LastSafeAbort { within, choose: false, .. } => say(
+            Tell,
+            "late",
+            format!("{node}: the latest safe abort within the time box of {within} is now"),
+            "goes on; called off later, it is home after the box.",
+            format!(
+                "ask how long it still takes; pitlane abort {id} --reason WHY gives the node back. {show}"
+            ),
+        ),
+        Noted::MaintenanceTaken { .. } => say(
+            Tell,
+            "maintenance-taken",
+            format!("{node}: somebody ended the HA maintenance that pitlane holds"),
+            "asks for it again: the node is out, and HA must not fill it.",
+            format!("whoever it was: pitlane abort {id} --reason WHY gives everything back in order"),
+        ),
+        Noted::NooutTaken { .. } => say(
+            Tell,
+            "noout-taken",
+            format!("{node}: somebody cleared the noout that pitlane holds"),
+            "sets it again: the host's OSDs are, or will be, down for the work.",
+            format!(
+                "whoever it was: pitlane heal {id} lets Ceph copy, pitlane abort {id} --reason WHY gives all back"
+            ),
+        ),
+        Noted::CalledOffProving { .. } => say(
+            Tell,
+            "cancelled",
+            format!("{node}: called off while it is being proved"),
+            "watches the machine's own return for some minutes, then gives everything back.",
+            format!("nothing; {show}"),
         ),
         Noted::StaysAway { guest, name, why } => say(
             Page,
@@ -114,7 +158,7 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
                 n => format!("{n} guests are not at home; {show} names them"),
             },
         ),
-        Noted::Waits { wait: Wait::SecondFailure { what } } => say(
+        Noted::Waits { wait: Wait::SecondFailure { what, .. } } => say(
             Page,
             "second-failure",
             format!("second failure while {node} is out: {what}"),
@@ -135,6 +179,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "does not try that guest again by itself.",
             wait.remedy(),
         ),
+        Noted::Waits { wait: wait @ Wait::HaDisarmed } if case.holds_the_node() => say(
+            Tell,
+            "ha-disarmed",
+            format!("{node}: {wait}, and the case cannot go on"),
+            "holds what it holds; HA takes nothing in and moves nobody.",
+            wait.remedy(),
+        ),
         Noted::Waits { wait: Wait::Approval { hash } } => say(
             Tell,
             &format!("approve-{}", hash.short()),
@@ -149,7 +200,9 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "waits; nothing is touched until a second person agrees.",
             wait.remedy_for(id),
         ),
-        Noted::Waits { wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. }) } => say(
+        Noted::Waits {
+            wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::TimeBoxTooShort { .. }),
+        } => say(
             Tell,
             "may-not-leave",
             format!("{node} is sick and may not leave now"),

@@ -3,6 +3,7 @@
 use super::second_failure;
 use crate::decide::effects::{
     ahead, away, follow, ha_still_fits, hold_maintenance, hold_noout, hold_silence, move_mgr, owe_all,
+    tell_the_sheet,
 };
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
@@ -43,7 +44,11 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     if let Some(died) = died(turn)? {
         return Ok(died);
     }
-    if let Some(wait) = second_failure::look(&turn.case, turn.view)? {
+    let second = second_failure::look(&turn.case, turn.view)?;
+    tell_the_sheet(turn, second.as_ref());
+    if let Some(wait) = second {
+        // What is under way arrives all the same, and that is told when it happens.
+        follow(turn)?;
         return Err(wait);
     }
     turn.may_take()?;
@@ -126,8 +131,9 @@ fn sighting(turn: &mut Turn, now: &EmptyRead) -> Result<EmptyRead, Wait> {
     let Phase::Draining { empty, .. } = &mut turn.case.phase else { return Ok(now.clone()) };
     match empty {
         Some(first) if age(now.at, first.at) >= apart => Ok(first.clone()),
-        Some(first) => Err(Wait::SecondLook { since: first.at }),
-        None => {
+        // One that is still to come is from before our clock was set back.
+        Some(first) if first.at <= now.at => Err(Wait::SecondLook { since: first.at }),
+        _ => {
             *empty = Some(now.clone());
             Err(Wait::SecondLook { since: now.at })
         }

@@ -1,6 +1,7 @@
 //! Everything goes back: noout when the OSDs are up and clean, then HA maintenance, then the guests, then the work
 //! order. The one way back; success, abort and false alarm all walk it.
 
+use super::back;
 use crate::decide::effects::{
     close_work_order, give_maintenance_back, give_noout_back, give_silence_back, home, leave_lit, put_out,
 };
@@ -101,11 +102,6 @@ fn still_held(turn: &Turn) -> Result<bool, Wait> {
 /// Something was asked back already.
 fn asked(turn: &Turn) -> bool {
     ["noout-off", "maintenance-off"].iter().any(|subject| turn.already_tried(subject))
-}
-
-/// The node is there: nobody goes home to a dead one.
-fn back(turn: &Turn) -> Result<(), Wait> {
-    if turn.view.cluster()?.online(&turn.case.node) { Ok(()) } else { Err(Wait::NodeNotBack) }
 }
 
 /// All OSDs of the host up and in, every PG clean, and that for some seconds: in the first one after a return

@@ -6,7 +6,7 @@ use super::draining::died;
 use super::second_failure;
 use crate::decide::effects::{
     give_noout_back, give_silence_back, hold, hold_silence, light, open_work_order, tell_called_off,
-    work_order_shown,
+    tell_the_sheet, work_order_shown,
 };
 use crate::decide::emptiness;
 use crate::decide::in_place::find;
@@ -33,9 +33,12 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         also(turn);
     }
     let drained = matches!(&turn.case.phase, Phase::HandedOver { handover: Handover::Drained { .. }, .. });
+    // Of a node that left the cluster nothing can be held, and nobody can say that it is empty.
+    let member = super::member(turn);
     // A person's wish to heal goes before noout, also for a node that died.
     let held = match turn.case.heal {
         true => give_noout_back(turn),
+        false if member.is_err() => member,
         false if drained || in_place || halfway => hold(turn),
         false => Ok(()),
     };
@@ -55,13 +58,13 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {
             held?;
-            if let Some(second) = second_failure::look(&turn.case, turn.view)? {
-                return Err(second);
-            }
-            if !(in_place || halfway)
-                && let Some(aboard) = came_aboard(turn)?
-            {
-                return Err(aboard);
+            let danger = match second_failure::look(&turn.case, turn.view)? {
+                None if !(in_place || halfway) => came_aboard(turn)?,
+                second => second,
+            };
+            tell_the_sheet(turn, danger.as_ref());
+            if let Some(danger) = danger {
+                return Err(danger);
             }
             // After what endangers somebody: a ticket system may be down for days.
             order?;
@@ -75,9 +78,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         Ok(claim) => claim,
     };
     let node = turn.case.node.clone();
-    if !turn.view.cluster()?.online(&node) {
-        return Err(Wait::NodeNotBack);
-    }
+    super::back(turn)?;
     let Phase::HandedOver { handover, cancelled, .. } = &turn.case.phase else {
         return Err(Wait::Technician);
     };
@@ -165,6 +166,7 @@ pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
     if let Phase::HandedOver { handover: Handover::Halfway, .. } = &case.phase {
         return Err(Wait::HandsOff);
     }
+    super::known(&case.node, view)?;
     emptiness::look(&case.node, view)?;
     if let Some(wait) = second_failure::look(case, view)? {
         return Err(wait);

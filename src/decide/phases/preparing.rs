@@ -5,9 +5,11 @@ use super::confirming::false_alarm;
 use super::draining::died;
 use crate::decide::correlate;
 use crate::decide::inventory;
+use crate::decide::memory::{Returned, returned};
 use crate::decide::plan::Planned;
 use crate::decide::preflight::{judge, judge_in_place};
 use crate::decide::second_person;
+use crate::decide::time_box;
 use crate::decide::turn::Turn;
 use crate::model::case::{Approval, Origin, Phase};
 use crate::model::note::Noted;
@@ -45,6 +47,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
             (verdict, planned?.plan)
         }
     };
+    time_box::long_enough(&turn.case, &plan, turn.view)?;
     let approval = approval(turn, &plan);
     show(turn, &plan);
 
@@ -91,7 +94,10 @@ fn show(turn: &mut Turn, plan: &Plan) {
     if shown.as_ref() == Some(&hash) {
         return;
     }
-    *shown = Some(hash.clone());
+    let first = shown.replace(hash.clone()).is_none();
+    if first {
+        tell_returns(turn);
+    }
     let (moves, ha) = (plan.moves.len(), plan.ha.len());
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     turn.note(match osds.is_empty() {
@@ -114,6 +120,13 @@ fn show(turn: &mut Turn, plan: &Plan) {
     }
 }
 
+/// A part that was served before is told with its history.
+fn tell_returns(turn: &mut Turn) {
+    for Returned { fault, times, within, cases, enough } in returned(&turn.case, turn.view) {
+        turn.note(Noted::CameAgain { fault, times, within, cases, enough });
+    }
+}
+
 /// The approval of this very plan. One of another plan is void, and said to be.
 fn approval(turn: &mut Turn, plan: &Plan) -> Option<Approval> {
     let now = turn.view.now;
@@ -129,12 +142,23 @@ fn approval(turn: &mut Turn, plan: &Plan) -> Option<Approval> {
     second_person::agreed_beforehand(&turn.case, now, &plan.hash())
 }
 
+/// Which OSDs have to be there when it is back. A second beginning of the same case keeps the first list.
+fn keep_osds(turn: &mut Turn) -> Result<(), Wait> {
+    if let Some(host) = turn.view.host(&turn.case.node)?
+        && (turn.case.owed.nothing() || turn.case.parts.osds.is_empty())
+    {
+        turn.case.parts.osds = turn.view.ceph()?.osds_of(host).map(|(id, _)| *id).collect();
+    }
+    Ok(())
+}
+
 fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approval>) -> Result<Phase, Wait> {
     if let Some(ahead) = turn.ahead.clone() {
         return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
     }
     inventory::asked(turn)?;
     inventory::tell_baseline(turn);
+    keep_osds(turn)?;
     let hash = plan.hash();
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;

@@ -1,6 +1,7 @@
 //! "Done" is a claim; here it is held against the world. Everything stays as it is until all checks were good for the
 //! whole soak. The absence of alarms is necessary and never enough.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::draining::died;
@@ -10,6 +11,7 @@ use crate::decide::inventory::{self, Unlike};
 use crate::decide::turn::Turn;
 use crate::decide::witness;
 use crate::model::case::{Case, Ending, Handover, Phase, Said};
+use crate::model::ids::OsdId;
 use crate::model::note::Noted;
 use crate::model::rules::ProofCheck;
 use crate::model::time::{Time, after, age};
@@ -17,7 +19,7 @@ use crate::model::wait::Wait;
 use crate::model::wait_text::{list, osds_are};
 
 /// After a cancellation nothing was repaired, so nothing is soaked but the machine's own return.
-const SOAK_CANCELLED_MAX: Duration = Duration::from_secs(300);
+pub const SOAK_CANCELLED_MAX: Duration = Duration::from_secs(300);
 /// A clock further off than this upsets corosync and Ceph's monitors.
 const CLOCK_OFF_MAX_SECS: i64 = 5;
 /// Services without which a member is none.
@@ -56,6 +58,7 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
         if turn.case.heal {
             give_noout_back(turn)?;
         }
+        super::member(turn)?;
         return Err(Wait::NodeNotBack);
     }
     match hold(turn) {
@@ -108,13 +111,25 @@ fn prove(turn: &mut Turn) -> Result<Phase, Wait> {
 /// A new disk that came with a new OSD: told, because Ceph's lists look different now.
 fn replaced(turn: &mut Turn) {
     let Phase::Proving { handover: Handover::InPlace { osds, beside }, .. } = &turn.case.phase else {
-        return;
+        return replaced_all(turn);
     };
     let Ok(new) = in_place::back(&turn.case, osds, beside, turn.view) else { return };
     let Ok(ceph) = turn.view.ceph() else { return };
     let gone: Vec<_> = osds.iter().filter(|id| !ceph.osds.contains_key(id)).copied().collect();
     if !new.is_empty() && !gone.is_empty() {
         turn.note(Noted::OsdReplaced { gone, new: new.into_iter().collect() });
+    }
+}
+
+/// The same for a node that was away: installed anew, or with new disks.
+fn replaced_all(turn: &mut Turn) {
+    let before = &turn.case.parts.osds;
+    let (Ok(Some(host)), Ok(ceph)) = (turn.view.host(&turn.case.node), turn.view.ceph()) else { return };
+    let now: BTreeSet<OsdId> = ceph.osds_of(host).map(|(id, _)| *id).collect();
+    let gone: Vec<OsdId> = before.difference(&now).copied().collect();
+    let new: Vec<OsdId> = now.difference(before).copied().collect();
+    if !new.is_empty() && !gone.is_empty() {
+        turn.note(Noted::OsdReplaced { gone, new });
     }
 }
 
@@ -250,16 +265,41 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
     Ok(())
 }
 
+/// The OSDs that the node left with are there, or as many others: a machine that was installed anew comes back with none,
+/// and then nothing is down.
+fn missing(turn: &Turn) -> Result<(), Unproved> {
+    let Phase::Proving { cancelled: None, .. } = &turn.case.phase else { return Ok(()) };
+    let parts = &turn.case.parts;
+    if parts.osds.is_empty() || parts.osds_given_up.is_some() {
+        return Ok(());
+    }
+    let ceph = turn.view.ceph()?;
+    let now: BTreeSet<OsdId> = match turn.view.host(&turn.case.node)? {
+        Some(host) => ceph.osds_of(host).map(|(id, _)| *id).collect(),
+        None => BTreeSet::new(),
+    };
+    if now.len() >= parts.osds.len() {
+        return Ok(());
+    }
+    let gone: Vec<&OsdId> = parts.osds.difference(&now).collect();
+    Err(Unproved::NotYet(format!(
+        "{} gone from {}, and no other came in place",
+        osds_are(&gone),
+        turn.case.node
+    )))
+}
+
 fn osds_up(turn: &Turn) -> Result<(), Unproved> {
     if let Phase::Proving { handover: Handover::InPlace { osds, beside }, cancelled, .. } = &turn.case.phase {
         // Called off: what was taken out for good is the person's business, what is there has to work.
-        let nobody = std::collections::BTreeSet::new();
+        let nobody = BTreeSet::new();
         let beside = if cancelled.is_some() { &nobody } else { beside };
         return in_place::back(&turn.case, osds, beside, turn.view).map(|_| ()).map_err(|wait| match wait {
             blind @ (Wait::CannotSee { .. } | Wait::CephNoQuorum { .. }) => Unproved::Unseen(blind),
             wait => Unproved::NotYet(wait.to_string()),
         });
     }
+    missing(turn)?;
     let Some(host) = turn.view.host(&turn.case.node)? else { return Ok(()) };
     let down: Vec<_> =
         turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();

@@ -7,7 +7,7 @@ use crate::decide::view::View;
 use crate::model::case::Case;
 use crate::model::ids::OsdId;
 use crate::model::observed::Osd;
-use crate::model::wait::Wait;
+use crate::model::wait::{Second, Wait};
 use crate::model::wait_text::{list, osds_are};
 
 /// What else has failed, if anything.
@@ -27,6 +27,7 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
     if !offline.is_empty() {
         return Ok(Some(Wait::SecondFailure {
             what: format!("{} {} offline", list(&offline), if offline.len() == 1 { "is" } else { "are" }),
+            of: Some(Second { nodes: offline.into_iter().cloned().collect(), offline: true }),
         }));
     }
     if view.has_ceph() {
@@ -44,8 +45,11 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
         if !down.is_empty() {
             let hosts: BTreeSet<_> = down.iter().map(|(_, osd)| &osd.host).collect();
             let osds: Vec<_> = down.iter().map(|(id, _)| *id).collect();
+            let theirs = ceph.hosts.iter().filter(|(_, host)| hosts.contains(host));
+            let nodes = theirs.map(|(node, _)| node.clone()).collect();
             return Ok(Some(Wait::SecondFailure {
-                what: format!("{} down on {}", osds_are(&osds), list(hosts)),
+                what: format!("{} down on {}", osds_are(&osds), list(&hosts)),
+                of: Some(Second { nodes, offline: false }),
             }));
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Found, Question};
+use crate::decide::memory;
 use crate::model::ids::NodeName;
 use crate::model::observed::HaNodeState;
 use crate::model::time::{Time, age};
@@ -38,6 +39,12 @@ fn find(q: &Question) -> Result<Found, Wait> {
     }
     if today >= budgets.drains_per_day_max {
         found.block(Wait::DrainsToday { count: today, max: budgets.drains_per_day_max });
+    }
+    if let (Some(count), Some(bound)) = (memory::attempts(q.case, q.view), &budgets.attempts_per_node)
+        && count >= bound.max
+    {
+        let (node, max, within) = (q.node.clone(), bound.max, bound.within);
+        found.block(Wait::AttemptsSpent { node, count, max, within });
     }
     if u32::try_from(alarming.len()).unwrap_or(u32::MAX) > budgets.nodes_alarming_max {
         found.block(Wait::ManyAlarm { nodes: alarming, max: budgets.nodes_alarming_max });

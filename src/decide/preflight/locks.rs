@@ -22,7 +22,8 @@ fn find(q: &Question) -> Result<Found, Wait> {
         match &guest.lock {
             Some(lock) if lock == "migrate" && ours(*id) => {}
             Some(lock) if !guest.template => {
-                found.block(Wait::GuestLocked { guest: *id, lock: lock.clone() })
+                let (kind, node) = (Some(guest.kind), Some(guest.node.clone()));
+                found.block(Wait::GuestLocked { guest: *id, lock: lock.clone(), kind, node })
             }
             _ => {}
         }

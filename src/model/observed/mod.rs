@@ -29,7 +29,7 @@ use super::fault::FaultKey;
 use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
 use super::seen::{Seen, Trouble};
 use super::silence::SilencesView;
-use super::time::Time;
+use super::time::{Period, Time};
 
 /// One look at the whole world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +71,15 @@ pub struct Observed {
     /// Since when the cluster cannot be seen, as far as this process knows.
     #[serde(default)]
     pub blind_since: Option<Time>,
+    /// How long the process had run at `at`, by a count that nobody can set.
+    #[serde(default)]
+    pub ran: Period,
+    /// Seconds by which our own clock was set since the look before; negative: back.
+    #[serde(default)]
+    pub jumped: Option<i64>,
+    /// By how many seconds it was set in all since a member last agreed with it.
+    #[serde(default)]
+    pub clock_off: i64,
 }
 
 impl Observed {
@@ -105,6 +114,9 @@ impl Observed {
             kill_file: false,
             watching_since: at,
             blind_since: None,
+            ran: Period::secs(0),
+            jumped: None,
+            clock_off: 0,
         }
     }
 }

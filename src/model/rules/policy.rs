@@ -29,12 +29,30 @@ pub struct Policy {
     pub prove: Prove,
     /// Where the truth about the part can be read, whatever the alerts say.
     pub sensor: Option<SensorQuery>,
+    /// When a part that comes back is to be replaced.
+    #[serde(default)]
+    pub memory: Memory,
     /// Who is told, where that differs from the cluster's rule.
     #[serde(default)]
     pub notify: Recipients,
     /// When many faults of this class are one thing that is not hardware.
     #[serde(default)]
     pub correlate: Option<Correlate>,
+}
+
+/// A part that fails for so many times within the window, and was served in between, is not served again but replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// This time included.
+    pub returns: u32,
+    pub within: Period,
+}
+
+impl Default for Memory {
+    /// Cleaned twice within a quarter, and failing again: the dust is not what is wrong with it.
+    fn default() -> Self {
+        Self { returns: 3, within: Period::hours(90 * 24) }
+    }
 }
 
 /// So many nodes with this class within so short a time are a room or a feed, not so many broken parts.
@@ -84,6 +102,9 @@ pub struct Respond {
     pub mode: Mode,
     /// How long the node may be out before people are told that it overran.
     pub time_box: Period,
+    /// What happens when calling it off later would overrun the time box.
+    #[serde(default)]
+    pub on_overrun: OnOverrun,
     /// Light the machine's locate LED while the technician has it.
     #[serde(default)]
     pub locate: bool,
@@ -132,6 +153,18 @@ impl fmt::Display for Response {
             Self::Record => "record",
         })
     }
+}
+
+/// What happens when a case can no longer be called off within its time box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOverrun {
+    /// People are told.
+    #[default]
+    Tell,
+    /// Before the hand-over the drain is called off, so that everything is home in time. After it, a person is called
+    /// and chooses.
+    BackOut,
 }
 
 /// Containers restart to move: who may decide that?

@@ -5,10 +5,11 @@ mod pve;
 mod rest;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::ids::NodeName;
 use crate::model::seen::Trouble;
-use crate::model::time::Time;
+use crate::model::time::{Time, age};
 use crate::ports::Clock;
 
 use super::World;
@@ -72,7 +73,11 @@ impl From<Arc<Mutex<World>>> for Doors {
 
 impl Clock for Doors {
     fn now(&self) -> Time {
-        self.world().now
+        self.world().ours()
+    }
+
+    fn ran(&self) -> Duration {
+        age(self.world().now, Time::UNIX_EPOCH)
     }
 }
 

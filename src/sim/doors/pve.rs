@@ -45,7 +45,7 @@ impl Pve for Doors {
             if !quorate {
                 return Err(Trouble::Refused(format!("{member} has no quorum, so it shows HA's old state")));
             }
-            w.audit("/").map(|()| w.ha_view())
+            w.audit("/").map(|()| ha_view(w))
         });
         view.privileges = self.part(Call::PvePrivileges, |w| Ok(Privileges { granted: w.token.clone() }));
         if !deep {
@@ -91,7 +91,8 @@ impl Pve for Doors {
         self.ask(Call::PveGlance, |world| {
             let via = way_in(world, |name| avoid.contains(name))?;
             world.audit(&format!("/nodes/{node}"))?;
-            let running = world.tasks_on(via, node)?.into_iter().map(task).filter(observed::Task::runs);
+            let running =
+                world.tasks_on(via, node)?.into_iter().map(|t| task(world, t)).filter(observed::Task::runs);
             Ok(running.filter_map(|task| task.guest.filter(|guest| task.moves(*guest))).collect())
         })
     }
@@ -159,7 +160,7 @@ impl Pve for Doors {
 
 impl Doors {
     fn part<T>(&self, call: Call, answer: impl FnOnce(&World) -> Result<T, Trouble>) -> Seen<T> {
-        match self.ask(call, |world| answer(world).map(|value| (value, world.now))) {
+        match self.ask(call, |world| answer(world).map(|value| (value, world.ours()))) {
             Ok((value, at)) => Seen::known(value, at),
             Err(why) => why.into(),
         }
@@ -214,6 +215,15 @@ fn blind(why: Trouble, deep: bool, nodes: &BTreeSet<NodeName>, guests: &BTreeSet
     view
 }
 
+/// With the times of its parts as the adapter tells them: by our clock.
+fn ha_view(world: &World) -> observed::HaView {
+    let mut view = world.ha_view();
+    let by_ours = |at: &mut Option<crate::model::time::Time>| *at = at.map(|at| world.by_our_clock(at));
+    by_ours(&mut view.crm_at);
+    view.nodes.values_mut().for_each(|node| by_ours(&mut node.lrm_at));
+    view
+}
+
 fn node_detail(world: &World, via: &NodeName, name: &NodeName) -> Result<NodeDetail, Trouble> {
     let node = world.proxy(via, name)?;
     world.audit(&format!("/nodes/{name}"))?;
@@ -228,9 +238,9 @@ fn node_detail(world: &World, via: &NodeName, name: &NodeName) -> Result<NodeDet
             .filter(|(id, g)| &g.node == name && world.may(&format!("/vms/{id}"), "VM.Audit"))
             .map(|(id, g)| (*id, g.power()))
             .collect(),
-        tasks: world.tasks_on(via, name)?.into_iter().filter(recent).map(task).collect(),
+        tasks: world.tasks_on(via, name)?.into_iter().filter(recent).map(|t| task(world, t)).collect(),
         services: node.services.keys().map(|s| (s.clone(), node.runs(s))).collect(),
-        clock_ahead: node.clock_ahead,
+        clock_ahead: node.clock_ahead - world.our_clock,
         version: node.version.clone(),
         maintained: match node.state {
             NodeState::ShuttingDown { .. } => Maintained::ShuttingDown,
@@ -239,16 +249,18 @@ fn node_detail(world: &World, via: &NodeName, name: &NodeName) -> Result<NodeDet
     })
 }
 
-fn task(task: &Task) -> observed::Task {
+fn task(world: &World, task: &Task) -> observed::Task {
     observed::Task {
         upid: task.upid.clone(),
         node: task.node.clone(),
         kind: task.kind.to_owned(),
         guest: task.guest,
-        started: task.started,
+        started: world.by_our_clock(task.started),
         ended: match &task.state {
             TaskState::Running => None,
-            TaskState::Ended { at, status } => Some(TaskEnd { at: *at, status: status.clone() }),
+            TaskState::Ended { at, status } => {
+                Some(TaskEnd { at: world.by_our_clock(*at), status: status.clone() })
+            }
         },
     }
 }

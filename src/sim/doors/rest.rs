@@ -44,7 +44,7 @@ impl Hand for Doors {
         let shown = self.ask(Call::HandShow, |world| {
             let member = helper(world, |n| avoid.contains(n))?;
             let quorate = world.quorate(&member);
-            Ok((HandView { member, version: HAND_VERSION.into(), quorate }, world.now))
+            Ok((HandView { member, version: HAND_VERSION.into(), quorate }, world.ours()))
         });
         seen(shown)
     }
@@ -74,7 +74,7 @@ impl Hand for Doors {
 #[async_trait]
 impl Ceph for Doors {
     async fn look(&self) -> Seen<CephView> {
-        seen(self.ask(Call::CephLook, |world| Ok((world.see_ceph()?, world.now))))
+        seen(self.ask(Call::CephLook, |world| Ok((world.see_ceph()?, world.ours()))))
     }
 
     async fn ok_to_stop(&self, host: &HostName, view: &CephView) -> Seen<OkToStop> {
@@ -83,7 +83,7 @@ impl Ceph for Doors {
             if asked.is_empty() {
                 return Err(Trouble::Refused(format!("the tree has no OSDs under {host}")));
             }
-            Ok((world.ask_ok_to_stop(&asked)?, world.now))
+            Ok((world.ask_ok_to_stop(&asked)?, world.ours()))
         }))
     }
 
@@ -92,7 +92,7 @@ impl Ceph for Doors {
             if let Some(unknown) = osds.iter().find(|id| !view.osds.contains_key(id)) {
                 return Err(Trouble::Refused(format!("the tree has no OSD {unknown}")));
             }
-            Ok((world.ask_ok_to_stop(osds)?, world.now))
+            Ok((world.ask_ok_to_stop(osds)?, world.ours()))
         }))
     }
 
@@ -115,11 +115,11 @@ impl Sensors for Doors {
 #[async_trait]
 impl Alarms for Doors {
     async fn poll(&self) -> Seen<AlarmsView> {
-        seen(self.ask(Call::AlarmsPoll, |world| Ok((world.see_alarms()?, world.now))))
+        seen(self.ask(Call::AlarmsPoll, |world| Ok((world.see_alarms()?, world.ours()))))
     }
 
     async fn silences(&self) -> Seen<SilencesView> {
-        seen(self.ask(Call::SilenceLook, |world| Ok((world.see_silences()?, world.now))))
+        seen(self.ask(Call::SilenceLook, |world| Ok((world.see_silences()?, world.ours()))))
     }
 
     async fn silence(&self, silence: &Silence, until: Time) -> Result<(), Trouble> {
@@ -145,11 +145,11 @@ impl Alarms for Doors {
 #[async_trait]
 impl Bmc for Doors {
     async fn look(&self, node: &NodeName) -> Seen<BmcView> {
-        seen(self.ask(Call::BmcLook, |world| Ok((world.see_bmc(node)?, world.now))))
+        seen(self.ask(Call::BmcLook, |world| Ok((world.see_bmc(node)?, world.ours()))))
     }
 
     async fn inventory(&self, node: &NodeName) -> Seen<Inventory> {
-        seen(self.ask(Call::BmcInventory, |world| Ok((world.parts_outside(node)?, world.now))))
+        seen(self.ask(Call::BmcInventory, |world| Ok((world.parts_outside(node)?, world.ours()))))
     }
 
     async fn locate(&self, node: &NodeName, target: &LocateTarget, to: Switch) -> Result<(), Trouble> {
@@ -187,7 +187,7 @@ impl Tickets for Doors {
     }
 
     async fn look(&self, case: CaseId) -> Seen<WorkOrderView> {
-        seen(self.ask(Call::TicketLook, |world| Ok((world.see_order(case)?, world.now))))
+        seen(self.ask(Call::TicketLook, |world| Ok((world.see_order(case)?, world.ours()))))
     }
 }
 

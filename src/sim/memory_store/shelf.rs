@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::alert::{Episode, EpisodeKey, Listed};
-use crate::model::case::{Case, Phase};
-use crate::model::ids::{CaseId, Fingerprint, RequestId};
+use crate::model::case::{Case, Ending, Origin, Phase};
+use crate::model::ids::{CaseId, Fingerprint, NodeName, RequestId};
 use crate::model::note::{Note, Noted};
 use crate::model::notice::{ChannelName, Notice, NoticeId, SILENT_TRIES, Silent, Undelivered};
 use crate::model::rates::{MEASURED_MAX, Measured, Rates};
 use crate::model::request::{Reply, Request};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Unread, Unreadable};
-use crate::model::state::{Decision, Past, Pause, State};
+use crate::model::state::{Decision, EARLIER_MAX, Earlier, Past, Pause, State};
 use crate::model::step::{Attempt, Ledger, Outcome, StepId};
 use crate::model::time::{Time, age};
 use crate::ports::{Ingested, Uncommitted};
@@ -66,6 +66,7 @@ impl Shelf {
         State {
             cases: self.cases.values().filter(|(c, _)| c.open()).map(|(c, _)| Case::clone(c)).collect(),
             past,
+            earlier: self.earlier(),
             requests,
             paused: self.paused.clone(),
             ledger: self.ledger_where(|case| self.cases.get(&case).is_some_and(|(c, _)| c.open())),
@@ -74,6 +75,32 @@ impl Shelf {
             silent: self.silent(),
             rates: Rates::of(&self.measured, self.now),
         }
+    }
+
+    /// Closed cases of the machines that have an open one.
+    fn earlier(&self) -> Vec<Earlier> {
+        let nodes: BTreeSet<&NodeName> =
+            self.cases.values().filter(|(case, _)| case.open()).map(|(case, _)| &case.node).collect();
+        let remembered = |(case, drained_at): &(Arc<Case>, Option<Time>)| match &case.phase {
+            Phase::Closed { at, ending, .. } if age(self.now, *at) <= EARLIER_MAX.0 => Some(Earlier {
+                case: case.id,
+                node: case.node.clone(),
+                faults: case.faults.clone(),
+                closed_at: *at,
+                drained_at: *drained_at,
+                served: matches!(ending, Ending::Returned | Ending::Served),
+                by_alarm: matches!(case.origin, Origin::Alarm { .. }),
+            }),
+            _ => None,
+        };
+        let mut all: Vec<Earlier> = self
+            .cases
+            .values()
+            .filter(|(case, _)| nodes.contains(&case.node))
+            .filter_map(remembered)
+            .collect();
+        all.sort_by_key(|earlier| (earlier.closed_at, earlier.case));
+        all
     }
 
     pub(super) fn commit(&mut self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {

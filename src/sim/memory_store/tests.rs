@@ -22,6 +22,7 @@ fn case(revision: u64) -> Case {
         owed: crate::model::owed::Owed::default(),
         wait: None,
         overran: false,
+        late: false,
         heal: false,
         in_place: None,
         took: None,

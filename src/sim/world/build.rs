@@ -110,6 +110,7 @@ impl World {
         };
         let world = World {
             now,
+            our_clock: 0,
             chance: Chance::new(1),
             nodes: names.iter().enumerate().map(|(n, name)| (name.clone(), node(n))).collect(),
             qdevice: 0,

@@ -23,6 +23,7 @@ pub mod ceph;
 pub mod ha;
 pub mod hand;
 pub mod machine;
+mod members;
 pub mod mishaps;
 pub mod rows;
 pub mod safety;
@@ -64,6 +65,9 @@ use crate::model::time::Time;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct World {
     pub now: Time,
+    /// Seconds that pitlane's own clock is ahead of the world's.
+    #[serde(default)]
+    pub our_clock: i64,
     pub chance: Chance,
     pub nodes: BTreeMap<NodeName, Node>,
     /// Votes of a quorum device; 0 without one, or while it is away.
@@ -130,6 +134,16 @@ impl World {
     /// [`World::advance`] by whole seconds.
     pub fn advance_secs(&mut self, secs: u64) {
         self.advance(self.later(secs));
+    }
+
+    /// What pitlane's own clock shows.
+    pub fn ours(&self) -> Time {
+        self.by_our_clock(self.now)
+    }
+
+    /// An instant of the world, as adapters tell it: by pitlane's clock.
+    pub fn by_our_clock(&self, at: Time) -> Time {
+        at.saturating_add(SignedDuration::from_secs(self.our_clock)).unwrap_or(Time::MAX)
     }
 
     /// So many seconds from now.

@@ -93,6 +93,7 @@ pub async fn cases(
 ) -> Result<Markup, Refusal> {
     let all = shared.archive.cases(CASES_MAX).await?;
     let status = status_of(&shared).await;
+    let shown = shared.shown.borrow().clone();
     let now = shared.clock.now();
     let body = html! {
         (answer(&shared, asked.request).await?)
@@ -126,11 +127,12 @@ pub async fn cases(
         table {
             thead { tr { th { "Case" } th { "Node" } th { "Phase" } th { "Since" } th { "What" } } }
             tbody {
-                @for line in all.iter().map(|case| CaseLine::of(case, now)) {
+                @for line in all.iter().map(|case| CaseLine::of(case, now).boxed(&shown.show)) {
                     tr {
                         td { a href={ "/cases/" (line.id) } { (line.id) } }
                         td { (line.node) } td { (line.phase) } td { (line.age) " ago" }
-                        td { (line.text) @if let Some(took) = &line.took { br; "drain " (took) } }
+                        td { (line.text) @if let Some(took) = &line.took { br; "drain " (took) }
+                            @if let Some(time_box) = &line.time_box { br; "time box " (time_box) } }
                     }
                 }
             }
@@ -275,6 +277,9 @@ pub async fn case(
         p { b { (case.phase.name()) } ", " (ago(now, case.phase.since())) "." }
         @if let Some(wait) = &case.wait { p.wait { "Waits: " (wait) ". " (wait.remedy_for(case.id)) } }
         @if let Some(took) = &case.took { p { "Drain: " (took) "." } }
+        @if let Some(time_box) = &seen.time_box {
+            p.wait[time_box.late(now)] { "Time box: " (time_box) "." @if time_box.over(now) { " Overrun." } }
+        }
         @if let Some(progress) = seen.progress {
             p { progress value=(progress.done) max=(progress.all.max(1)) {} " " (progress.done) " of " (progress.all)
                 " guests" }

@@ -70,6 +70,8 @@ impl World {
 fn case() -> Case {
     let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true };
     let order = WorkOrderDebt {
+        warning: None,
+        warned: 0,
         since: at(0),
         round: 1,
         ticket: None,
@@ -92,6 +94,7 @@ fn case() -> Case {
         owed: Owed { maintenance: Some(debt), work_order: Some(order), ..Owed::default() },
         wait: Some(Wait::Technician),
         overran: false,
+        late: false,
         heal: false,
         in_place: None,
         took: Some(Took {
@@ -245,6 +248,7 @@ fn policy() -> Policy {
             locate: false,
             second_person: false,
             canary: false,
+            on_overrun: Default::default(),
             move_within: None,
             containers: ContainerPolicy::Ask,
             immovable: ImmovablePolicy::Block,
@@ -256,6 +260,7 @@ fn policy() -> Policy {
         prove: Prove { soak: hour, checks: vec![ProofCheck::AlertsClear] },
         sensor: None,
         notify: Default::default(),
+        memory: Default::default(),
         correlate: None,
     }
 }

@@ -122,6 +122,31 @@ async fn closed_cases_are_remembered_for_thirty_days_with_the_time_of_their_drai
 }
 
 #[tokio::test]
+async fn a_machine_with_an_open_case_remembers_its_earlier_ones_for_longer() {
+    let bench = Bench::new();
+    bench
+        .commit(Decision { cases: vec![case(1, confirming())], ..Decision::default() })
+        .await
+        .expect("commits");
+    let cases = vec![Case { revision: 1, ..case(1, closed(at(100))) }];
+    bench.commit(Decision { cases, ..Decision::default() }).await.expect("commits");
+    assert_eq!(bench.store().load().await.expect("loads").earlier, [], "no case is open: nothing is read");
+    bench.set(at(101 + 90 * DAY));
+    let cases = vec![case(2, confirming()), Case { node: "pve9".into(), ..case(3, confirming()) }];
+    bench.commit(Decision { cases, ..Decision::default() }).await.expect("commits");
+    let state = bench.store().load().await.expect("loads");
+    assert_eq!(state.past, [], "the daily budget forgot it long ago");
+    let told: Vec<_> =
+        state.earlier.iter().map(|e| (e.case.0, e.faults.len(), e.served, e.by_alarm)).collect();
+    assert_eq!(told, [(1, 1, true, true)]);
+    // A document of a version that nobody reads any more: a hint is lost, and nothing else.
+    bench.meddle("UPDATE cases SET doc = '{\"older\": true}' WHERE id = 1");
+    assert_eq!(bench.store().load().await.expect("loads").earlier[0].faults.len(), 0);
+    bench.set(at(101 + 401 * DAY));
+    assert_eq!(bench.store().load().await.expect("loads").earlier, []);
+}
+
+#[tokio::test]
 async fn every_phase_comes_back_as_it_was() {
     let bench = Bench::new();
     let read = |when| EmptyRead { at: when, members: BTreeSet::from([NodeName::from("pve2")]) };

@@ -100,6 +100,7 @@ fn case(id: u64, phase: Phase) -> Case {
         owed: Owed::default(),
         wait: None,
         overran: false,
+        late: false,
         heal: false,
         in_place: None,
         took: None,

@@ -1,0 +1,91 @@
+use super::*;
+use crate::model::case::Ending;
+use crate::model::ids::{GuestId, Person};
+use crate::model::plan::How;
+use crate::model::time::after;
+
+fn at(secs: u64) -> Time {
+    after("2026-03-01T10:00:00Z".parse().expect("a time"), Duration::from_secs(secs))
+}
+
+fn note(secs: u64, what: Noted) -> Note {
+    Note { at: at(secs), case: Some(CaseId(1)), what }
+}
+
+fn person() -> Person {
+    Person::from("alice")
+}
+
+fn verdict(reasons: Vec<Wait>) -> Noted {
+    Noted::Waits { wait: Wait::Verdict { reasons } }
+}
+
+fn told() -> Vec<Note> {
+    let votes = Wait::QuorumAfter { votes_left: 1, votes_total: 3 };
+    vec![
+        note(0, Noted::PersonOpened { node: "pve2".into(), by: person(), reason: "fan".into() }),
+        note(10, verdict(vec![votes.clone(), Wait::HaDisarmed])),
+        note(20, Noted::Remark { by: person(), text: "on it".into() }),
+        note(70, verdict(vec![votes])),
+        note(100, Noted::DrainBegins { node: "pve2".into() }),
+        note(110, Noted::NooutAsked { host: "pve2".into() }),
+        note(
+            120,
+            Noted::Leaves { guest: GuestId(7), name: "c".into(), to: "pve3".into(), how: How::Restart },
+        ),
+        note(
+            150,
+            Noted::Arrived {
+                guest: GuestId(7),
+                name: "c".into(),
+                node: "pve3".into(),
+                took: Period::secs(30),
+            },
+        ),
+        note(200, Noted::HandedOver { node: "pve2".into() }),
+        note(300, Noted::NodeBack { node: "pve2".into() }),
+        note(300, Noted::ProofBegins { soak: Period::secs(60) }),
+        note(420, Noted::Proved { soak: Period::secs(60) }),
+        note(420, Noted::ReturnBegins { why: Ending::Returned }),
+        note(440, Noted::NooutGone { host: "pve2".into() }),
+        note(450, Noted::Home { guest: GuestId(7), name: "c".into(), took: None }),
+        note(460, Noted::Closed { ending: Ending::Returned, took: Period::secs(460), stay: 0 }),
+    ]
+}
+
+#[test]
+fn what_stood_in_the_way_is_counted_together_and_a_remark_ends_nothing() {
+    let report = Report::of(CaseId(1), "pve2".into(), &told(), at(9_999));
+    let waits: Vec<(u64, u32)> = report.waits.iter().map(|w| (w.took.0.as_secs(), w.times)).collect();
+    assert_eq!(waits, [(90, 2), (60, 1)], "{:?}", report.waits);
+    assert!(report.waits[0].would_have.as_ref().is_some_and(|text| text.contains("majority")));
+}
+
+#[test]
+fn promises_are_held_against_what_it_took() {
+    let report = Report::of(CaseId(1), "pve2".into(), &told(), at(9_999));
+    let soak = report.promises.first().expect("the soak was promised");
+    assert_eq!(
+        (soak.promised, soak.took, soak.kept),
+        (Period::secs(60), Some(Period::secs(120)), Some(false))
+    );
+    assert_eq!((report.guests.moved, report.guests.restarted, report.guests.home), (1, 1, 1));
+    assert_eq!(report.held, [Held { what: "noout on pve2".into(), since: at(110), until: Some(at(440)) }]);
+    let phases: Vec<(PhaseName, u64)> = report.phases.iter().map(|s| (s.phase, s.took.0.as_secs())).collect();
+    let expected = [
+        (PhaseName::Preparing, 100),
+        (PhaseName::Draining, 100),
+        (PhaseName::HandedOver, 100),
+        (PhaseName::Proving, 120),
+        (PhaseName::GivingBack, 40),
+    ];
+    assert_eq!(phases, expected);
+}
+
+#[test]
+fn what_is_held_still_is_said_loudly() {
+    let notes = &told()[..9];
+    let text = Report::of(CaseId(1), "pve2".into(), notes, at(1_000)).to_string();
+    assert!(text.contains("noout on pve2: since 2026-03-01T10:01:50Z, HELD STILL"), "{text}");
+    assert!(text.contains("It is open still."), "{text}");
+}
