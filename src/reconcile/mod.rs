@@ -17,8 +17,8 @@ mod survey;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -88,6 +88,8 @@ pub struct Reconciler {
     learned: tokio::sync::Mutex<learn::Learned>,
     /// What runs between two turns.
     glance: tokio::sync::Mutex<Glance>,
+    /// `None` before the first rest.
+    pulse: Mutex<Option<Pulse>>,
 }
 
 /// Why a turn ended without a decision.
@@ -105,8 +107,8 @@ impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
         let shown = watch::Sender::new(Arc::new(Shown::nothing()));
-        let (glance, learned) = Default::default();
-        Self { given, bell, shown, courier: Arc::default(), glance, learned }
+        let (glance, learned, pulse) = Default::default();
+        Self { given, bell, shown, courier: Arc::default(), glance, learned, pulse }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -253,25 +255,30 @@ impl Reconciler {
         !glance.idle() && glance.look(self.given().world.pve.as_ref()).await
     }
 
+    fn beat(&self, stop_max: Duration) {
+        let now = self.given().world.clock.now();
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(what) = pulse.get_or_insert_with(|| Pulse::at(now)).beat(now, stop_max) {
+            warn!("{what}");
+        }
+    }
+
     /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
     async fn rest(&self, pause: Duration) {
-        let mut pulse = Pulse::at(self.given().world.clock.now());
+        // The turn before this took its time; that is no stop.
+        self.beat(Duration::MAX);
         // A glance takes time, too: a node that does not answer must not stretch the turns.
         let end = tokio::time::Instant::now() + pause;
         loop {
             let given = self.given();
             given.world.meter.waits();
-            if let Some(what) = pulse.beat(given.world.clock.now()) {
-                warn!("{what}");
-            }
+            self.beat(pulse::STOOD);
             let idle = self.idle().await;
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             tokio::time::sleep(left.min(if idle { NAP } else { glance::EVERY })).await;
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             if left.is_zero() || (!idle && self.glance().await) {
-                if let Some(what) = pulse.beat(given.world.clock.now()) {
-                    warn!("{what}");
-                }
+                self.beat(pulse::STOOD);
                 return;
             }
         }
