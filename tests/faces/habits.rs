@@ -86,7 +86,7 @@ fn a_full_disk_is_said_and_survived() {
         !said.starts_with("HTTP/1.1 202")
     });
     assert!(
-        said.starts_with("HTTP/1.1 503") && said.contains("could not be committed"),
+        said.starts_with("HTTP/1.1 503") && said.contains("Nothing is begun that cannot be written down"),
         "nothing is lost in silence: {said}"
     );
     until("status says why no turn ends", || {
