@@ -10,7 +10,7 @@ use super::phases::SOAK_CANCELLED_MAX;
 use super::turn::Turn;
 use super::view::View;
 use crate::model::case::{Case, Ending, Handover, Phase};
-use crate::model::ids::{GuestId, Person};
+use crate::model::ids::{GuestId, NodeName, Person};
 use crate::model::note::Noted;
 use crate::model::observed::{GuestKind, Power};
 use crate::model::owed::Whereabouts;
@@ -144,7 +144,8 @@ fn moving(view: &View, case: &Case, which: impl Fn(&Whereabouts) -> bool, way: W
             _ => rates
                 .setup_ms
                 .value
-                .saturating_add((guest.memory_used.saturating_add(disks) / rate).saturating_mul(1000)),
+                .saturating_add((guest.memory_used / rate).saturating_mul(1000))
+                .saturating_add((disks / rate.min(rates.disk.value).max(1)).saturating_mul(1000)),
         };
         Some(Duration::from_millis(millis))
     };
@@ -173,7 +174,9 @@ pub(super) fn back_out(turn: &mut Turn) {
     let Some(time_box) = of(&turn.case, turn.view).filter(|time_box| time_box.late(turn.view.now)) else {
         return;
     };
-    if !clock_agrees(turn.view) {
+    // A node that cannot be seen may be dead, and then nothing goes home: that is another phase's to find out.
+    let seen = turn.view.cluster().is_ok_and(|cluster| cluster.online(&turn.case.node));
+    if !seen || !clock_agrees(turn.view) {
         return;
     }
     tell_late(turn, &time_box);
@@ -223,9 +226,16 @@ fn choice(turn: &Turn) -> Option<OnOverrun> {
     turn.view.policy(&turn.case).ok().map(|policy| policy.respond.on_overrun)
 }
 
-/// The members that were read show the time that we have; and where none was, nobody has set our clock since one did.
+/// The members that were read show the time that we have; and where none was, nobody has set our clock since one did. A
+/// machine that is being repaired tells nothing: its clock may be what broke.
 fn clock_agrees(view: &View) -> bool {
     let set = view.seen.clock_off.unsigned_abs() > CLOCK_OFF_MAX_SECS.unsigned_abs();
-    let read = view.seen.pve.nodes.values().filter_map(|seen| seen.any_age());
+    let repaired = |node: &NodeName| {
+        let with_technician =
+            |case: &&Case| matches!(case.phase, Phase::HandedOver { .. } | Phase::Proving { .. });
+        view.state.cases.iter().filter(with_technician).any(|case| &case.node == node)
+    };
+    let read = view.seen.pve.nodes.iter().filter(|(node, _)| !repaired(node));
+    let read = read.filter_map(|(_, seen)| seen.any_age());
     read.map(|detail| detail.clock_ahead).all(|ahead| ahead.abs() <= CLOCK_OFF_MAX_SECS) && !set
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{GuestId, NodeName, Upid};
-use super::observed::{GuestKind, pairs};
+use super::observed::GuestKind;
 use super::time::{Time, age, to_the_second};
 
 /// One migration that went well, as its task's log tells it. What the log does not tell is `None`.
@@ -72,8 +72,6 @@ impl Figure {
 pub struct Rates {
     /// Bytes per second that one migration carries when no other slows it down.
     pub stream: Figure,
-    /// The same for single ways, where enough was measured on them.
-    #[serde(with = "pairs")]
     /// Bytes per second that several migrations from one node carried together, where they slowed each other down: what
     /// the network gives. Without an entry nobody has seen the limit, and the configuration's word counts.
     pub wires: BTreeMap<NodeName, Figure>,

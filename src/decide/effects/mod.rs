@@ -120,7 +120,7 @@ fn deadline(turn: &Turn, id: GuestId, guest: &Guest) -> Duration {
     let share = rates.nic(&guest.node, packing.nic(&guest.node)) / u64::from(packing.slots_out.max(1));
     let rate = rates.stream.value.min(share).max(1);
     let disks: u64 = turn.view.guest(id).map_or(0, |detail| detail.local_disks.values().sum());
-    let needs = Duration::from_secs((guest.memory_used + disks) / rate);
+    let needs = Duration::from_secs(guest.memory_used / rate + disks / rate.min(rates.disk.value).max(1));
     let generous = MOVE_WITHIN_MIN + needs.saturating_mul(4);
     generous.min(turn.view.rules.limits.migration_max.0.max(needs.saturating_mul(2)))
 }

@@ -22,9 +22,10 @@ pub fn tell_the_sheet(turn: &mut Turn, danger: Option<&Wait>) {
     }
     let (node, id) = (turn.case.node.clone(), turn.case.id);
     let Some(order) = &mut turn.case.owed.work_order else { return };
-    if order.warning.is_none()
-        && order.warned < WARNED_MAX
+    // Another danger is said beside the one before.
+    if order.warned < WARNED_MAX
         && let Some(danger) = danger
+        && order.warning.as_ref() != Some(&danger.to_string())
     {
         order.warned += 1;
         order.warning = Some(danger.to_string());

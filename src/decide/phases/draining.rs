@@ -48,7 +48,9 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     tell_the_sheet(turn, second.as_ref());
     if let Some(wait) = second {
         // What is under way arrives all the same, and that is told when it happens.
-        follow(turn)?;
+        if turn.may_take().is_ok() {
+            follow(turn)?;
+        }
         return Err(wait);
     }
     turn.may_take()?;

@@ -57,15 +57,19 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     let claim = match claim(turn) {
         // Told while somebody works on it. A second failure is no reason to keep a repaired node from coming back.
         Err(wait) => {
-            held?;
-            let danger = match second_failure::look(&turn.case, turn.view)? {
-                None if !(in_place || halfway) => came_aboard(turn)?,
+            // Before what cannot be held just now: somebody stands at the machine.
+            let danger = match second_failure::look(&turn.case, turn.view) {
+                Ok(None) if !(in_place || halfway) => came_aboard(turn),
                 second => second,
             };
-            tell_the_sheet(turn, danger.as_ref());
-            if let Some(danger) = danger {
+            if let Ok(danger) = &danger {
+                tell_the_sheet(turn, danger.as_ref());
+            }
+            if let Ok(Some(danger)) = danger {
                 return Err(danger);
             }
+            held?;
+            danger?;
             // After what endangers somebody: a ticket system may be down for days.
             order?;
             return Err(match (&turn.case.in_place, wait) {
