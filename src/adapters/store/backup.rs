@@ -2,19 +2,23 @@
 //!
 //! A backup is made beside a running service: SQLite copies one moment of the database, and the copy is inspected before it
 //! gets its name. It never overwrites anything. A restored store is another matter: it knows nothing of what happened since
-//! its backup, so it begins paused, its next case has a number that nobody can have used, and the file that it replaces is
-//! kept.
+//! its backup, so it begins paused, its next case has a number well beyond those that are known to be used, and the file that
+//! it replaces is kept.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
 
 use super::error::{StoreError, sql};
 use super::inspect::{Inspected, inspect, inspected};
-use super::rows::{set_meta, to_json};
+use super::rows::{meta_unspoilt, set_meta, to_json};
+use super::swap::{give_to_owner, swap, synced, there};
 use super::{commit, journal, mark, open};
 use crate::model::ids::Person;
 use crate::model::note::{Note, Noted};
@@ -33,71 +37,74 @@ const BY: &str = "store restore";
 /// The store cannot be read or is not whole, or the file cannot be made, or is there already.
 pub fn backup(dir: &Path, to: &Path) -> Result<Inspected, StoreError> {
     let refuse = |why: String| StoreError::File { file: to.into(), why };
-    if to.exists() {
-        return Err(refuse("it is there already, and is not overwritten; name another file".into()));
+    let taken = || refuse("it is there already, and is not overwritten; name another file".into());
+    if there(to) {
+        return Err(taken());
     }
     let source = open::readable(dir)?;
     let part = Part::beside(to)?;
     let found = part.fill(&source)?;
     // A name that came up meanwhile is kept: a link does not replace.
-    fs::hard_link(&part.0, to)
-        .and_then(|()| {
-            File::open(to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
-                .sync_all()
-        })
-        .map_err(|e| refuse(format!("the copy cannot be given its name: {e}")))?;
-    Ok(found)
+    let named = fs::hard_link(&part.0, to).or_else(|_| {
+        // A file system without links has only a name that replaces: after a last look.
+        if there(to) { Err(ErrorKind::AlreadyExists.into()) } else { fs::rename(&part.0, to) }
+    });
+    let beside = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match named.and_then(|()| synced(beside)) {
+        Ok(()) => Ok(found),
+        Err(why) if why.kind() == ErrorKind::AlreadyExists => Err(taken()),
+        Err(why) => Err(refuse(format!("the copy cannot be given its name: {why}"))),
+    }
 }
 
-/// Puts a backup in the place of the store. The service must be stopped; it begins paused.
+/// Puts a backup in the place of the store, also one of an older version. The service must be stopped; it begins paused.
 ///
 /// Where the file is that was there before, `None` if there was none.
 ///
 /// # Errors
-/// The backup is not whole, a pitlane runs, or the directory cannot be written. The store is as it was then.
+/// The backup is not whole, a pitlane runs, or the directory cannot be written. Until the new file is complete nothing is
+/// changed; an error after that leaves the old store, the new one, or one that is refused as [`StoreError::Behind`], and
+/// beside it whatever was put aside: restore again.
 pub fn restore(dir: &Path, from: &Path, now: Time) -> Result<(Inspected, Option<PathBuf>), StoreError> {
-    inspect(from)?;
+    restored(dir, from, now, &mut || ())
+}
+
+/// As [`restore`]; `moved` is called after each change in the directory.
+pub(super) fn restored(
+    dir: &Path,
+    from: &Path,
+    now: Time,
+    moved: &mut dyn FnMut(),
+) -> Result<(Inspected, Option<PathBuf>), StoreError> {
+    match inspect(from) {
+        // It is upgraded in the copy, and inspected there. What has no version holds nothing.
+        Err(StoreError::Older { found: 1.., .. }) => {}
+        looked => drop(looked?),
+    }
     open::prepare(dir)?;
-    let _lock = open::hold(&dir.join(open::LOCK))?;
+    let lock = dir.join(open::LOCK);
+    let _lock = open::hold(&lock)?;
+    give_to_owner(dir, &lock)?;
     let database = dir.join(open::DATABASE);
     let source = open::connect_read_only(from)?;
     let part = Part::beside(&database)?;
     part.fill(&source)?;
-    let found = part.begin_anew(now)?;
-    let kept = put_aside(dir, now)?;
-    let refuse = |e: std::io::Error| StoreError::Directory { dir: dir.into(), why: e.to_string() };
-    fs::rename(&part.0, &database).map_err(refuse)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(refuse)?;
+    let found = part.begin_anew(numbers_used(&database), now)?;
+    give_to_owner(dir, &part.0)?;
+    let kept = swap(dir, &part.0, now, moved)?;
     Ok((found, kept))
 }
 
-/// The database with its side files, under names that say when. They belong together.
-fn put_aside(dir: &Path, now: Time) -> Result<Option<PathBuf>, StoreError> {
-    let stamp = now.to_string().replace([':', '-'], "");
-    let named = |name: &str, end: &str| dir.join(format!("{name}.before-restore-{stamp}{end}"));
-    let mut kept = None;
-    let moves = [
-        // First what a database without it would miss.
-        (format!("{}-wal", open::DATABASE), named(open::DATABASE, "-wal")),
-        (format!("{}-shm", open::DATABASE), named(open::DATABASE, "-shm")),
-        (mark::MARK.to_owned(), named(mark::MARK, "")),
-        (open::DATABASE.to_owned(), named(open::DATABASE, "")),
-    ];
-    for (name, aside) in moves {
-        let here = dir.join(&name);
-        if !here.exists() {
-            continue;
-        }
-        let refuse = |why: String| StoreError::Directory { dir: dir.into(), why };
-        if aside.exists() {
-            return Err(refuse(format!("{} is there already", aside.display())));
-        }
-        fs::rename(&here, &aside).map_err(|e| refuse(format!("{name} cannot be put aside: {e}")))?;
-        if name == open::DATABASE {
-            kept = Some(aside);
-        }
-    }
-    Ok(kept)
+/// The next case's number in the store that is replaced; 1 where it cannot be read or believed.
+fn numbers_used(database: &Path) -> u64 {
+    let read = || -> Option<u64> {
+        let conn = open::connect_read_only(database).ok()?;
+        // Looking at it must not write its log back: it is kept as it was.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok()?;
+        meta_unspoilt(&conn).ok()?;
+        commit::next_case(&conn).ok()
+    };
+    read().unwrap_or(1)
 }
 
 /// A file in the making. It goes when it is dropped: by then it has another name, or it is nothing.
@@ -113,7 +120,9 @@ impl Drop for Part {
 impl Part {
     fn beside(file: &Path) -> Result<Self, StoreError> {
         let mut name = file.as_os_str().to_owned();
-        name.push(format!(".part-{}", std::process::id()));
+        // In a container each process has the same number, and one that was killed leaves its part behind.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        name.push(format!(".part-{}-{time}", std::process::id()));
         let part = PathBuf::from(name);
         OpenOptions::new()
             .write(true)
@@ -124,27 +133,33 @@ impl Part {
         Ok(Self(part))
     }
 
-    /// One moment of the source, inspected, on the disk.
+    /// One moment of the source, of our version, inspected, on the disk.
     fn fill(&self, source: &Connection) -> Result<Inspected, StoreError> {
         let mut conn = self.open()?;
         // All pages in one step: a service that writes meanwhile neither waits nor makes it begin again.
-        Backup::new(source, &mut conn)
-            .and_then(|copy| copy.step(-1).map(drop))
+        let copied = Backup::new(source, &mut conn)
+            .and_then(|copy| copy.step(-1))
             .map_err(sql("copying the database"))?;
+        if !matches!(copied, StepResult::Done) {
+            let why = "the database could not be copied: another program holds a lock on it; try again";
+            return Err(StoreError::File { file: self.0.clone(), why: why.into() });
+        }
         // One file that needs no others beside it, and can be read where nothing can be written.
         conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
             .map_err(sql("closing the copy"))?;
+        open::upgrade(&mut conn, &self.0)?;
         let found = inspected(&conn, &self.0)?;
         drop(conn);
         self.sync()?;
         Ok(found)
     }
 
-    /// What a store needs that knows nothing of the days since it was copied.
-    fn begin_anew(&self, now: Time) -> Result<Inspected, StoreError> {
+    /// What a store needs that knows nothing of the days since it was copied, in the place of one that would have given its next
+    /// case the number `used`.
+    fn begin_anew(&self, used: u64, now: Time) -> Result<Inspected, StoreError> {
         let mut conn = self.open()?;
         let tx = conn.transaction().map_err(sql("changing the copy"))?;
-        let next = commit::next_case(&tx)? + NUMBERS_LEFT_OUT;
+        let next = commit::next_case(&tx)?.max(used).saturating_add(NUMBERS_LEFT_OUT);
         set_meta(&tx, "next_case", Some(&next.to_string()))?;
         let reason = "restored from a backup; compare what the cluster holds with `pitlane owed`, abort cases that are over, \
                       then resume"

@@ -45,7 +45,8 @@ pub enum StoreError {
     )]
     Newer { file: PathBuf, found: i64, known: i64 },
     #[error(
-        "{file} has schema {found} and this pitlane reads {known}: start the service once, it upgrades the file"
+        "{file} has schema {found} and this pitlane reads {known}: start the service once, it upgrades the file; \
+         a backup is upgraded when it is restored"
     )]
     Older { file: PathBuf, found: i64, known: i64 },
     #[error("upgrading {file} to schema {to}; it is unchanged")]

@@ -38,6 +38,11 @@ pub(super) fn commits(conn: &Connection) -> Result<u64, StoreError> {
     }
 }
 
+/// Takes a note away that is another file's. If it cannot be, the store is refused as behind it, which a person sees.
+pub(super) fn forget(dir: &Path) {
+    let _ = std::fs::remove_file(dir.join(MARK));
+}
+
 /// Compares the two.
 ///
 /// # Errors

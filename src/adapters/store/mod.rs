@@ -22,6 +22,7 @@ mod prune;
 mod reader;
 mod rows;
 mod seal;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod writer;

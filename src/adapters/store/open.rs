@@ -24,12 +24,15 @@ const APPLICATION: i64 = 0x5049_544c;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema's history, in order. Never edit one that was released: add the next.
-const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("schema/0001_begin.sql"),
     include_str!("schema/0002_notices.sql"),
     include_str!("schema/0003_measured.sql"),
     include_str!("schema/0004_seals.sql"),
 ];
+
+/// Since this schema a database counts its commits. A note of commits beside an older one is another file's.
+const COUNTS_COMMITS: i64 = 4;
 
 /// The one connection that writes, and the lock that makes it the only one. The lock ends with the process, however
 /// it dies.
@@ -55,8 +58,16 @@ pub(super) fn writable(dir: &Path) -> Result<Writable, StoreError> {
     let mut conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     ours(&conn, &file)?;
     whole(&conn, &file)?;
-    migrate(&mut conn, &file, &MIGRATIONS)?;
+    if (1..COUNTS_COMMITS).contains(&version(&conn, &file)?) {
+        // It is noted again below. Before the upgrade, so that a start that ends in between changes nothing.
+        mark::forget(dir);
+    }
+    upgrade(&mut conn, &file)?;
     let mark = mark::agree(dir, &file, &conn)?;
+    if mark::commits(&conn)? == 0 {
+        // Before the first commit is noted: else a log that is cut could make it a file of before the upgrade.
+        written_back(&conn, &file)?;
+    }
     Ok(Writable { conn, mark, _lock: lock })
 }
 
@@ -165,8 +176,26 @@ fn ours(conn: &Connection, file: &Path) -> Result<(), StoreError> {
     Err(StoreError::Damaged { file: file.into(), why: "it is another program's database".into() })
 }
 
+/// To our version.
+pub(super) fn upgrade(conn: &mut Connection, file: &Path) -> Result<(), StoreError> {
+    migrate(conn, file, &MIGRATIONS)
+}
+
+/// Everything that stands in the log, into the file itself.
+fn written_back(conn: &Connection, file: &Path) -> Result<(), StoreError> {
+    let busy: i64 =
+        conn.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0)).map_err(|e| explain(file, e))?;
+    match busy {
+        0 => Ok(()),
+        _ => Err(StoreError::Held {
+            file: file.into(),
+            holder: " or another program that reads the database".into(),
+        }),
+    }
+}
+
 /// Each migration is one transaction: a file is of one version or of the next, never between.
-fn migrate(conn: &mut Connection, file: &Path, migrations: &[&str]) -> Result<(), StoreError> {
+pub(super) fn migrate(conn: &mut Connection, file: &Path, migrations: &[&str]) -> Result<(), StoreError> {
     let (found, known) = (version(conn, file)?, migrations.len() as i64);
     if found > known {
         return Err(StoreError::Newer { file: file.into(), found, known });
@@ -288,6 +317,28 @@ mod tests {
         for said in [refusal(writable(dir.path())), refusal(readable(dir.path()))] {
             assert!(said.contains("newer pitlane (schema 99, this one knows 4)"), "{said}");
         }
+    }
+
+    #[test]
+    fn a_note_of_commits_beside_a_file_that_did_not_count_them_is_overwritten() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (file, note) = (dir.path().join(DATABASE), dir.path().join(mark::MARK));
+        let open = writable(dir.path()).expect("opens");
+        open.mark.write(7);
+        drop(open);
+        let sevenfold = std::fs::read(&note).expect("reads");
+        assert!(matches!(writable(dir.path()), Err(StoreError::Behind { found: 0, known: 7, .. })));
+
+        // The backup from before the upgrade, put there by an older pitlane.
+        std::fs::remove_file(&file).expect("ours");
+        migrate(&mut Connection::open(&file).expect("opens"), &file, &MIGRATIONS[..3]).expect("schema 3");
+        drop(writable(dir.path()).expect("is upgraded"));
+        assert_ne!(std::fs::read(&note).expect("reads"), sevenfold);
+
+        // No database at all is another matter.
+        std::fs::write(&note, sevenfold).expect("writes");
+        std::fs::remove_file(&file).expect("ours");
+        assert!(matches!(writable(dir.path()), Err(StoreError::Behind { found: 0, known: 7, .. })));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Backups: made beside a running service, believed only when inspected, put back only when nobody is home.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::PathBuf;
 
 use super::*;
 
@@ -136,4 +138,115 @@ async fn what_is_not_whole_is_not_restored_and_nothing_is_changed() {
         assert_eq!(fs::read(bench.dir.path().join(open::DATABASE)).expect("reads"), now, "{said}");
     }
     bench.reopen();
+}
+
+/// Wherever it is killed or the power goes: the files of each moment are opened as a start would.
+#[tokio::test]
+async fn a_restore_that_ends_anywhere_leaves_the_old_store_the_new_one_or_one_that_is_refused() {
+    let bench = with_a_case().await;
+    let beside = tempfile::tempdir().expect("a directory");
+    let file = beside.path().join("monday.db");
+    backup(bench.dir.path(), &file).expect("copies");
+    bench.meddle("PRAGMA wal_checkpoint(TRUNCATE)");
+    for id in 2..=9 {
+        let cases = vec![case(id, confirming())];
+        bench.commit(Decision { cases, ..Decision::default() }).await.expect("commits");
+    }
+    // As after kill -9: most of it is only in the log.
+    let killed = tempfile::tempdir().expect("a directory");
+    copy_all(bench.dir.path(), killed.path());
+    let mut moments: Vec<tempfile::TempDir> = Vec::new();
+    let mut keep = || {
+        let moment = tempfile::tempdir().expect("a directory");
+        copy_all(killed.path(), moment.path());
+        moments.push(moment);
+    };
+    let (_, kept) = backup::restored(killed.path(), &file, at(50), &mut keep).expect("restores");
+    let mut seen = Vec::new();
+    for moment in &moments {
+        let store = super::open(moment.path(), bench.clock.clone());
+        seen.push(match store {
+            Err(StoreError::Behind { .. }) => "behind",
+            Err(why) => panic!("{}", why.chain()),
+            Ok(store) => {
+                let state = store.load().await.expect("loads");
+                match (state.cases.len(), state.paused.is_some(), state.next_case) {
+                    (9, false, 10) => "old",
+                    (1, true, 1010) => "new",
+                    other => panic!("neither: {other:?}"),
+                }
+            }
+        });
+    }
+    // Linked; the log; its index; the new file; the note.
+    assert_eq!(seen, ["old", "behind", "behind", "behind", "new"]);
+
+    // What was put aside is a store, with its log.
+    let again = tempfile::tempdir().expect("a directory");
+    let kept = kept.expect("kept");
+    for end in ["", "-wal"] {
+        let from = PathBuf::from(format!("{}{end}", kept.display()));
+        fs::copy(from, again.path().join(format!("{}{end}", open::DATABASE))).expect("copies");
+    }
+    let old = super::open(again.path(), bench.clock.clone()).expect("opens").load().await.expect("loads");
+    assert_eq!(old.cases.len(), 9);
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("reads") {
+        let entry = entry.expect("one");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("copies");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_is_restored_twice_begins_with_other_numbers() {
+    let mut bench = with_a_case().await;
+    let beside = tempfile::tempdir().expect("a directory");
+    let file = beside.path().join("monday.db");
+    backup(bench.dir.path(), &file).expect("copies");
+    bench.store = None;
+    let mut begun = BTreeSet::new();
+    for turn in 0..3 {
+        restore(bench.dir.path(), &file, at(50 + turn)).expect("restores");
+        bench.reopen();
+        begun.insert(bench.store().load().await.expect("loads").next_case);
+        bench.store = None;
+    }
+    assert_eq!(begun, BTreeSet::from([1002, 2002, 3002]));
+}
+
+#[test]
+fn a_backup_of_an_older_version_is_upgraded_when_it_is_restored() {
+    let beside = tempfile::tempdir().expect("a directory");
+    let (file, nothing) = (beside.path().join("old.db"), beside.path().join("nothing.db"));
+    let mut conn = Connection::open(&file).expect("opens");
+    open::migrate(&mut conn, &file, &open::MIGRATIONS[..3]).expect("schema 3");
+    drop(conn);
+    let before = fs::read(&file).expect("reads");
+    let why = inspect(&file).expect_err("is older").chain();
+    assert!(why.contains("upgraded when it is restored"), "{why}");
+    let state = tempfile::tempdir().expect("a directory");
+    let (found, kept) = restore(state.path(), &file, at(50)).expect("restores");
+    assert_eq!((found.cases, found.commits, kept), (0, 1, None));
+    assert_eq!(fs::read(&file).expect("reads"), before, "the backup is only read");
+    super::open(state.path(), Arc::new(Hands(Mutex::new(at(60))))).expect("opens");
+
+    Connection::open(&nothing).and_then(|conn| conn.execute_batch("VACUUM")).expect("a database of nothing");
+    restore(state.path(), &nothing, at(51)).expect_err("is no store");
+}
+
+#[tokio::test]
+async fn what_root_restores_belongs_to_the_owner_of_the_directory() {
+    let bench = with_a_case().await;
+    let file = bench.dir.path().join("monday.db");
+    backup(bench.dir.path(), &file).expect("copies");
+    let state = tempfile::tempdir().expect("a directory");
+    // Only root can; for anybody else it is their own directory.
+    let _ = chown(state.path(), Some(12345), Some(12346));
+    restore(state.path(), &file, at(50)).expect("restores");
+    let owner = |path: &Path| fs::metadata(path).map(|about| about.uid()).expect("there");
+    for name in [open::DATABASE, open::LOCK] {
+        assert_eq!(owner(&state.path().join(name)), owner(state.path()), "{name}");
+    }
 }
