@@ -209,6 +209,7 @@ pub struct Lasting {
     pub bell: Arc<Notify>,
     /// Alertmanager left alerts out of a delivery: the next poll is due at once.
     pub alerts_missed: Arc<AtomicBool>,
+    pub pace: Arc<web::Pace>,
     pub configuration: Option<Arc<dyn Configuration>>,
 }
 
@@ -226,6 +227,7 @@ impl Lasting {
             bell: self.bell.clone(),
             registry: self.metrics.registry(),
             access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
+            pace: self.pace.clone(),
             configuration: self.configuration.clone(),
             needed_rights: &pitlane::decide::NEEDED_PRIVILEGES,
         };
@@ -245,8 +247,8 @@ impl Running {
         let (meter, begun) = systemd::watched(metrics.clone());
         let (desk, asked) = reload::desk(clock.now(), metrics.clone());
         let configuration = path.is_some().then(|| desk.clone() as Arc<dyn Configuration>);
-        let lasting =
-            Lasting { store, clock, metrics, meter, bell, alerts_missed: Arc::default(), configuration };
+        let (alerts_missed, pace) = (Arc::default(), Arc::default());
+        let lasting = Lasting { store, clock, metrics, meter, bell, alerts_missed, pace, configuration };
         let Outside { world, hook, tickets } = outside(&config, &lasting)?;
         if let Some(asked) = tickets {
             let (desk, since) = (desk.clone(), desk.in_force().since);

@@ -54,7 +54,7 @@ impl Asking<'_> {
                 return LastBackup::Unseen { why: "nobody has looked yet".to_owned() };
             }
         };
-        let mut unseen = self.hidden_storages(stores);
+        let mut unseen = hidden_storages(self.privileges);
         let mut counting: Option<Found> = None;
         let mut broken: Option<Found> = None;
         let mut at_risk: Option<(Found, String)> = None;
@@ -111,17 +111,6 @@ impl Asking<'_> {
             bytes: backup.bytes,
             verified: backup.verified,
         }
-    }
-
-    /// Storages that the token may not see are missing in the list, in silence.
-    fn hidden_storages(&self, stores: &BTreeMap<String, Store>) -> Option<String> {
-        if self.privileges.allows("Datastore.Audit", "/storage")
-            || self.privileges.allows("Datastore.AllocateSpace", "/storage")
-            || stores.values().any(|store| store.backups != Seen::NotAsked)
-        {
-            return None;
-        }
-        Some("our token lacks Datastore.Audit on /storage".to_owned())
     }
 
     /// The privilege without which this storage leaves out the guest's backups.
@@ -182,6 +171,13 @@ impl Asking<'_> {
     }
 }
 
+/// Storages that the token may not see are missing in the list, in silence; that some are listed proves nothing.
+fn hidden_storages(privileges: &Privileges) -> Option<String> {
+    let sees = ["Datastore.Audit", "Datastore.AllocateSpace"];
+    let sees_all = sees.iter().any(|privilege| privileges.allows(privilege, "/storage"));
+    (!sees_all).then(|| "our token lacks Datastore.Audit on /storage".to_owned())
+}
+
 fn newer(one: Option<Found>, other: Option<Found>) -> Option<Found> {
     [one, other].into_iter().flatten().max_by_key(|found| found.at)
 }
@@ -236,4 +232,21 @@ fn size(bytes: u64) -> String {
 /// Nobody restores by the second.
 fn minutes(span: std::time::Duration) -> Period {
     Period::secs(span.as_secs() / 60 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_sees_one_storage_may_miss_the_one_with_the_backups() {
+        let sees = |path: &str, privilege: &str| {
+            let granted = [(path.to_owned(), [privilege.to_owned()].into())].into();
+            hidden_storages(&Privileges { granted }).is_none()
+        };
+        assert!(
+            !sees("/storage/local", "Datastore.Audit") && !sees("/storage/local", "Datastore.AllocateSpace")
+        );
+        assert!(sees("/storage", "Datastore.Audit") && sees("/", "Datastore.AllocateSpace"));
+    }
 }

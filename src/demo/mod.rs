@@ -144,6 +144,7 @@ impl Stage {
             bell: bell.clone(),
             registry: metrics.registry(),
             access: Arc::new(Access::new(tokens_known(), false)),
+            pace: Arc::default(),
             configuration: None,
             needed_rights: &crate::decide::NEEDED_PRIVILEGES,
         };

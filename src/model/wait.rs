@@ -173,9 +173,9 @@ pub enum Wait {
     NodesOut { out: Vec<NodeName>, max: u32 },
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
-    // Alarms took this node out so often already.
     // Going and coming back take longer than the policy allows, and it says back_out.
     TimeBoxTooShort { needs: Period, within: Period },
+    // Alarms took this node out so often already.
     AttemptsSpent { node: NodeName, count: u32, max: u32, within: Period },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
     // One class on many nodes at once: a room or a feed.

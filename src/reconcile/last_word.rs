@@ -17,14 +17,36 @@ use crate::ports::Clock;
 
 /// A full disk is often empty again at once; after this somebody has to look.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks, and between two tries at a channel that did not take it.
+/// Between two looks, and after the first try that did not reach everybody.
 const EVERY: Duration = Duration::from_secs(10);
+/// Doubled with each try up to this: a mail server that refuses hears no six letters a minute.
+const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// Who still has to hear what.
 struct Spell {
     since: Instant,
     /// `None`: not yet long enough.
     told: Option<(Notice, BTreeSet<ChannelName>)>,
+    next: Again,
+}
+
+/// When those who did not take it are tried again.
+struct Again {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Again {
+    fn failed(&mut self, now: Instant) {
+        self.at = now + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+}
+
+impl Spell {
+    fn begun(now: Instant) -> Self {
+        Self { since: now, told: None, next: Again { at: now, pause: EVERY } }
+    }
 }
 
 /// Watches until told to stop.
@@ -58,7 +80,7 @@ pub async fn watch(
             }
             continue;
         };
-        let spell = spell.get_or_insert_with(|| Spell { since: Instant::now(), told: None });
+        let spell = spell.get_or_insert_with(|| Spell::begun(Instant::now()));
         if spell.since.elapsed() < PATIENCE {
             continue;
         }
@@ -75,10 +97,12 @@ pub async fn watch(
             let left = to.iter().cloned().collect();
             (notice(id, clock.as_ref(), title, body, to), left)
         });
-        if !left.is_empty() {
+        if !left.is_empty() && Instant::now() >= spell.next.at {
             *left = courier.directly(told, left).await;
             if left.is_empty() {
                 info!("everybody was told that pitlane stands still");
+            } else {
+                spell.next.failed(Instant::now());
             }
         }
     }
@@ -87,4 +111,24 @@ pub async fn watch(
 fn notice(id: NoticeId, clock: &dyn Clock, title: &str, body: String, to: Vec<ChannelName>) -> Notice {
     let (at, urgency, title) = (clock.now(), Urgency::Page, title.to_owned());
     Notice { id, at, urgency, title, body, node: None, case: None, to }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_does_not_take_it_is_tried_less_and_less_often_and_never_given_up() {
+        let begun = Instant::now();
+        let (mut next, mut now) = (Spell::begun(begun).next, begun);
+        let pauses: Vec<u64> = (0..8)
+            .map(|_| {
+                next.failed(now);
+                let pause = next.at - now;
+                now = next.at;
+                pause.as_secs()
+            })
+            .collect();
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300, 300]);
+    }
 }

@@ -36,6 +36,7 @@ use crate::ports::{Archive, Clock, Configuration, Looker, Store};
 pub use auth::{Access, Who};
 pub use clients::Clients;
 pub use doors::{DOORS, Door};
+pub use pace::Pace;
 pub use serve::{Bounds, Listening, Renewal, serve, serve_within, tls_config};
 pub use swap::{Replace, replaceable};
 
@@ -61,18 +62,19 @@ pub struct App {
     pub bell: Arc<Notify>,
     pub registry: prometheus::Registry,
     pub access: Arc<Access>,
+    /// Stays the same when the configuration is read again: wrong tokens stay dear.
+    pub pace: Arc<Pace>,
     /// `None` where there is no configuration file to be read again.
     pub configuration: Option<Arc<dyn Configuration>>,
     /// Privilege and path of what the checks of the verdict need at Proxmox.
     pub needed_rights: &'static [(&'static str, &'static str)],
 }
 
-/// What handlers share: the parts, and the limits on fresh looks and on asking.
+/// What handlers share: the parts, and the limit on fresh looks.
 #[derive(Clone)]
 pub(crate) struct Shared {
     app: App,
     looks: Arc<Semaphore>,
-    pace: Arc<pace::Pace>,
 }
 
 impl std::ops::Deref for Shared {
@@ -87,7 +89,7 @@ impl std::ops::Deref for Shared {
 /// of alerts and the ticket system's bell. Who may come in where stands in one table, for them as for everybody.
 pub fn router(app: App, brought: Router) -> Router {
     let looks = Arc::new(Semaphore::new(LOOKS_MAX));
-    let shared = Shared { app, looks, pace: Arc::default() };
+    let shared = Shared { app, looks };
     let guard = || from_fn_with_state(shared.clone(), doors::guard);
     let own = Router::new()
         .route("/api/v1/status", get(api::status))

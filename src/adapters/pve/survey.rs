@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, future::join_all, stream};
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 
-use super::{calls, client::Route, proxmox::Proxmox, wire};
+use super::{calls, client::Route, proxmox::Proxmox, request::Call, wire};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{Backup, Machine, Replica, Store, Survey};
 use crate::model::seen::{Seen, Trouble};
@@ -21,16 +24,13 @@ const SHARED: [&str; 9] = ["pbs", "nfs", "cifs", "cephfs", "rbd", "iscsi", "iscs
 
 pub(super) async fn survey(pve: &Proxmox, node: &NodeName, avoid: &BTreeSet<NodeName>) -> Survey {
     let at = pve.clock.now();
-    let within = pve.look_within;
+    let until = Instant::now() + pve.look_within;
     let route = Route::avoiding(avoid.iter().map(NodeName::as_str));
-    let online = online(pve, &route).await;
-    let surveyor = Surveyor { pve, route, node, online };
-    let late = || Trouble::TooSlow(format!("no answer within {within:?}"));
-    let (replicas, stores, machines) = tokio::join!(
-        async { tokio::time::timeout(within, surveyor.replicas()).await.unwrap_or_else(|_| Err(late())) },
-        async { tokio::time::timeout(within, surveyor.stores()).await.unwrap_or_else(|_| Err(late())) },
-        surveyor.machines(),
-    );
+    // One second before the end of ten: what hangs is unknown by itself, and the rest is still put together.
+    let listed_until = until - pve.look_within / 10;
+    let surveyor = Surveyor { pve, route, node, until, listed_until, online: OnceCell::new() };
+    let (replicas, stores, machines) =
+        tokio::join!(surveyor.replicas(), surveyor.stores(), surveyor.machines());
     Survey { asked_at: at, replicas: seen(replicas, at), stores: seen(stores, at), machines }
 }
 
@@ -41,61 +41,98 @@ fn seen<T>(found: Result<T, Trouble>, at: Time) -> Seen<T> {
     }
 }
 
-async fn online(pve: &Proxmox, route: &Route) -> Result<BTreeSet<NodeName>, Trouble> {
-    let status = pve.client.run(&calls::cluster_status(), route).await?.value;
-    let up = status.members().filter(|row| super::views::is(row.online));
-    Ok(up.filter_map(|row| row.name.as_ref().map(|name| NodeName(name.0.clone()))).collect())
-}
-
 struct Surveyor<'a> {
     pve: &'a Proxmox,
     route: Route,
     node: &'a NodeName,
-    online: Result<BTreeSet<NodeName>, Trouble>,
+    /// The end of everything.
+    until: Instant,
+    /// The end of what others wait for: who is online, and the lists of backups.
+    listed_until: Instant,
+    online: OnceCell<Result<BTreeSet<NodeName>, Trouble>>,
 }
 
 impl Surveyor<'_> {
+    async fn run<T: DeserializeOwned>(&self, call: &Call<T>, until: Instant) -> Result<T, Trouble> {
+        match timeout_at(until, self.pve.client.run(call, &self.route)).await {
+            Ok(answer) => Ok(answer?.value),
+            Err(_) => {
+                Err(Trouble::TooSlow(format!("{call}: no answer in time, of {:?}", self.pve.look_within)))
+            }
+        }
+    }
+
+    /// Asked once, for those parts that need it.
+    async fn online(&self) -> &Result<BTreeSet<NodeName>, Trouble> {
+        self.online.get_or_init(|| self.ask_online()).await
+    }
+
+    async fn ask_online(&self) -> Result<BTreeSet<NodeName>, Trouble> {
+        let status = self.run(&calls::cluster_status(), self.listed_until).await?;
+        let up = status.members().filter(|row| super::views::is(row.online));
+        Ok(up.filter_map(|row| row.name.as_ref().map(|name| NodeName(name.0.clone()))).collect())
+    }
+
     async fn replicas(&self) -> Result<Vec<Replica>, Trouble> {
-        let rows =
-            self.pve.client.run(&calls::replication_jobs(self.node.as_str()), &self.route).await?.value;
+        let rows = self.run(&calls::replication_jobs(self.node.as_str()), self.until).await?;
         Ok(rows.iter().filter_map(replica).collect())
     }
 
     async fn stores(&self) -> Result<BTreeMap<String, Store>, Trouble> {
-        let rows = self.pve.client.run(&calls::storages(), &self.route).await?.value;
-        let enabled = |row: &&wire::StorageConfig| row.disable != Some(wire::Flag(true));
-        let stores = rows.iter().filter(enabled).enumerate().map(|(turn, row)| async move {
-            let mut store = store(row);
-            if row.content.0.iter().any(|kind| &**kind == "backup") {
-                store.backups = self.backups(&row.storage, &store, turn).await;
+        let rows = self.run(&calls::storages(), self.until).await?;
+        let enabled = rows.iter().filter(|row| row.disable != Some(wire::Flag(true)));
+        let mut stores: BTreeMap<String, Store> =
+            enabled.clone().map(|row| (row.storage.0.clone(), store(row))).collect();
+        let keeps = |row: &&wire::StorageConfig| row.content.0.iter().any(|kind| &**kind == "backup");
+        let names: Vec<String> = enabled.filter(keeps).map(|row| row.storage.0.clone()).collect();
+        let lists = match self.online().await {
+            Err(why) => names.into_iter().map(|name| (name, why.clone().into())).collect(),
+            Ok(online) => self.backups(names, &stores, online).await,
+        };
+        for (name, backups) in lists {
+            if let Some(store) = stores.get_mut(&name) {
+                store.backups = backups;
             }
-            (row.storage.0.clone(), store)
-        });
-        Ok(join_all(stores).await.into_iter().collect())
+        }
+        Ok(stores)
     }
 
-    async fn backups(&self, name: &str, store: &Store, turn: usize) -> Seen<Vec<Backup>> {
-        let at = self.pve.clock.now();
-        let asked = match &self.online {
-            Err(why) => return why.clone().into(),
-            Ok(online) => asked(self.node, store, online, turn),
-        };
-        let Some(asked) = asked else {
-            return Trouble::Unreachable("no member that has it is online".to_owned()).into();
-        };
-        let call = calls::backups(asked.as_str(), name);
-        // One that hangs must leave the others known.
-        let within = self.pve.look_within * 9 / 10;
-        match tokio::time::timeout(within, self.pve.client.run(&call, &self.route)).await {
-            Ok(Ok(answer)) => Seen::known(answer.value.iter().filter_map(backup).collect(), at),
-            Ok(Err(error)) => Trouble::from(error).into(),
-            Err(_) => Trouble::TooSlow(format!("its backups were not listed within {within:?}")).into(),
+    async fn backups(
+        &self,
+        names: Vec<String>,
+        stores: &BTreeMap<String, Store>,
+        online: &BTreeSet<NodeName>,
+    ) -> Vec<(String, Seen<Vec<Backup>>)> {
+        let named: Vec<(&str, &Store)> =
+            names.iter().filter_map(|name| Some((name.as_str(), stores.get(name)?))).collect();
+        let (groups, nowhere) = by_member(self.node, &named, online);
+        let unreachable = || Trouble::Unreachable("no member that has it is online".to_owned()).into();
+        let mut lists: Vec<_> = nowhere.into_iter().map(|name| (name.to_owned(), unreachable())).collect();
+        // Loops and no closures: the compiler cannot yet tell that a closure's future may be sent.
+        let mut asked = Vec::new();
+        for (member, names) in groups {
+            asked.push(self.backups_at(member, names));
         }
+        lists.extend(join_all(asked).await.into_iter().flatten());
+        lists
+    }
+
+    /// One after the other: storages of one server that hangs must not take both places at a member, through which the
+    /// rest of the look goes. Of the time that is left each has its share, so that those behind one that hangs are asked, too.
+    async fn backups_at(&self, member: &NodeName, names: Vec<&str>) -> Vec<(String, Seen<Vec<Backup>>)> {
+        let mut lists = Vec::new();
+        for (done, name) in names.iter().enumerate() {
+            let at = self.pve.clock.now();
+            let until = share(Instant::now(), self.listed_until, names.len() - done);
+            let listed = self.run(&calls::backups(member.as_str(), name), until).await;
+            let backups = listed.map(|rows| rows.iter().filter_map(backup).collect());
+            lists.push(((*name).to_owned(), seen(backups, at)));
+        }
+        lists
     }
 
     async fn machines(&self) -> BTreeMap<NodeName, Seen<Machine>> {
-        let Ok(online) = &self.online else { return BTreeMap::new() };
-        // Loops and no closures: the compiler cannot yet tell that a closure's future may be sent.
+        let Ok(online) = self.online().await else { return BTreeMap::new() };
         let mut reads = Vec::new();
         for name in online {
             reads.push(self.machine(name));
@@ -105,15 +142,33 @@ impl Surveyor<'_> {
 
     async fn machine(&self, name: &NodeName) -> (NodeName, Seen<Machine>) {
         let at = self.pve.clock.now();
-        let call = calls::node_status(name.as_str());
-        let seen =
-            match tokio::time::timeout(self.pve.look_within, self.pve.client.run(&call, &self.route)).await {
-                Ok(Ok(answer)) => Seen::known(machine(&answer.value), at),
-                Ok(Err(error)) => Trouble::from(error).into(),
-                Err(_) => Trouble::TooSlow(format!("{name} did not tell its processor in time")).into(),
-            };
-        (name.clone(), seen)
+        let status = self.run(&calls::node_status(name.as_str()), self.until).await;
+        (name.clone(), seen(status.map(|status| machine(&status)), at))
     }
+}
+
+/// The end of the next of so many that share what is left.
+fn share(now: Instant, until: Instant, left: usize) -> Instant {
+    let each = until.saturating_duration_since(now) / u32::try_from(left).unwrap_or(u32::MAX).max(1);
+    now + each
+}
+
+/// Which member lists what, and what nobody can list. Only shared storages count for the turns.
+fn by_member<'a>(
+    node: &'a NodeName,
+    stores: &[(&'a str, &Store)],
+    online: &'a BTreeSet<NodeName>,
+) -> (BTreeMap<&'a NodeName, Vec<&'a str>>, Vec<&'a str>) {
+    let (mut groups, mut nowhere) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+    let mut turn = 0;
+    for (name, store) in stores {
+        match asked(node, store, online, turn) {
+            Some(member) => groups.entry(member).or_default().push(*name),
+            None => nowhere.push(*name),
+        }
+        turn += usize::from(store.shared);
+    }
+    (groups, nowhere)
 }
 
 /// Where a storage is asked: at a member that stays, or at the node itself where only its own counts. The members take
@@ -194,6 +249,8 @@ fn machine(status: &wire::NodeStatus) -> Machine {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn stores(json: &str) -> Vec<Store> {
@@ -234,6 +291,31 @@ mod tests {
         assert_eq!(asked(&leaving, &all[2], &online, 0), None);
         all[0].nodes = [leaving.clone()].into();
         assert_eq!(asked(&leaving, &all[0], &online, 0), Some(&leaving));
+    }
+
+    #[test]
+    fn storages_of_one_server_that_hangs_leave_a_place_at_each_member() {
+        let online: BTreeSet<NodeName> = ["pve1", "pve2", "pve3"].map(NodeName::from).into();
+        let (leaving, two, three) = ("pve1".into(), "pve2".into(), "pve3".into());
+        // In between lies what does not count for the turns.
+        let all = stores(
+            r#"[{"storage":"a","type":"pbs"},{"storage":"own","type":"dir"},{"storage":"b","type":"pbs"},
+                {"storage":"c","type":"pbs"},{"storage":"far","type":"dir","nodes":"pve9"},{"storage":"d","type":"pbs"}]"#,
+        );
+        let named: Vec<(&str, &Store)> = ["a", "own", "b", "c", "far", "d"].into_iter().zip(&all).collect();
+        let (groups, nowhere) = by_member(&leaving, &named, &online);
+        let expected = [(&leaving, vec!["own"]), (&two, vec!["a", "c"]), (&three, vec!["b", "d"])];
+        assert_eq!((groups, nowhere), (expected.into(), vec!["far"]));
+    }
+
+    #[test]
+    fn one_that_hangs_leaves_time_for_those_behind_it() {
+        let now = Instant::now();
+        let until = now + Duration::from_secs(9);
+        let second = share(now, until, 3);
+        assert_eq!(second - now, Duration::from_secs(3));
+        assert_eq!(share(second, until, 2) - second, Duration::from_secs(3));
+        assert_eq!(share(until, until, 1), until, "the end stays the end");
     }
 
     #[test]

@@ -375,6 +375,7 @@ pub fn parts() -> Parts {
         bell: Arc::new(Notify::new()),
         registry: Metrics::new().expect("names differ").registry(),
         access: Arc::new(Access::new(tokens(), false)),
+        pace: Arc::default(),
         configuration: Some(Arc::new(Wrong)),
         needed_rights: &[("VM.Audit", "/vms")],
     };
