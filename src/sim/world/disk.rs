@@ -17,7 +17,7 @@ impl World {
         let Some(ceph) = &self.ceph else { return };
         let Some(known) = ceph.osds.get(&osd) else { return };
         let (host, works) = (known.host.clone(), known.up && known.r#in);
-        let answer = ceph.stoppable(&[osd].into());
+        let answer = self.as_noticed(ceph).stoppable(&[osd].into());
         let waits = ceph.host_noout.contains_key(&host) || ceph.flags.contains_key("noout");
         self.forbid(works && !answer.ok, || {
             format!("the disk of OSD {osd} is pulled and {} PGs stop", answer.bad_pgs)

@@ -28,6 +28,7 @@ use crate::model::observed::Power;
 use crate::model::step::Switch;
 use crate::model::time::{Time, age};
 
+use super::ceph::Ceph;
 use super::migrate::MigrateCall;
 use super::task::Work;
 use super::{Actor, Node, NodeState, Refusal, Run, World};
@@ -248,6 +249,15 @@ impl World {
         self.forbid(!coming.is_empty(), || format!("{node} {what} with guests on their way in: {coming:?}"));
     }
 
+    /// What went down a moment ago nobody can know: it counts as up.
+    pub(super) fn as_noticed(&self, ceph: &Ceph) -> Ceph {
+        let mut known = ceph.clone();
+        for osd in known.osds.values_mut().filter(|osd| !osd.up && !self.noticed(osd.since)) {
+            osd.up = true;
+        }
+        known
+    }
+
     /// The technician pulls the plug and opens the chassis, because pitlane said that the node is theirs.
     ///
     /// # Panics
@@ -257,7 +267,7 @@ impl World {
         if let Some(ceph) = &self.ceph {
             let host = ceph.host_of(node).cloned();
             let osds = ceph.osds.iter().filter(|(_, o)| Some(&o.host) == host.as_ref()).map(|(id, _)| *id);
-            let answer = ceph.stoppable(&osds.collect());
+            let answer = self.as_noticed(ceph).stoppable(&osds.collect());
             self.forbid(!answer.ok, || format!("{node} is opened and {} PGs stop", answer.bad_pgs));
         }
         self.power_cut(node, true);
