@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{StoreError, in_words};
 use super::mark;
 use super::open::Writable;
+use super::rows::set_meta;
 
 /// Writes that may wait. More than that, and the next one is told so after [`DEADLINE`].
 const WAITING_MAX: usize = 1024;
@@ -24,6 +25,10 @@ const GROUP_MAX: usize = 256;
 
 /// From asking to the answer. Alertmanager gives up after 10 s (group_interval under 10 s), and then repeats.
 pub(super) const DEADLINE: Duration = Duration::from_secs(9);
+
+/// Bytes that a disk has to take before it is believed to have room again, and the name under which they are written.
+const TRIED_WITH: usize = 256 << 10;
+const TRIED: &str = "tried";
 
 /// What carries writes to the thread. Dropping it ends the thread, after what was accepted is written.
 pub(super) struct Writer {
@@ -43,11 +48,14 @@ impl Writer {
         Ok(Self { failing, jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Does the disk take writes, as far as the last one showed? One that failed is tried again with an empty one, so that a
-    /// loop that has nothing to write does not look well while deliveries are turned away.
+    /// Does the disk take writes, as far as the last one showed? After one that failed as much is written as a delivery may
+    /// need, so that a loop that has nothing to write does not look well while deliveries are turned away.
     pub(super) async fn works(&self) -> Result<(), StoreError> {
         if self.failing.load(Ordering::SeqCst) {
-            return self.write("trying whether the disk takes writes again", |_| Ok(())).await;
+            let doing = "trying whether the disk takes writes again";
+            let full = "0".repeat(TRIED_WITH);
+            self.write(doing, move |conn| set_meta(conn, TRIED, Some(&full))).await?;
+            self.write(doing, |conn| set_meta(conn, TRIED, None)).await?;
         }
         Ok(())
     }
