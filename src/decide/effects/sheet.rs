@@ -24,12 +24,12 @@ pub fn tell_the_sheet(turn: &mut Turn, danger: Option<&Wait>) {
     let Some(order) = &mut turn.case.owed.work_order else { return };
     // Another danger is said beside the one before.
     if order.warned < WARNED_MAX
-        && let Some(danger) = danger
-        && order.warning.as_ref() != Some(&danger.to_string())
+        && let Some(what) = danger.map(Wait::to_string)
+        && order.warning.as_ref() != Some(&what)
     {
         order.warned += 1;
-        order.warning = Some(danger.to_string());
-        turn.note(Noted::WorkOrderWarned { what: danger.to_string() });
+        order.warning = Some(what.clone());
+        turn.note(Noted::WorkOrderWarned { what });
     }
     let Some(order) = &turn.case.owed.work_order else { return };
     let Some(what) = order.warning.clone() else { return };
