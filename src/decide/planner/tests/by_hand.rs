@@ -110,6 +110,35 @@ fn those_that_belong_together_go_together_or_stay() {
     assert_eq!((plan.stops.as_slice(), plan.moves.len()), ([1].as_slice(), 1), "one is shut down, one moves");
 }
 
+/// Shutting down is for guests of the node that shall be empty: a resident is kept with one that cannot move.
+#[test]
+fn a_resident_is_not_parted_from_one_that_cannot_move() {
+    let all = [("x", 0, 60_000), ("z", 1, 45_000), ("i", 1, 1000), ("w", 2, 50_000)];
+    let mut inst = cluster(3, all.map(|(id, node, memory)| guest(id, node, memory)).to_vec());
+    (inst.guests[2].way, inst.guests[2].may_stop) = (Way::No, true);
+    inst.guests[3].way = Way::No;
+    assert_eq!(to(&planned(&inst), 1), Some(2), "it makes room where nothing holds it");
+    inst.rules = vec![rule(RuleKind::Together, &[1, 2])];
+    let plan = planned(&inst);
+    assert!(plan.moves.is_empty(), "{:?}", plan.moves);
+    assert_eq!(plan.left.iter().map(|left| left.guest).collect::<Vec<_>>(), [0]);
+}
+
+/// One of a group is on its way home; the other has its home nowhere and follows.
+#[test]
+fn who_belongs_to_one_under_way_goes_after_it() {
+    let mut inst = cluster(3, vec![guest("x", 1, 10_000), guest("y", 1, 10_000)]);
+    (inst.kind, inst.nodes[0].role, inst.guests[0].home) = (Kind::Return, Role::Open, Some(0));
+    inst.rules = vec![rule(RuleKind::Together, &[0, 1])];
+    let wishes = Wishes { running: vec![(0, 0)], ..quick() };
+    let after = plan(&inst, &wishes).expect("the check agrees");
+    assert_eq!((to(&after, 0), to(&after, 1)), (Some(0), Some(0)));
+    // Where it cannot follow, it stays: the one under way is parted from it already.
+    inst.guests[1].allowed = Some(vec![1, 2]);
+    let parted = plan(&inst, &wishes).expect("the check agrees");
+    assert_eq!(to(&parted, 1), None);
+}
+
 #[test]
 fn n_plus_one_keeps_a_hole_where_even_spreading_leaves_none() {
     let big = |id: &str, node| guest(id, node, 50_000);
