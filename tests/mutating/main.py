@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import draw
 import graft
@@ -25,6 +26,7 @@ def arguments():
     parser.add_argument("count", type=int, nargs="?", default=200, help="how many mutants that compile (200)")
     parser.add_argument("seed", type=int, nargs="?", default=1, help="which sample (1)")
     parser.add_argument("--again", action="store_true", help="ask only about those that were not noticed before")
+    parser.add_argument("--jobs", type=int, default=1, help="so many mutants side by side (1)")
     return parser.parse_args()
 
 
@@ -72,6 +74,21 @@ def known_before(path, sources, again):
     return known
 
 
+def baselines(trying, stages, sources):
+    """The limits of these stages; measured once for the same sources."""
+    path = os.path.join(OUT, "baseline.json")
+    limits = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            limits = json.load(file).get(sources, {})
+    for stage in stages:
+        if str(stage) not in limits:
+            limits[str(stage)] = trying.baseline(stage)
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({sources: limits}, file)
+        trying.limits[stage] = limits[str(stage)]
+
+
 def main():
     wanted, began = arguments(), time.monotonic()
     tree, path = os.path.join(OUT, "tree"), os.path.join(OUT, "results.jsonl")
@@ -85,14 +102,22 @@ def main():
     known = known_before(path, sources, wanted.again)
     with tempfile.TemporaryDirectory(prefix="pitlane-mutants-") as scratch, open(path, "a", encoding="utf-8") as results:
         trying = trial.Trial(program, tree, scratch)
-        for number, mutant in chosen.items():
-            if mutant.id in known:
-                continue
-            by = trying.noticed(number)
-            known[mutant.id] = {"id": mutant.id, "sources": sources, "name": mutant.name, "by": by}
-            results.write(json.dumps(known[mutant.id]) + "\n")
-            results.flush()
-            print(f"{len([m for m in chosen.values() if m.id in known])}/{len(chosen)} {mutant.name}: {' / '.join(by) if by else 'NOT NOTICED'}", flush=True)
+        for mutant in chosen.values():
+            if known.get(mutant.id, {}).get("by"):
+                trying.remember(mutant.file, known[mutant.id]["by"][1])
+        for stages in (trial.QUICK, trial.SLOW):
+            asked = {number: mutant for number, mutant in chosen.items()
+                     if mutant.id not in known or not known[mutant.id]["by"] and known[mutant.id]["stages"] < stages.stop}
+            if asked:
+                baselines(trying, stages, sources)
+            with ThreadPoolExecutor(wanted.jobs) as pool:
+                coming = {pool.submit(trying.noticed, number, mutant.file, stages): mutant for number, mutant in asked.items()}
+                for done in as_completed(coming):
+                    mutant, by = coming[done], done.result()
+                    known[mutant.id] = {"id": mutant.id, "sources": sources, "name": mutant.name, "by": by, "stages": stages.stop}
+                    results.write(json.dumps(known[mutant.id]) + "\n")
+                    results.flush()
+                    print(f"{mutant.name}: {' / '.join(by) if by else 'not noticed yet' if stages == trial.QUICK else 'NOT NOTICED'}", flush=True)
     return told(chosen, known, tried_not, time.monotonic() - began)
 
 
