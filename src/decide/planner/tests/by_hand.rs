@@ -33,6 +33,29 @@ fn the_two_go_to_different_nodes_and_share_the_wire() {
 }
 
 #[test]
+fn a_local_disk_goes_where_there_is_room_for_it() {
+    let mut inst = cluster(3, vec![guest("x", 0, 10_000), guest("w", 2, 50_000)]);
+    inst.guests[0].disks = vec![(1, 4000)];
+    inst.nodes[1].storages[1].1 = Some(4000);
+    assert_eq!(to(&planned(&inst), 0), Some(1), "it just fits on the emptier node");
+    inst.nodes[1].storages[1].1 = Some(3999);
+    assert_eq!(to(&planned(&inst), 0), Some(2));
+}
+
+/// The planner sorts by name; what it says is about the nodes as they were written down.
+#[test]
+fn why_not_is_said_of_the_right_node() {
+    let mut inst = cluster(3, vec![guest("x", 0, 60_000), guest("z", 1, 90_000)]);
+    for (node, id) in inst.nodes.iter_mut().zip(["n9", "n5", "n1"]) {
+        node.id = id.to_owned();
+    }
+    inst.nodes[2].role = Role::Closed;
+    let mut why = planned(&inst).left[0].blockers.clone();
+    why.sort_unstable_by_key(|(node, _)| *node);
+    assert_eq!(why, [(1, Reason::Memory), (2, Reason::NodeClosed)]);
+}
+
+#[test]
 fn a_guest_that_writes_much_is_not_slowed_down() {
     let mut inst = cluster(3, vec![guest("x", 0, 10_000), guest("y", 0, 10_000)]);
     inst.guests[0].dirty = 4500.0;
