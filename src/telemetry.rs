@@ -298,7 +298,7 @@ mod tests {
     fn a_turn_fills_every_gauge_and_forgets_what_is_gone() {
         let noon: Time = "2026-01-01T12:00:00Z".parse().expect("a valid instant");
         let metrics = Metrics::new().expect("names differ");
-        let debt = Debt { since: noon, reason: String::new(), alarm_at: noon, seen: true };
+        let debt = Debt { since: noon, reason: String::new(), alarm_at: noon, seen: true, unsure: false };
         let mut shown = Shown::nothing();
         shown.turn_at = noon;
         shown.state.cases = vec![Case {

@@ -86,6 +86,11 @@ pub enum Noted {
     // Ours, and taken away by somebody else.
     MaintenanceTaken { node: NodeName },
     NooutTaken { host: HostName },
+    // Set by somebody else, after each of our own tries was refused.
+    MaintenanceTheirs { node: NodeName },
+    NooutTheirs { host: HostName },
+    // Set by somebody else, after our clearing of ours was acknowledged.
+    NooutSetAgain { host: HostName },
     Outgrown { guest: GuestId },
     Empty { node: NodeName },
     Took { node: NodeName, took: Took },
