@@ -6,6 +6,7 @@
 mod arrivals;
 mod away;
 mod course;
+mod elsewhere;
 mod flags;
 mod home;
 mod locate;

@@ -160,7 +160,7 @@ impl Live {
             }
             let mut refused = detail.refused.clone();
             refused.extend(processors::unfit(row, detail, ask.leaving.as_ref(), view));
-            refused.extend(ask.lost.get(&id).cloned());
+            refused.extend(ask.lost.get(&id).cloned().unwrap_or_default());
             let within =
                 |node: &&NodeName| ask.targets.as_ref().is_none_or(|targets| targets.contains(*node));
             if !refused.is_empty() || ask.targets.is_some() {
