@@ -9,6 +9,7 @@ mod course;
 mod elsewhere;
 mod flags;
 mod home;
+mod knot;
 mod locate;
 mod replan;
 mod sheet;
