@@ -14,6 +14,7 @@ use crate::model::wait::{Source, Wait};
 
 use super::ha;
 use super::live::{self, Ask, Going, Hop};
+use super::promised::promised;
 use super::room;
 use super::view::View;
 use super::way::{Way, way};
@@ -159,6 +160,7 @@ fn make(
         ask.going.insert(*id, going);
     }
     if kept.is_none() {
+        ask.promised = promised(node, view);
         ask.residents = room::residents(node, policy, agreed, view)?;
     }
     let found = live::find(&ask, view)?;
