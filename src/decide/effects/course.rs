@@ -106,11 +106,13 @@ impl Course {
         Some(if busy { Refusal::MayPass } else { Refusal::Lasts(why) })
     }
 
-    /// Its move to this target has failed, and the approved plan has a target at which it has not.
+    /// Its move to this target has failed, and the approved plan has a target at which it has not. The canary goes nowhere
+    /// else: it is there to find out about the way that the others take.
     pub fn might_do_better(&self, id: GuestId) -> bool {
         let (Some(failed), Some(planned)) = (self.failed_at.get(&id), self.planned(id)) else { return false };
         let untried = self.plan.targets().into_iter().any(|node| !failed.contains(node));
-        failed.contains(&planned.to) && untried && !self.settled.contains(&id)
+        let canary = self.plan.canary == Some(id);
+        failed.contains(&planned.to) && untried && !canary && !self.settled.contains(&id)
     }
 
     /// Counts a move in that begins now.
