@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::decide::plan::needs_maintenance;
+use crate::decide::preflight::still_within;
 use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
 use crate::model::note::Noted;
@@ -39,6 +40,14 @@ pub fn move_mgr(turn: &mut Turn) -> Result<(), Wait> {
     Err(turn.failing("mgr").unwrap_or(Wait::MgrOnNode { mgr }))
 }
 
+/// While the node leaves, nothing is taken for the first time that would be one node too many. What it left with stays held.
+fn begins_within_budget(turn: &Turn) -> Result<(), Wait> {
+    if matches!(turn.case.phase, Phase::Draining { .. }) {
+        return still_within(&turn.case.node, turn.view);
+    }
+    Ok(())
+}
+
 /// HA keeps off the node. Nothing to do where HA manages nothing, or where a person holds it already.
 pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
     let ha = turn.view.ha()?;
@@ -61,6 +70,7 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
         if ha.maintenance_requested(&node) {
             return if ha.in_maintenance(&node) { Ok(()) } else { Err(Wait::MaintenancePending) };
         }
+        begins_within_budget(turn)?;
         turn.case.owed.maintenance = Some(debt(turn, "the node is being drained"));
         turn.note(Noted::MaintenanceAsked { node: node.clone() });
     }
@@ -103,6 +113,7 @@ pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::NooutTaken { host: host.clone() });
     }
     if turn.case.owed.noout.is_none() {
+        begins_within_budget(turn)?;
         turn.case.owed.noout = Some((host.clone(), debt(turn, "the node's OSDs will be down for the work")));
         turn.note(Noted::NooutAsked { host: host.clone() });
     }
@@ -167,7 +178,8 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::MaintenanceGone { node });
         return Ok(());
     }
-    if ha.maintenance_requested(&node) {
+    // Its manager takes nothing in while it is disarmed: it is told once, and again when it is armed.
+    if ha.maintenance_requested(&node) && (ha.armed || !turn.already_tried("maintenance-off")) {
         let planned = turn.step(
             "maintenance-off",
             Action::Maintenance { node: node.clone(), to: Switch::Off },
