@@ -3,6 +3,7 @@
 //! Neither is parsed to make the other, and neither is the journal. Metric labels come from enums; the one free label
 //! is `node` of `pitlane_node_maintenance`, so that operators can inhibit their own alerts by it.
 
+mod backups;
 mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
 use crate::ports::{Ingested, Meter};
 
+pub use backups::Backups;
 pub use lines::{Lines, start};
 
 /// How a delivery of alerts was answered.

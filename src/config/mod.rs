@@ -9,6 +9,7 @@ pub mod bmc;
 pub mod file;
 mod formats;
 mod hints;
+pub mod kept;
 pub mod mail;
 pub mod mistakes;
 pub mod notify;

@@ -11,7 +11,7 @@ use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, own, silences, tree};
+use super::{asked, bmc, file, kept, own, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
@@ -32,6 +32,8 @@ pub struct Config {
     pub rules: Rules,
     pub state: PathBuf,
     pub kill_file: PathBuf,
+    /// Copies of the store that the service makes by itself.
+    pub backup: Option<super::kept::BackupFile>,
     pub log: LogFormat,
     pub proxmox: Option<ProxmoxSettings>,
     pub hand: Option<file::HandFile>,
@@ -105,6 +107,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     silences::across(&read, &mut mistakes);
     own::across(&read, &mut mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
+    kept::across(&read, base, &mut mistakes);
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
     let token = token(&read, base, &mut mistakes);
@@ -312,7 +315,7 @@ fn assemble(
     tokens: Vec<KnownToken>,
     tokens_file: Option<PathBuf>,
 ) -> Config {
-    let silences = silences::of(&file);
+    let (silences, backup) = (silences::of(&file), kept::of(&file, base));
     let (budgets, limits, packing) = (Budgets::default(), Limits::default(), Packing::default());
     let (b, l, p) = (file.budgets, file.limits, file.packing);
     let rules = Rules {
@@ -398,6 +401,7 @@ fn assemble(
         rules,
         state: base.join(file.state),
         kill_file: base.join(file.kill_file),
+        backup,
         log: file.log,
         proxmox,
         hand,

@@ -20,6 +20,7 @@ mod plan;
 pub mod planner;
 mod preflight;
 mod processors;
+mod promised;
 mod recovery;
 mod requests;
 mod resolve;

@@ -161,6 +161,7 @@ pub enum Noted {
     Storm { class: String, nodes: BTreeSet<NodeName>, nobody: bool },
     Blind { span: Period, nobody: bool },
     ChannelSilent { channel: ChannelName, error: String },
+    BackupFails { error: String },
     WouldNotify { urgency: Urgency, title: String },
 
     // People and pitlane itself

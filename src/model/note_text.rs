@@ -326,6 +326,9 @@ impl fmt::Display for Noted {
             ChannelSilent { channel, error } => {
                 write!(f, "Notices do not reach {channel}: {error}. It is tried on and on.")
             }
+            BackupFails { error } => {
+                write!(f, "Our own store could not be copied: {error}. It is tried on and on.")
+            }
             WouldNotify { urgency: Urgency::Page, title } => {
                 write!(f, "Would call a person: {title}; mode observe sends nothing.")
             }

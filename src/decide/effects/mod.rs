@@ -6,8 +6,10 @@
 mod arrivals;
 mod away;
 mod course;
+mod elsewhere;
 mod flags;
 mod home;
+mod knot;
 mod locate;
 mod replan;
 mod sheet;
