@@ -218,6 +218,8 @@ pub enum Wait {
     LocateStillOn { node: NodeName },
     SilenceStillSet { node: NodeName, until: Time },
     GuestsNotHome { guests: Vec<GuestId> },
+    // In no list; nobody is forgotten on one look.
+    GuestMissing { guest: GuestId },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
     WorkOrderCancelled { ticket: TicketRef },
@@ -254,7 +256,8 @@ impl Wait {
             | OutsideApproval { guest }
             | MovedHere { guest, .. }
             | MoveFails { guest, .. }
-            | HaStuck { guest } => format!("{name}/{guest}"),
+            | HaStuck { guest }
+            | GuestMissing { guest } => format!("{name}/{guest}"),
             HaRuleBroken { rule, .. } => format!("{name}/{rule}"),
             NoHand { what } | HaDead { who: what } | SecondFailure { what, .. } => format!("{name}/{what}"),
             NoSpareFor { lost: node, .. }
@@ -337,6 +340,7 @@ impl Wait {
                 | LocateStillOn { .. }
                 | SilenceStillSet { .. }
                 | GuestsNotHome { .. }
+                | GuestMissing { .. }
                 | WorkOrderPending
                 | Soaking { .. }
                 | Technician

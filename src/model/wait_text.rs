@@ -296,6 +296,9 @@ impl fmt::Display for Wait {
                 to_the_second(*until)
             ),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
+            GuestMissing { guest } => {
+                write!(f, "guest {guest} is in no list; it is looked for again before it is given up")
+            }
             WorkOrderPending => f.write_str("the work order is not yet written"),
             WorkOrderCancelled { ticket } => write!(
                 f,

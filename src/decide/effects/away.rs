@@ -291,5 +291,6 @@ pub(super) fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, home: &NodeName) 
         was,
         ha: guest.ha,
         at: Whereabouts::Aboard,
+        missing: None,
     });
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::way_home::{WayHome, will_empty};
-use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, moving, set, settled};
+use super::{
+    MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, missing, moving, set, settled,
+};
 use crate::decide::faults::whole_seconds;
 use crate::decide::live::need;
 use crate::decide::turn::Turn;
@@ -43,9 +45,10 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
     owed.sort_by_key(|(id, _)| (way.place(*id), *id));
     for (id, debt) in owed {
         let Some(guest) = cluster.guests.get(&id) else {
-            stays(turn, id, &debt, None, "it no longer exists");
+            blind = blind.or(missing::look(turn, id).err());
             continue;
         };
+        missing::listed(turn, id);
         let gone = [&debt.home, &guest.node].into_iter().find(|node| lost(turn, node));
         let done = if let Some(gone) = gone.filter(|_| !debt.ha) {
             let why = format!("{gone} is no member that answers");

@@ -9,6 +9,7 @@ mod course;
 mod flags;
 mod home;
 mod locate;
+mod missing;
 mod replan;
 mod sheet;
 mod silence;
