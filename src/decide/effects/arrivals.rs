@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MOVE_SETTLES, missing, set, settled};
+use super::{MOVE_SETTLES, alike, missing, set, settled};
 use crate::decide::faults::whole_seconds;
 use crate::decide::turn::Turn;
 use crate::model::ids::GuestId;
@@ -27,6 +27,7 @@ pub fn follow(turn: &mut Turn) -> Result<(), Wait> {
             continue;
         };
         missing::listed(turn, id);
+        alike::remember(turn, id);
         if guest.node == debt.home {
             if matches!(debt.at, Whereabouts::Away { .. } | Whereabouts::Returning { .. }) {
                 turn.note(Noted::CameBack { guest: id, name: debt.name });

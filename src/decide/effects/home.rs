@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::way_home::{WayHome, will_empty};
 use super::{
-    MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, missing, moving, set, settled,
+    MOVE_SETTLES, alike, cancel_if_overdue, due_after_failures, locked, missing, moving, set, settled,
 };
 use crate::decide::faults::whole_seconds;
 use crate::decide::live::need;
@@ -22,7 +22,7 @@ use crate::model::wait::Wait;
 const SHUTDOWN_MAX: Duration = Duration::from_secs(200);
 const START_SETTLES: Duration = Duration::from_secs(30);
 /// Longer than a server takes to start again.
-const HOME_LOST: Duration = Duration::from_secs(1800);
+pub(super) const HOME_LOST: Duration = Duration::from_secs(1800);
 
 /// Brings every owed guest home, ours in the order that the planner found. `Ok`: all are, or it is told why not.
 pub fn home(turn: &mut Turn) -> Result<(), Wait> {
@@ -49,6 +49,7 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
             continue;
         };
         missing::listed(turn, id);
+        alike::remember(turn, id);
         let gone = [&debt.home, &guest.node].into_iter().find(|node| lost(turn, node));
         let done = if let Some(gone) = gone.filter(|_| !debt.ha) {
             let why = format!("{gone} is no member that answers");
@@ -201,6 +202,10 @@ fn ha_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
         return Ok(());
     }
     let how = how(guest, turn.view.guest(id)?);
+    if let Some(why) = alike::unlike(turn, id, guest, debt)? {
+        stays(turn, id, debt, Some(guest.node.clone()), &why);
+        return Ok(());
+    }
     ask(turn, id, guest, debt, how, turn.view.rules.limits.ha_return_within.0);
     Ok(())
 }
@@ -256,6 +261,10 @@ fn our_home(
         return Ok(());
     }
     let detail = turn.view.guest(id)?;
+    if let Some(why) = alike::unlike(turn, id, guest, debt)? {
+        stays(turn, id, debt, Some(guest.node.clone()), &why);
+        return Ok(());
+    }
     let how = how(guest, detail);
     let need = need(guest, detail, how, &turn.view.rules.packing);
     let refusal = match way.rooms.get(&node) {
