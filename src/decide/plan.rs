@@ -15,7 +15,7 @@ use crate::model::wait::{Source, Wait};
 use super::ha;
 use super::live::{self, Ask, Going, Hop};
 use super::promised::promised;
-use super::room;
+use super::residents;
 use super::view::View;
 use super::way::{Way, way};
 
@@ -161,10 +161,10 @@ fn make(
     }
     if kept.is_none() {
         ask.promised = promised(node, view);
-        ask.residents = room::residents(node, policy, agreed, view)?;
+        ask.residents = residents::that_may_move(node, policy, agreed, view)?;
     }
     let found = live::find(&ask, view)?;
-    let ask_about = room::ask_about(node, &found, view)?;
+    let ask_about = residents::ask_about(node, &found, view)?;
     let mut unplaced = Vec::new();
     for (guest, blockers) in found.left {
         let overfilled = foretold.as_ref().and_then(|foretold| overfilled(guest, foretold, &blockers));

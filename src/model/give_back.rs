@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn guest(kind: GuestKind, was: Power, ha: bool, at: Whereabouts) -> GuestDebt {
-        GuestDebt { name: "web".into(), kind, home: "pve2".into(), was, ha, at }
+        GuestDebt { name: "web".into(), kind, home: "pve2".into(), was, ha, native: false, at, missing: None }
     }
 
     #[test]

@@ -29,6 +29,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
 use crate::model::ids::NodeName;
+use crate::model::note::Noted;
 use crate::model::notice::ChannelName;
 use crate::model::observed::{BackupFails, Observed, Wish};
 use crate::model::rules::{Mode, Rules};
@@ -265,7 +266,7 @@ impl Reconciler {
     }
 
     fn beat(&self, stop_max: Duration) {
-        let now = self.given().world.clock.now();
+        let now = Instant::now();
         let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(what) = pulse.get_or_insert_with(|| Pulse::at(now)).beat(now, stop_max) {
             warn!("{what}");
@@ -349,6 +350,8 @@ fn nothing_to_write(decision: &Decision) -> bool {
 fn tell(decision: &Decision) {
     for note in &decision.notes {
         match note.case {
+            // The one line about it: spans that are told may be wrong by as much.
+            None if matches!(note.what, Noted::ClockJumped { .. }) => warn!("{}", note.what),
             Some(case) => info!(case.id = %case, "case {case}: {}", note.what),
             None => info!("{}", note.what),
         }

@@ -10,6 +10,7 @@ use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, moving,
 use crate::decide::emptiness;
 use crate::decide::live::need;
 use crate::decide::plan::{Kept, Within, again};
+use crate::decide::processors;
 use crate::decide::turn::Turn;
 use crate::decide::way::{Way, way};
 use crate::model::case::Phase;
@@ -304,12 +305,15 @@ pub(super) fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, home: &NodeName) 
     let live =
         turn.view.guest(id).ok().and_then(|detail| detail.live.as_ref()).map_or(guest.power, |l| l.power);
     let was = if live == Power::Stopped { Power::Stopped } else { Power::Running };
+    let native = turn.view.guest(id).is_ok_and(processors::native);
     turn.case.owed.guests.entry(id).or_insert_with(|| GuestDebt {
         name: guest.name.clone(),
         kind: guest.kind,
         home: home.clone(),
         was,
         ha: guest.ha,
+        native,
         at: Whereabouts::Aboard,
+        missing: None,
     });
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alike;
 use super::home::{how, known_to_be_there, stays};
 use super::knot::Blocked;
 use super::slots::Slots;
@@ -90,6 +91,10 @@ fn plan(turn: &mut Turn, rooms: &BTreeMap<NodeName, Result<Room, String>>) -> Re
         }
         // One that cannot be seen holds up no other.
         let Ok(detail) = turn.view.guest(id) else { continue };
+        // Nor does one whose home is unlike, or is not known to be alike.
+        if !matches!(alike::unlike(turn, id, guest, debt), Ok(None)) {
+            continue;
+        }
         missing |= matches!(debt.at, Whereabouts::Away { .. }) && !kept.iter().any(|m| m.guest == id);
         ask.going.insert(id, Going::Ours(how(guest, detail)));
         ask.homes.insert(id, debt.home.clone());

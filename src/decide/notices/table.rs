@@ -179,6 +179,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "does not try that guest again by itself.",
             wait.remedy(),
         ),
+        Noted::Waits { wait: wait @ Wait::HaBringsHome { guest, why, .. } } => say(
+            Page,
+            &format!("unlike-{guest}"),
+            format!("{node}: HA would bring guest {guest} home to an unlike processor"),
+            &format!("keeps the HA maintenance, and with it the node out: {why}."),
+            wait.remedy(),
+        ),
         Noted::Waits { wait: wait @ Wait::HaDisarmed } if case.holds_the_node() => say(
             Tell,
             "ha-disarmed",

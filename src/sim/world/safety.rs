@@ -15,6 +15,7 @@
 //! 12. Anything at all is done while the kill switch is pulled.
 //! 13. A locate LED that a human lit is put out by pitlane.
 //! 14. A silence is set that is no lease; one that a human set or changed is ended.
+//! 15. A running guest that sees its node's own processor is sent live to a node that lacks one of its features.
 //!
 //! Facts are held against pitlane only once they have been visible for [`NOTICE_SECS`]: it may act on readings that are
 //! this old. What it did itself counts at once. Nothing here looks at why pitlane did it, and no rule is shared with
@@ -32,7 +33,7 @@ use crate::model::time::{Time, age};
 use super::ceph::Ceph;
 use super::migrate::MigrateCall;
 use super::task::Work;
-use super::{Actor, Node, NodeState, Refusal, Run, World};
+use super::{Actor, Guest, Node, NodeState, Refusal, Run, World};
 
 /// A reading may be so old when it is acted on.
 pub const NOTICE_SECS: u64 = 15;
@@ -133,6 +134,7 @@ impl World {
             .get(&to)
             .is_some_and(|(who, since)| *who == Actor::Pitlane || self.noticed(*since));
         self.forbid(maintained, || format!("guest {id} is sent to {to}, which is under maintenance"));
+        self.forbid_unlike(call);
         if self.ha.manages(id) {
             return;
         }
@@ -143,6 +145,23 @@ impl World {
         self.forbid(need > 0 && taken + need > full, || {
             format!("guest {id} needs {need} bytes on {to}, where {taken} of {full} are taken")
         });
+    }
+
+    /// It arrives well, and dies later.
+    fn forbid_unlike(&mut self, call: &MigrateCall) {
+        let (id, to) = (call.guest, &call.target);
+        let native = |guest: &&Guest| matches!(guest.cpu.as_deref(), Some("host" | "max"));
+        let lacking =
+            self.guests.get(&id).filter(native).filter(|guest| call.online && guest.aboard()).and_then(
+                |guest| {
+                    let (from, to) = (self.nodes.get(&guest.node)?, self.nodes.get(to)?);
+                    from.machine.flags.difference(&to.machine.flags).next().cloned()
+                },
+            );
+        let words = format!(
+            "guest {id} sees its node's own processor and is sent live to {to}, which lacks {lacking:?}"
+        );
+        self.forbid(lacking.is_some(), || words);
     }
 
     /// Memory of what runs on a node and of what is on its way there, as far as anybody can know.
