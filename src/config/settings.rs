@@ -43,6 +43,8 @@ pub struct Config {
     pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
     pub channels: BTreeMap<ChannelName, Channel>,
+    /// Where `self` is missing although mode act needs it.
+    pub self_unsaid: Option<super::Mistake>,
 }
 
 #[derive(Clone, Debug)]
@@ -104,6 +106,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     asked::across(&read, &mut mistakes);
     silences::across(&read, &mut mistakes);
     own::across(&read, &mut mistakes);
+    let self_unsaid = own::unsaid(&read, &mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
@@ -144,6 +147,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         tickets,
         bmc: bmcs,
         channels,
+        self_unsaid,
         ..assemble(file, base, policies, token, asked, tokens, tokens_file)
     });
     mistakes.or(config)
@@ -406,6 +410,7 @@ fn assemble(
         alertmanager: asked.alertmanager,
         tickets: None,
         bmc: Default::default(),
+        self_unsaid: None,
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),
