@@ -5,6 +5,7 @@
 mod alertmanager_real;
 mod bmc_real;
 mod ceph_real;
+mod ceph_verdict;
 mod chain;
 mod disk;
 mod fan_story;
