@@ -21,3 +21,4 @@ mod rt_real;
 mod shell;
 mod site;
 mod smtp_real;
+mod sources;
