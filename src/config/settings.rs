@@ -45,6 +45,8 @@ pub struct Config {
     pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
     pub channels: BTreeMap<ChannelName, Channel>,
+    /// Where `self` is missing although mode act needs it.
+    pub self_unsaid: Option<super::Mistake>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +108,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     asked::across(&read, &mut mistakes);
     silences::across(&read, &mut mistakes);
     own::across(&read, &mut mistakes);
+    let self_unsaid = own::unsaid(&read, &mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
     kept::across(&read, base, &mut mistakes);
     // What other files say is told in the same run, whatever is wrong in this one.
@@ -147,6 +150,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         tickets,
         bmc: bmcs,
         channels,
+        self_unsaid,
         ..assemble(file, base, policies, token, asked, tokens, tokens_file)
     });
     mistakes.or(config)
@@ -410,6 +414,7 @@ fn assemble(
         alertmanager: asked.alertmanager,
         tickets: None,
         bmc: Default::default(),
+        self_unsaid: None,
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),

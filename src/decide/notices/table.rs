@@ -165,6 +165,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "begins nothing new and holds what it holds.",
             format!("look at the other failure first; pitlane abort {id} --reason WHY gives everything back"),
         ),
+        Noted::Waits { wait: wait @ Wait::MonsAfter { .. } } => say(
+            Page,
+            "monitors",
+            format!("{node} must not be switched off: {wait}"),
+            "begins nothing new and holds what it holds.",
+            format!("tell the technician at once, then bring the other monitors back. {show}"),
+        ),
         Noted::Waits { wait: wait @ Wait::CameAboard { .. } } => say(
             Page,
             "came-aboard",

@@ -1,7 +1,7 @@
 //! What must never happen. The world panics with a sentence when pitlane does one of these:
 //!
 //! 1. A node is opened by the technician, or shut down by pitlane, with a guest running aboard.
-//! 2. A node is opened whose OSDs others still need: some placement group would stop.
+//! 2. A node is opened whose OSDs or monitor others still need: some placement group would stop, or the monitors' majority go.
 //! 3. HA maintenance or noout is taken for a node while more others are out than the budget allows. Taking again what a
 //!    human took away from pitlane is not taking.
 //! 4. A guest is sent to a node whose memory would not hold all that runs there and is on its way there.
@@ -316,7 +316,11 @@ impl World {
             let host = ceph.host_of(node).cloned();
             let osds = ceph.osds.iter().filter(|(_, o)| Some(&o.host) == host.as_ref()).map(|(id, _)| *id);
             let answer = self.as_noticed(ceph).stoppable(&osds.collect());
+            let noticed = self.noticed(ceph.mons_since);
+            let stay = ceph.quorum_was.iter().filter(|mon| ceph.mons.get(*mon) != Some(node)).count();
+            let needed = ceph.quorate() && noticed && stay * 2 <= ceph.mons.len();
             self.forbid(!answer.ok, || format!("{node} is opened and {} PGs stop", answer.bad_pgs));
+            self.forbid(needed, || format!("{node} is opened and {stay} monitors are no majority"));
         }
         self.power_cut(node, true);
         if let Some(node) = self.nodes.get_mut(node) {
