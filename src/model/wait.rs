@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Moment;
 use super::fault::FaultKey;
-use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
+use super::ids::{CalendarName, GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
 use super::observed::GuestKind;
 use super::rules::ProofCheck;
@@ -175,6 +176,12 @@ pub enum Wait {
     DrainsToday { count: u32, max: u32 },
     // Going and coming back take longer than the policy allows, and it says back_out.
     TimeBoxTooShort { needs: Period, within: Period },
+    // The calendar is closed now.
+    OutsideWindow { calendar: CalendarName, opens: Option<Moment>, why: Option<String> },
+    // It is open, and not for as long as the drain takes.
+    WindowTooShort { calendar: CalendarName, needs: Period, closes: Moment, next: Option<Moment> },
+    // Nobody knows what hour it is.
+    ClockUnsure,
     // Alarms took this node out so often already.
     AttemptsSpent { node: NodeName, count: u32, max: u32, within: Period },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
@@ -283,6 +290,10 @@ impl Wait {
             | OsdMissing { osds }
             | DisksNeeded { osds, .. }
             | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
+            OutsideWindow { calendar, opens: next, .. } | WindowTooShort { calendar, next, .. } => {
+                let next = next.as_ref().map_or_else(|| "never".to_owned(), |next| next.at.to_string());
+                format!("{name}/{calendar}/{next}")
+            }
             DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
             Correlated { class, .. } => format!("{name}/{class}"),
             ChannelOnNode { channel, .. } => format!("{name}/{channel}"),

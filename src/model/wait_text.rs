@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::calendar::FAR_DAYS;
 use super::ids::{GuestId, NodeName};
 use super::time::{in_days, to_the_second};
 use super::wait::{BackupLack, ReplicationIllness, Wait};
@@ -187,6 +188,25 @@ impl fmt::Display for Wait {
             TimeBoxTooShort { needs, within } => {
                 write!(f, "going and coming back take about {needs}, and the time box is {within}")
             }
+            OutsideWindow { calendar, opens, why } => {
+                let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+                match opens {
+                    Some(opens) => write!(f, "outside of {calendar}{why}; it opens {opens}"),
+                    None => {
+                        write!(f, "outside of {calendar}{why}, which does not open within {FAR_DAYS} days")
+                    }
+                }
+            }
+            WindowTooShort { calendar, needs, closes, next } => {
+                write!(f, "{calendar} closes {closes}, before a drain of about {needs} would be over; ")?;
+                match next {
+                    Some(next) => write!(f, "it is open for long enough from {next} on"),
+                    None => write!(f, "it is not open for so long within {FAR_DAYS} days"),
+                }
+            }
+            ClockUnsure => f.write_str(
+                "our clock and the members' do not agree, so nobody can say whether the calendar is open",
+            ),
             AttemptsSpent { node, count: times, max, within } => write!(
                 f,
                 "alarms took {node} out {times} times within {} (at most {max}), and it fails again",

@@ -7,7 +7,7 @@ use crate::decide::correlate;
 use crate::decide::inventory;
 use crate::decide::memory::{Returned, returned};
 use crate::decide::plan::Planned;
-use crate::decide::preflight::{judge, judge_in_place};
+use crate::decide::preflight::{judge, judge_in_place, only_the_hour};
 use crate::decide::second_person;
 use crate::decide::time_box;
 use crate::decide::turn::Turn;
@@ -15,7 +15,7 @@ use crate::model::case::{Approval, Origin, Phase};
 use crate::model::note::Noted;
 use crate::model::plan::Plan;
 use crate::model::proof::Clearance;
-use crate::model::rules::Mode;
+use crate::model::rules::{Mode, Policy};
 use crate::model::seen::Blind;
 use crate::model::verdict::Verdict;
 use crate::model::wait::{Source, Wait};
@@ -41,7 +41,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         None => {
             let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
             look_for_room(turn, &planned)?;
-            if !verdict.clear() {
+            if !verdict.clear() && !may_be_agreed(turn, policy, &verdict) {
                 return Err(Wait::Verdict { reasons: verdict.reasons() });
             }
             (verdict, planned?.plan)
@@ -61,7 +61,20 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     if !by_itself {
         second_person::enough(policy, &turn.case, approval.as_ref(), &plan)?;
     }
+    if !verdict.clear() {
+        let reasons = verdict.reasons();
+        return Err(match turn.case.in_place {
+            Some(_) => Wait::NotInPlaceNow { reasons },
+            None => Wait::Verdict { reasons },
+        });
+    }
     begin(turn, &verdict, plan, approval)
+}
+
+/// A no that is only the hour's keeps nobody from reading the plan and agreeing to it: it begins when the window opens, if
+/// it is the same plan then. Who only observes is told what would happen when it would happen.
+fn may_be_agreed(turn: &Turn, policy: &Policy, verdict: &Verdict) -> bool {
+    turn.view.rules.mode_of(policy) != Mode::Observe && only_the_hour(&verdict.reasons())
 }
 
 /// Somebody would be left behind: others might make room, and nobody has looked at them yet.
@@ -81,7 +94,7 @@ fn served_in_place(turn: &mut Turn) -> Result<(Verdict, Plan), Wait> {
     if let Ok((_, disks)) = &planned {
         turn.case.in_place = Some(disks.clone());
     }
-    if !verdict.clear() {
+    if !verdict.clear() && !may_be_agreed(turn, turn.view.policy(&turn.case)?, &verdict) {
         return Err(Wait::NotInPlaceNow { reasons: verdict.reasons() });
     }
     Ok((verdict, planned?.0))
