@@ -18,8 +18,7 @@ pub(super) fn file(
     let Some(tests) = parse(text, mistakes) else { return Vec::new() };
     let Some(calendar) = calendars.iter().find(|calendar| calendar.name == tests.calendar) else {
         if whole {
-            mistakes
-                .add(Place::START, format!("there is no calendar {} beside this test", tests.calendar));
+            mistakes.add(Place::START, format!("there is no calendar {} beside this test", tests.calendar));
         }
         return Vec::new();
     };
@@ -43,11 +42,8 @@ fn wrong(test: &CalendarCase, calendar: &Calendar) -> Result<Vec<String>, String
     // While it is open, what opens next is the opening after this one.
     let span = calendar.first(now, |_| true);
     let closes = span.filter(|_| open).and_then(|span| span.closes);
-    let opens = if open {
-        closes.and_then(|closes| calendar.opens_at(closes))
-    } else {
-        span.map(|span| span.opens)
-    };
+    let opens =
+        if open { closes.and_then(|closes| calendar.opens_at(closes)) } else { span.map(|span| span.opens) };
     differs("opens", test.expect.opens, opens, calendar, &mut wrong)?;
     differs("closes", test.expect.closes, closes, calendar, &mut wrong)?;
     Ok(wrong)

@@ -26,7 +26,8 @@ pub struct Told {
 
 pub fn of(calendars: &[Calendar], policies: &[Policy], now: Time) -> Vec<Told> {
     let named = |calendar: &Calendar| {
-        let waits = policies.iter().filter(|p| p.respond.when.as_ref().is_some_and(|w| w.name == calendar.name));
+        let waits =
+            policies.iter().filter(|p| p.respond.when.as_ref().is_some_and(|w| w.name == calendar.name));
         waits.map(|policy| policy.name.to_string()).collect()
     };
     let told = |calendar: &Calendar| {
@@ -90,6 +91,9 @@ mod tests {
                 "Calendar staffed-hours: closed, opens Mon 2026-01-12 07:00 Europe/Berlin (in 9h12m); named by fan.",
             ]
         );
-        assert!(said("2026-01-12T15:00:00Z")[1].contains("open, closes Mon 2026-01-12 17:00 Europe/Berlin (in 1h); "));
+        assert!(
+            said("2026-01-12T15:00:00Z")[1]
+                .contains("open, closes Mon 2026-01-12 17:00 Europe/Berlin (in 1h); ")
+        );
     }
 }

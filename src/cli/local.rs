@@ -17,8 +17,8 @@ use crate::config::mistakes::Mistakes;
 use crate::config::policy::{self, PolicyFile};
 use crate::config::policy_test::PolicyTests;
 use crate::config::{self, schema_of};
-use crate::model::time::Time;
 use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Policy, Rules};
+use crate::model::time::Time;
 
 /// All mistakes, as lines that editors can jump to, or as JSON.
 fn wrong(mistakes: &Mistakes, say: Say) -> Ended {
@@ -50,7 +50,8 @@ pub fn policies(command: &PolicyCommand, config: &Path, say: Say) -> Ended {
                     let matchers: Vec<String> = p.matchers.iter().map(ToString::to_string).collect();
                     let matchers =
                         if matchers.is_empty() { "no alert".to_owned() } else { matchers.join(", ") };
-                    let when = p.respond.when.as_ref().map_or_else(String::new, |c| format!("  when {}", c.name));
+                    let when =
+                        p.respond.when.as_ref().map_or_else(String::new, |c| format!("  when {}", c.name));
                     format!("{:12} mode {:8} {matchers}{when}\n", p.name, p.respond.mode)
                 };
                 policies.iter().map(line).collect()

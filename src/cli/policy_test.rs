@@ -337,4 +337,62 @@ mod tests {
         let said = run(&[dir.path().join("fan.test.yaml")]).expect_err("the policy is wrong").to_string();
         assert!(said.contains("did you mean steady_for") && !said.contains("beside this test"), "{said}");
     }
+
+    /// A directory with a fan that waits for staffed hours, one that is critical and does not, and this test of the first.
+    fn with_hours(test: &str) -> Vec<String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).expect("writable");
+        let fan = policy::shipped("fan").expect("it is shipped");
+        let warns = fan.replace("=~\"warning|critical\"", "=\"warning\"");
+        write("fan.yaml", warns.replace("mode: approve", "mode: approve, when: staffed-hours"));
+        let critical = fan.replace("=~\"warning|critical\"", "=\"critical\"");
+        write("fan-critical.yaml", critical.replace("policy: fan", "policy: fan-critical\nclass: fan"));
+        let (name, text) = calendars::SHIPPED[1];
+        write(name.rsplit('/').next().expect("a name"), text.to_owned());
+        write("fan.test.yaml", format!("policy: fan\nmembers: [pve1]\ntests:\n{test}"));
+        let outcomes = run(&[dir.path().to_owned()]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        outcomes.into_iter().flat_map(|outcome| outcome.wrong).collect()
+    }
+
+    const WARNS: &str = "labels: {alarm_class: fan, severity: warning, node: pve1, name: FAN1}";
+
+    #[test]
+    fn a_test_says_when_it_begins_and_whether_work_may() {
+        let at = |begins: &str, expect: &str| {
+            with_hours(&format!(
+                "  - {{name: a, begins: {begins}, alerts: [{{{WARNS}, fires: [{{from: 0s}}]}}], at: 10m, expect: {{{expect}}}}}\n"
+            ))
+        };
+        assert_eq!(
+            at("2026-01-12 06:49", "window: closed, opens: 2026-01-12 07:00, confirmed: true"),
+            [""; 0]
+        );
+        assert_eq!(at("2026-01-12 06:50", "window: open"), [""; 0]);
+        // Berlin's clocks, not the machine's: the Monday after they were put forward.
+        assert_eq!(at("2026-03-27 14:55", "window: closed, opens: 2026-03-30 07:00+02:00"), [""; 0]);
+        let wrong = at("2026-01-12 06:49", "window: open, opens: 2026-01-12 08:00");
+        assert!(wrong[0].starts_with("window: expected \"open\", found \"closed\""), "{wrong:#?}");
+        assert_eq!(
+            wrong[1],
+            "opens: expected Mon 2026-01-12 08:00 Europe/Berlin, found Mon 2026-01-12 07:00 Europe/Berlin"
+        );
+        let twice = at("2026-10-25 02:30", "window: closed");
+        assert!(twice[0].contains("show 2026-10-25 02:30 twice"), "{twice:#?}");
+    }
+
+    #[test]
+    fn what_is_critical_waits_for_no_hour() {
+        let critical = WARNS.replace("warning", "critical");
+        let test = |at: &str, window: &str| -> Vec<String> {
+            let wrong = with_hours(&format!(
+                "  - {{name: a, begins: 2026-01-12 02:00, alerts: [{{{WARNS}, fires: [{{from: 0s}}]}}, {{{critical}, \
+                 fires: [{{from: 20m}}]}}], at: {at}, expect: {{window: {window}, component: FAN1}}}}\n"
+            ));
+            // The alert that was told last is the other policy's, by intent.
+            wrong.into_iter().filter(|line| !line.starts_with("policy: ")).collect()
+        };
+        // Told a minute ago it is not believed yet.
+        assert_eq!(test("21m", "closed"), [""; 0]);
+        assert_eq!(test("30m", "open"), [""; 0]);
+    }
 }

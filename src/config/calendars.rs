@@ -133,10 +133,9 @@ impl Calendars {
                 None if known.is_empty() => {
                     format!("put {name}{ENDING} beside the policies, or take `when` out")
                 }
-                None => format!(
-                    "put {name}{ENDING} beside the policies, or write one of: {}",
-                    known.join(", ")
-                ),
+                None => {
+                    format!("put {name}{ENDING} beside the policies, or write one of: {}", known.join(", "))
+                }
             };
             mistakes.add(place, format!("respond.when: there is no calendar {name}; {hint}"));
         }
@@ -170,8 +169,7 @@ impl From<CalendarFile> for Calendar {
             hours: Hours { from: w.from, to: w.to },
         };
         let closed = |c: ClosedFile| Closed { day: c.day, until: c.until.unwrap_or(c.day), why: c.why };
-        let extra =
-            |e: ExtraFile| Extra { day: e.day, hours: Hours { from: e.from, to: e.to }, why: e.why };
+        let extra = |e: ExtraFile| Extra { day: e.day, hours: Hours { from: e.from, to: e.to }, why: e.why };
         Self {
             name: file.calendar,
             zone: file.zone,
@@ -198,7 +196,9 @@ fn across(read: &Read<CalendarFile>, mistakes: &mut Mistakes) {
             let end = ClockTime::DAY;
             match (time("from"), time("to")) {
                 (Some(from), _) if from.minutes() == end => {
-                    let text = format!("{list}.{i}.from: a window cannot begin at 24:00; write 00:00 of the day after");
+                    let text = format!(
+                        "{list}.{i}.from: a window cannot begin at 24:00; write 00:00 of the day after"
+                    );
                     mistakes.add(place("from"), text);
                 }
                 (Some(from), Some(to)) if from == to => {
@@ -234,7 +234,8 @@ fn across(read: &Read<CalendarFile>, mistakes: &mut Mistakes) {
     // A list that is wrong has been told, and is not empty.
     let written = |list: &str| read.root.at(list).place != read.root.place && count(list) == 0;
     let lost = |list: &str| written(list) && !empty_list(read, list);
-    if count("open") + count("also_open") == 0 && !lost("open") && !lost("also_open") && read.json.is_object() {
+    if count("open") + count("also_open") == 0 && !lost("open") && !lost("also_open") && read.json.is_object()
+    {
         let text = "this calendar never opens, so nothing that names it would ever begin; add a window: open: \
                     [{days: [mon, tue, wed, thu, fri], from: 07:00, to: 17:00}]";
         mistakes.add(read.root.place, text);

@@ -15,7 +15,11 @@ also_open:
 fn mistakes_in(text: &str) -> String {
     let mut mistakes = Mistakes::of("x.calendar.yaml");
     let calendar = parse(text, &mut mistakes);
-    mistakes.or(calendar).map(|c| panic!("{} should not be right", c.name)).expect_err("panics first").to_string()
+    mistakes
+        .or(calendar)
+        .map(|c| panic!("{} should not be right", c.name))
+        .expect_err("panics first")
+        .to_string()
 }
 
 #[test]
@@ -43,23 +47,55 @@ fn the_shipped_ones_are_good_and_are_not_named_by_shipped_policies() {
 fn every_mistake_has_its_place_and_its_remedy() {
     let mut wrong = Vec::new();
     for (from, to, expected) in [
-        ("Europe/Berlin", "Europe/Berlni", "2:7: zone: there is no time zone \"Europe/Berlni\"; did you mean Europe/Berlin?"),
-        ("Europe/Berlin", "Berlin", "2:7: zone: there is no time zone \"Berlin\"; did you mean Europe/Berlin?"),
+        (
+            "Europe/Berlin",
+            "Europe/Berlni",
+            "2:7: zone: there is no time zone \"Europe/Berlni\"; did you mean Europe/Berlin?",
+        ),
+        (
+            "Europe/Berlin",
+            "Berlin",
+            "2:7: zone: there is no time zone \"Berlin\"; did you mean Europe/Berlin?",
+        ),
         ("Europe/Berlin", "UTC+1", "2:7: zone: there is no time zone \"UTC+1\"; "),
         ("Europe/Berlin", "localtime", "2:7: zone: there is no time zone \"localtime\"; "),
         ("zone: Europe/Berlin\n", "", "1:1: zone is missing; write for example Europe/Berlin"),
-        ("fri]", "fir]", "4:17: open.0.days.1 cannot be \"fir\"; did you mean fri?"),
-        ("fri]", "mon]", "4:17: open.0.days.1: mon is there twice; keep one"),
+        ("fri]", "fir]", "4:18: open.0.days.1 cannot be \"fir\"; did you mean fri?"),
+        ("fri]", "mon]", "4:18: open.0.days.1: mon is there twice; keep one"),
         ("[mon, fri]", "[]", "4:12: open.0.days needs at least 1 entry"),
-        ("from: 07:00, to: 17:00", "from: 7:00, to: 17:00", "4:30: open.0.from: \"7:00\" is no time of day; write for example 07:00"),
+        (
+            "from: 07:00, to: 17:00",
+            "from: 7:00, to: 17:00",
+            "4:30: open.0.from: \"7:00\" is no time of day; write for example 07:00",
+        ),
         ("to: 17:00", "to: 25:00", "open.0.to: \"25:00\" is no time of day"),
-        ("to: 17:00", "to: 07:00", "4:41: open.0.to: a window from 07:00 to 07:00 has no length; for the whole day write from: 00:00 and to: 24:00"),
-        ("from: 22:00", "from: 24:00", "8:30: also_open.0.from: a window cannot begin at 24:00"),
-        ("day: 2026-12-24", "day: 2026-02-30", "6:11: closed.0.day: there is no 2026-02-30: that month has 28 days"),
-        ("day: 2026-12-24", "day: 24.12.2026", "6:11: closed.0.day: \"24.12.2026\" is no date; write year, month and day"),
-        ("until: 2027-01-01", "until: 2026-01-01", "6:30: closed.0.until: it ends before it begins; write 2026-12-24 or later"),
+        (
+            "to: 17:00",
+            "to: 07:00",
+            "4:41: open.0.to: a window from 07:00 to 07:00 has no length; for the whole day write from: 00:00 and to: 24:00",
+        ),
+        ("from: 22:00", "from: 24:00", "8:29: also_open.0.from: a window cannot begin at 24:00"),
+        (
+            "day: 2026-12-24",
+            "day: 2026-02-30",
+            "6:11: closed.0.day: there is no 2026-02-30: that month has 28 days",
+        ),
+        (
+            "day: 2026-12-24",
+            "day: 24.12.2026",
+            "6:11: closed.0.day: \"24.12.2026\" is no date; write year, month and day",
+        ),
+        (
+            "until: 2027-01-01",
+            "until: 2026-01-01",
+            "6:30: closed.0.until: it ends before it begins; write 2026-12-24 or later",
+        ),
         ("closed:", "closd:", "5:1: closd is not known; did you mean closed?"),
-        ("calendar: staffed-hours", "calendar: staffed hours", "1:11: calendar: \"staffed hours\" is not a calendar's name"),
+        (
+            "calendar: staffed-hours",
+            "calendar: staffed hours",
+            "1:11: calendar: \"staffed hours\" is not a calendar's name",
+        ),
     ] {
         let said = mistakes_in(&GOOD.replacen(from, to, 1));
         if !said.contains(&format!("x.calendar.yaml:{expected}")) && !said.contains(expected) {
@@ -71,7 +107,9 @@ fn every_mistake_has_its_place_and_its_remedy() {
 
 #[test]
 fn all_mistakes_are_told_at_once() {
-    let said = mistakes_in("calendar: x\nzone: Mars\nopen:\n  - {days: [mon], from: 9, to: 10:00}\n  - {days: [mno], from: 09:00, to: 09:00}\n");
+    let said = mistakes_in(
+        "calendar: x\nzone: Mars\nopen:\n  - {days: [mon], from: 9, to: 10:00}\n  - {days: [mno], from: 09:00, to: 09:00}\n",
+    );
     assert_eq!(said.lines().count(), 4, "{said}");
 }
 
@@ -107,7 +145,7 @@ fn beside(named: &str, files: &[(&str, &str)]) -> String {
 #[test]
 fn a_policy_gets_the_calendar_that_it_names() {
     assert_eq!(beside("staffed-hours", &[("staffed-hours.calendar.yaml", GOOD)]), "staffed-hours");
-    let line = "fan.yaml:7:50: respond.when: there is no calendar";
+    let line = "fan.yaml:7:47: respond.when: there is no calendar";
     assert_eq!(
         beside("nights", &[]),
         format!("{line} nights; put nights.calendar.yaml beside the policies, or take `when` out")
@@ -118,7 +156,9 @@ fn a_policy_gets_the_calendar_that_it_names() {
     );
     assert_eq!(
         beside("weekends", &[("staffed-hours.calendar.yaml", GOOD)]),
-        format!("{line} weekends; put weekends.calendar.yaml beside the policies, or write one of: staffed-hours")
+        format!(
+            "{line} weekends; put weekends.calendar.yaml beside the policies, or write one of: staffed-hours"
+        )
     );
     let said = beside("two words", &[]);
     assert!(said.contains("respond.when: \"two words\" is not a calendar's name"), "{said}");
@@ -135,7 +175,10 @@ fn a_calendar_that_is_wrong_is_not_said_to_be_missing() {
 #[test]
 fn the_same_calendar_twice_and_a_calendar_under_a_policys_name_are_told() {
     let said = beside("staffed-hours", &[("a.calendar.yaml", GOOD), ("b.calendar.yaml", GOOD)]);
-    assert!(said.contains("b.calendar.yaml:1:1: another file already holds the calendar staffed-hours"), "{said}");
+    assert!(
+        said.contains("b.calendar.yaml:1:1: another file already holds the calendar staffed-hours"),
+        "{said}"
+    );
     let said = beside("staffed-hours", &[("staffed-hours.yaml", GOOD)]);
     assert!(said.contains("staffed-hours.yaml:1:1: this is a calendar"), "{said}");
 }

@@ -38,9 +38,7 @@ pub(super) fn check(q: &Question, own: Result<&Policy, Wait>) -> Check {
         Ok(Hour::Open { reading }) => {
             q.answer(CheckName::Window, &Seen::<()>::NotAsked, Ok(Found::new(reading)))
         }
-        Err(unsure @ Wait::ClockUnsure) => {
-            q.answer(CheckName::Window, &Seen::<()>::NotAsked, Err(unsure))
-        }
+        Err(unsure @ Wait::ClockUnsure) => q.answer(CheckName::Window, &Seen::<()>::NotAsked, Err(unsure)),
         Err(wait) => {
             let mut found = Found::new(reading(&wait, q.view.now));
             found.block(wait);
@@ -59,8 +57,12 @@ pub(in crate::decide) fn only_the_hour(reasons: &[Wait]) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::decide) enum Hour {
     /// No calendar is asked.
-    Any { policy: String },
-    Open { reading: String },
+    Any {
+        policy: String,
+    },
+    Open {
+        reading: String,
+    },
 }
 
 /// May work that takes so long begin at this hour? The most urgent of what is wrong with the node speaks: a fan that only
@@ -104,7 +106,9 @@ fn of(calendar: &Calendar, needs: Duration, now: Time) -> Result<String, (Time, 
     if opens > now {
         return Err((opens, outside(calendar, Some(opens), now)));
     }
-    let Some(closes) = closes else { return Ok(format!("{} is open, for longer than a year", calendar.name)) };
+    let Some(closes) = closes else {
+        return Ok(format!("{} is open, for longer than a year", calendar.name));
+    };
     let left = age(closes, now);
     if needs <= left {
         return Ok(format!("{} is open until {}", calendar.name, calendar.moment(closes)));
@@ -127,15 +131,17 @@ fn outside(calendar: &Calendar, opens: Option<Time>, now: Time) -> Wait {
     }
 }
 
-/// The reason with the time that is left, which is true of this turn only.
+/// How long it stays as it is: true of this turn only, so no part of the reason.
 fn reading(wait: &Wait, now: Time) -> String {
-    let next = match wait {
-        Wait::OutsideWindow { opens: next, .. } | Wait::WindowTooShort { next, .. } => next.as_ref(),
-        _ => None,
-    };
-    match next {
-        Some(next) => format!("{wait} (in {})", Period::secs(age(next.at, now).as_secs())),
-        None => wait.to_string(),
+    let left = |then: Time| Period::secs(age(then, now).as_secs());
+    match wait {
+        Wait::OutsideWindow { calendar, opens: Some(opens), .. } => {
+            format!("{calendar} is closed for another {}", left(opens.at))
+        }
+        Wait::WindowTooShort { calendar, closes, .. } => {
+            format!("{calendar} is open for another {}", left(closes.at))
+        }
+        other => other.to_string(),
     }
 }
 
@@ -160,7 +166,8 @@ fn others<'a>(case: &Case, own: &Policy, view: &View<'a>) -> Vec<&'a Policy> {
 
 /// Of the fault's alerts those that this policy takes: do they fire, and would it believe them alone?
 fn fires_for(fault: &Fault, policy: &Policy, view: &View) -> bool {
-    let takes = |labels| view.rules.policies.iter().find(|p| p.wants(labels)).is_some_and(|p| p.name == policy.name);
+    let takes =
+        |labels| view.rules.policies.iter().find(|p| p.wants(labels)).is_some_and(|p| p.name == policy.name);
     let episodes = fault.episodes.iter().filter(|episode| takes(&episode.labels)).cloned().collect();
     let theirs = Fault { key: fault.key.clone(), policy: policy.name.clone(), episodes };
     theirs.fires() && believed(&theirs, policy, view.now).is_some()

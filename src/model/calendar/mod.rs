@@ -3,9 +3,9 @@
 //! Open is what a clock on the wall of that zone says, and nothing else: an hour that a spring leaves out is not there, an
 //! hour that an autumn repeats is there twice. The machine's own zone never matters, and nobody asks here what time it is.
 
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -118,7 +118,7 @@ impl fmt::Display for Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub opens: Time,
-    /// `None`: not within as far as one looks.
+    /// `None`: not within [`FAR_DAYS`].
     pub closes: Option<Time>,
 }
 
@@ -180,7 +180,13 @@ impl Calendar {
         let near = self.spans(at, NEAR_DAYS);
         // Where the look ends nobody knows how much longer it is open.
         let found = near.into_iter().filter(|span| span.closes.is_some()).find(&wanted);
-        found.or_else(|| self.spans(at, FAR_DAYS).into_iter().find(wanted))
+        found.or_else(|| self.spans(at, FAR_DAYS).into_iter().map(|span| self.to_its_end(span)).find(wanted))
+    }
+
+    /// A stretch that was cut off where the look ended, looked at from its beginning.
+    fn to_its_end(&self, span: Span) -> Span {
+        let again = || self.spans(span.opens, FAR_DAYS).into_iter().next();
+        if span.closes.is_some() { span } else { again().unwrap_or(span) }
     }
 
     /// An instant in the words of the zone. Where an autumn shows the same time twice, it says which.
@@ -224,9 +230,10 @@ impl Calendar {
         // Clocks may have been set by more than a day: two on either side.
         let first = self.zone.wall(from).date().saturating_sub(jiff::Span::new().days(2));
         for day in first.series(jiff::Span::new().days(1)).take(days as usize + 5) {
-            let extra = self.also_open.iter().filter(|extra| {
-                extra.day.0 == day || extra.day.0.tomorrow().is_ok_and(|next| next == day)
-            });
+            let extra = self
+                .also_open
+                .iter()
+                .filter(|extra| extra.day.0 == day || extra.day.0.tomorrow().is_ok_and(|next| next == day));
             let marks: BTreeSet<u32> =
                 weekly.iter().copied().chain(extra.flat_map(|e| e.hours.ends())).chain([0]).collect();
             for minute in marks {

@@ -41,7 +41,9 @@ impl FromStr for ClockTime {
             .and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)))
             .filter(|(hour, minute)| *minute < 60 && hour * 60 + minute <= Self::DAY)
             .map(|(hour, minute)| Self(hour * 60 + minute))
-            .ok_or_else(|| format!("{text:?} is no time of day; write for example 07:00, or 24:00 for the end of a day"))
+            .ok_or_else(|| {
+                format!("{text:?} is no time of day; write for example 07:00, or 24:00 for the end of a day")
+            })
     }
 }
 
@@ -69,14 +71,12 @@ impl FromStr for Date {
         let (Some(year), Some(month), Some(day)) = numbers else {
             return Err(format!("{text:?} is no date; write year, month and day, such as 2026-12-24"));
         };
-        civil::Date::new(year, month, day).map(Self).map_err(|_| {
-            match civil::Date::new(year, month, 1) {
-                Ok(first) => format!(
-                    "there is no {text}: that month has {} days; write a day that exists",
-                    first.days_in_month()
-                ),
-                Err(_) => format!("there is no {text}: months go from 01 to 12; write such as 2026-12-24"),
-            }
+        civil::Date::new(year, month, day).map(Self).map_err(|_| match civil::Date::new(year, month, 1) {
+            Ok(first) => format!(
+                "there is no {text}: that month has {} days; write a day that exists",
+                first.days_in_month()
+            ),
+            Err(_) => format!("there is no {text}: months go from 01 to 12; write such as 2026-12-24"),
         })
     }
 }
