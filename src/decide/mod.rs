@@ -130,7 +130,9 @@ pub fn judge(
 /// Not now; and when, if that is known.
 pub fn hour(case: &Case, state: &State, seen: &Observed, rules: &Rules) -> Result<(), Wait> {
     let view = View::new(state, seen, rules);
-    preflight::hour(Some(case), view.policy(case)?, Duration::ZERO, &view).map(drop)
+    preflight::hour(Some(case), view.policy(case)?, Duration::ZERO, &view)
+        .map(drop)
+        .map_err(|closed| closed.wait)
 }
 
 /// Guests on other nodes that should be looked at before it is said that somebody finds no place: they might make room.

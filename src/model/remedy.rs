@@ -133,14 +133,12 @@ impl Wait {
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
             TimeBoxTooShort { .. } => "raise respond.time_box, or set on_overrun: tell in the policy".into(),
-            OutsideWindow { opens: Some(_), .. } | WindowTooShort { next: Some(_), .. } => {
+            OutsideWindow { opens: Some(_), .. } => {
                 "nothing, it begins by itself then; to begin sooner, add also_open to the calendar, and pitlane reload".into()
             }
-            OutsideWindow { calendar, opens: None, .. } => {
-                format!("open {calendar} on some day (open, also_open), and pitlane reload")
-            }
-            WindowTooShort { calendar, next: None, .. } => {
-                format!("give {calendar} a window that is long enough (open, also_open), and pitlane reload")
+            OutsideWindow { calendar, opens: None, needs, .. } => {
+                let which = if needs.is_some() { "a longer window" } else { "a window" };
+                format!("give {calendar} {which} (open, also_open), and pitlane reload")
             }
             ClockUnsure => "mend the clock: chronyc tracking, here and on the members".into(),
             AttemptsSpent { node, .. } => format!(

@@ -188,20 +188,20 @@ impl fmt::Display for Wait {
             TimeBoxTooShort { needs, within } => {
                 write!(f, "going and coming back take about {needs}, and the time box is {within}")
             }
-            OutsideWindow { calendar, opens, why } => {
+            OutsideWindow { calendar, opens, needs: Some(needs), .. } => {
+                write!(f, "{calendar} is not open for as long as a drain of about {needs} takes ")?;
+                match opens {
+                    Some(opens) => write!(f, "before {opens}"),
+                    None => write!(f, "within {FAR_DAYS} days"),
+                }
+            }
+            OutsideWindow { calendar, opens, needs: None, why } => {
                 let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
                 match opens {
                     Some(opens) => write!(f, "outside of {calendar}{why}; it opens {opens}"),
                     None => {
                         write!(f, "outside of {calendar}{why}, which does not open within {FAR_DAYS} days")
                     }
-                }
-            }
-            WindowTooShort { calendar, needs, closes, next } => {
-                write!(f, "{calendar} closes {closes}, before a drain of about {needs} would be over; ")?;
-                match next {
-                    Some(next) => write!(f, "it is open for long enough from {next} on"),
-                    None => write!(f, "it is not open for so long within {FAR_DAYS} days"),
                 }
             }
             ClockUnsure => f.write_str(

@@ -1,13 +1,15 @@
 //! It is true. May the node leave, and does somebody agree? An approval is bound to the plan's hash and dies when
 //! the world changes what the plan says.
 
+use std::time::Duration;
+
 use super::confirming::false_alarm;
 use super::draining::died;
 use crate::decide::correlate;
 use crate::decide::inventory;
 use crate::decide::memory::{Returned, returned};
 use crate::decide::plan::Planned;
-use crate::decide::preflight::{judge, judge_in_place, only_the_hour};
+use crate::decide::preflight::{Hour, hour, judge, judge_in_place, only_the_hour};
 use crate::decide::second_person;
 use crate::decide::time_box;
 use crate::decide::turn::Turn;
@@ -165,6 +167,16 @@ fn keep_osds(turn: &mut Turn) -> Result<(), Wait> {
     Ok(())
 }
 
+/// A case that begins before its own policy's calendar opens is told with whose word it does.
+fn tell_hour(turn: &mut Turn, needs: Duration) {
+    let Ok(own) = turn.view.policy(&turn.case) else { return };
+    if let Ok(Hour { policy, .. }) = hour(Some(&turn.case), own, needs, turn.view)
+        && policy != own.name
+    {
+        turn.note(Noted::BeginsSooner { policy });
+    }
+}
+
 fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approval>) -> Result<Phase, Wait> {
     if let Some(ahead) = turn.ahead.clone() {
         return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
@@ -173,8 +185,10 @@ fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approv
     inventory::tell_baseline(turn);
     keep_osds(turn)?;
     let hash = plan.hash();
+    let needs = Duration::from_secs(plan.forecast.map_or(0, |forecast| forecast.secs));
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;
+    tell_hour(turn, needs);
     let node = turn.case.node.clone();
     turn.note(match osds.is_empty() {
         true => Noted::DrainBegins { node },

@@ -40,7 +40,7 @@ use super::plan::{Planned, plan};
 use super::view::View;
 
 pub(super) use in_place::judge as judge_in_place;
-pub(super) use window::{hour, only_the_hour};
+pub(super) use window::{Hour, hour, only_the_hour};
 
 /// What a check may look at.
 pub(super) struct Question<'a> {

@@ -10,12 +10,13 @@ use super::{Found, Question};
 use crate::decide::faults::believed;
 use crate::decide::time_box::clock_agrees;
 use crate::decide::view::View;
-use crate::model::calendar::{Calendar, Span};
+use crate::model::calendar::{Calendar, FAR_DAYS, Span};
 use crate::model::case::{Case, Phase};
 use crate::model::fault::Fault;
+use crate::model::ids::PolicyName;
 use crate::model::rules::Policy;
 use crate::model::seen::Seen;
-use crate::model::time::{Period, Time, after, age};
+use crate::model::time::{Period, Time, age};
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::Wait;
 
@@ -31,38 +32,57 @@ pub(super) fn check(q: &Question, own: Result<&Policy, Wait>) -> Check {
     let forecast = q.planned.as_ref().ok().and_then(|planned| planned.plan.forecast);
     let needs = Duration::from_secs(forecast.map_or(0, |forecast| forecast.secs));
     match hour(q.case, own, needs, q.view) {
-        Ok(Hour::Any { policy }) => {
+        Ok(Hour { calendar: None, policy }) => {
             let reading = format!("the policy {policy} lets work begin at any hour");
             q.not_applicable(CheckName::Window, &reading)
         }
-        Ok(Hour::Open { reading }) => {
-            q.answer(CheckName::Window, &Seen::<()>::NotAsked, Ok(Found::new(reading)))
+        Ok(Hour { calendar: Some(calendar), .. }) => {
+            q.answer(CheckName::Window, &Seen::<()>::NotAsked, Ok(Found::new(reading(&calendar, q.view.now))))
         }
-        Err(unsure @ Wait::ClockUnsure) => q.answer(CheckName::Window, &Seen::<()>::NotAsked, Err(unsure)),
-        Err(wait) => {
-            let mut found = Found::new(reading(&wait, q.view.now));
+        Err(Closed { calendar: Some(calendar), wait }) => {
+            let mut found = Found::new(reading(&calendar, q.view.now));
             found.block(wait);
             q.answer(CheckName::Window, &Seen::<()>::NotAsked, Ok(found))
+        }
+        Err(Closed { calendar: None, wait }) => q.answer(CheckName::Window, &Seen::<()>::NotAsked, Err(wait)),
+    }
+}
+
+/// How long it stays as it is: true of this turn only, so no part of a reason.
+fn reading(calendar: &Calendar, now: Time) -> String {
+    let name = &calendar.name;
+    let left = |then: Time| Period::secs(age(then, now).as_secs());
+    match calendar.first(now, |_| true) {
+        None => format!("{name} is closed"),
+        Some(Span { opens, .. }) if opens > now => format!("{name} is closed for another {}", left(opens)),
+        Some(Span { closes: Some(closes), .. }) => {
+            format!("{name} is open for another {}, until {}", left(closes), calendar.moment(closes))
+        }
+        Some(Span { closes: None, .. }) => {
+            format!("{name} is open, and does not close within {FAR_DAYS} days")
         }
     }
 }
 
 /// Nothing but the hour stands in the way: a plan can be shown and agreed to, and begins when it opens.
 pub(in crate::decide) fn only_the_hour(reasons: &[Wait]) -> bool {
-    let hour = |wait: &Wait| matches!(wait, Wait::OutsideWindow { .. } | Wait::WindowTooShort { .. });
+    let hour = |wait: &Wait| matches!(wait, Wait::OutsideWindow { .. });
     !reasons.is_empty() && reasons.iter().all(hour)
 }
 
-/// That work may begin now.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::decide) enum Hour {
-    /// No calendar is asked.
-    Any {
-        policy: String,
-    },
-    Open {
-        reading: String,
-    },
+/// Work may begin now: because this policy names no calendar, or because its calendar is open.
+#[derive(Clone, Debug)]
+pub(in crate::decide) struct Hour {
+    pub policy: PolicyName,
+    calendar: Option<Calendar>,
+}
+
+/// It may not.
+#[derive(Clone, Debug)]
+pub(in crate::decide) struct Closed {
+    pub wait: Wait,
+    /// `None`: nobody knows the hour.
+    calendar: Option<Calendar>,
 }
 
 /// May work that takes so long begin at this hour? The most urgent of what is wrong with the node speaks: a fan that only
@@ -75,74 +95,46 @@ pub(in crate::decide) fn hour(
     own: &Policy,
     needs: Duration,
     view: &View,
-) -> Result<Hour, Wait> {
+) -> Result<Hour, Closed> {
     let mut speaking = vec![own];
     speaking.extend(case.into_iter().flat_map(|case| others(case, own, view)));
     if let Some(policy) = speaking.iter().find(|policy| policy.respond.when.is_none()) {
-        return Ok(Hour::Any { policy: policy.name.to_string() });
+        return Ok(Hour { policy: policy.name.clone(), calendar: None });
     }
+    let unsure = Closed { wait: Wait::ClockUnsure, calendar: None };
     if !clock_agrees(view) {
-        return Err(Wait::ClockUnsure);
+        return Err(unsure);
     }
-    let mut soonest: Option<(Time, Wait)> = None;
-    for calendar in speaking.iter().filter_map(|policy| policy.respond.when.as_ref()) {
-        match of(calendar, needs, view.now) {
-            Ok(reading) => return Ok(Hour::Open { reading }),
-            Err((opens, wait)) if soonest.as_ref().is_none_or(|(sooner, _)| opens < *sooner) => {
-                soonest = Some((opens, wait));
+    let mut soonest: Option<(Time, Closed)> = None;
+    for policy in speaking {
+        let Some(calendar) = &policy.respond.when else { continue };
+        match outside(calendar, needs, view.now) {
+            None => return Ok(Hour { policy: policy.name.clone(), calendar: Some(calendar.clone()) }),
+            Some((opens, wait)) if soonest.as_ref().is_none_or(|(sooner, _)| opens < *sooner) => {
+                soonest = Some((opens, Closed { wait, calendar: Some(calendar.clone()) }));
             }
-            Err(_) => {}
+            Some(_) => {}
         }
     }
     // There is one calendar at least, for nobody spoke for any hour.
-    Err(soonest.map_or(Wait::ClockUnsure, |(_, wait)| wait))
+    Err(soonest.map_or(unsure, |(_, closed)| closed))
 }
 
-/// One calendar's answer; a no with the instant from which it is a yes.
-fn of(calendar: &Calendar, needs: Duration, now: Time) -> Result<String, (Time, Wait)> {
-    let Some(Span { opens, closes }) = calendar.first(now, |_| true) else {
-        return Err((Time::MAX, outside(calendar, None, now)));
-    };
-    if opens > now {
-        return Err((opens, outside(calendar, Some(opens), now)));
+/// Why work that takes so long may not begin by this calendar, and from when on it may. `None`: it may.
+fn outside(calendar: &Calendar, needs: Duration, now: Time) -> Option<(Time, Wait)> {
+    let fits = calendar.first(now, |span| span.lasts() >= needs).map(|span| span.opens);
+    if fits == Some(now) {
+        return None;
     }
-    let Some(closes) = closes else {
-        return Ok(format!("{} is open, for longer than a year", calendar.name));
-    };
-    let left = age(closes, now);
-    if needs <= left {
-        return Ok(format!("{} is open until {}", calendar.name, calendar.moment(closes)));
-    }
-    let next = calendar.first(after(closes, Duration::ZERO), |span| span.lasts() >= needs);
-    let wait = Wait::WindowTooShort {
+    // What is too short is told only where it makes a difference.
+    let short = calendar.opens_at(now) != fits;
+    let wait = Wait::OutsideWindow {
         calendar: calendar.name.clone(),
-        needs: Period::secs(needs.as_secs()),
-        closes: calendar.moment(closes),
-        next: next.map(|span| calendar.moment(span.opens)),
-    };
-    Err((next.map_or(Time::MAX, |span| span.opens), wait))
-}
-
-fn outside(calendar: &Calendar, opens: Option<Time>, now: Time) -> Wait {
-    Wait::OutsideWindow {
-        calendar: calendar.name.clone(),
-        opens: opens.map(|at| calendar.moment(at)),
+        opens: fits.map(|at| calendar.moment(at)),
+        needs: short.then(|| Period::secs(needs.as_secs())),
         why: calendar.why_closed(now).map(str::to_owned),
-    }
-}
-
-/// How long it stays as it is: true of this turn only, so no part of the reason.
-fn reading(wait: &Wait, now: Time) -> String {
-    let left = |then: Time| Period::secs(age(then, now).as_secs());
-    match wait {
-        Wait::OutsideWindow { calendar, opens: Some(opens), .. } => {
-            format!("{calendar} is closed for another {}", left(opens.at))
-        }
-        Wait::WindowTooShort { calendar, closes, .. } => {
-            format!("{calendar} is open for another {}", left(closes.at))
-        }
-        other => other.to_string(),
-    }
+    };
+    Some((fits.unwrap_or(Time::MAX), wait))
 }
 
 /// Policies of other faults of the case that are believed by themselves and want the same of the node, no less freely.
