@@ -1,76 +1,26 @@
 //! What pitlane says of itself: log lines to stderr, and numbers for Prometheus.
 //!
 //! Neither is parsed to make the other, and neither is the journal. Metric labels come from enums; the one free label
-//! is `node` of `pitlane_node_maintenance`, so that operators can inhibit their own alerts by it. No token, address or
-//! body is ever logged: whoever logs a request names its kind and its id.
+//! is `node` of `pitlane_node_maintenance`, so that operators can inhibit their own alerts by it.
+
+mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
-use tracing_subscriber::EnvFilter;
 
 use crate::model::case::PhaseName;
 use crate::model::fault::Misfit;
-use crate::model::plain::deceives;
 use crate::model::seen::Trouble;
 use crate::model::shown::{InForce, Shown};
 use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
 use crate::ports::{Ingested, Meter};
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lines {
-    Text,
-    Json,
-}
-
-/// Starts logging to stderr. The level comes from `PITLANE_LOG` (`debug`, `pitlane=trace`, …);
-/// `level` counts where the variable is not set. A second call changes nothing.
-pub fn start(lines: Lines, level: &str) {
-    let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| OneLine(std::io::stderr()));
-    // An error here means that somebody logs already (tests do); that is what was wanted.
-    let _ = match lines {
-        Lines::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        Lines::Json => builder.json().try_init(),
-    };
-}
-
-/// Each event is one line, whatever a name in it holds: nobody writes a line of our log but we. Colours stay; what else
-/// would work on a terminal is escaped by the subscriber.
-struct OneLine<W>(W);
-
-impl<W: Write> Write for OneLine<W> {
-    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
-        self.0.write_all(one_line(&String::from_utf8_lossy(event)).as_bytes())?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
-    }
-}
-
-fn one_line(event: &str) -> String {
-    let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
-    let mut line = String::with_capacity(event.len());
-    for c in text.chars() {
-        match c {
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '\u{1b}' => line.push(c),
-            c if deceives(c) => line.extend(c.escape_unicode()),
-            c => line.push(c),
-        }
-    }
-    line + end
-}
+pub use lines::{Lines, start};
 
 /// How a delivery of alerts was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,15 +293,6 @@ mod tests {
     use crate::model::owed::{Debt, Owed};
     use crate::model::time::Time;
     use crate::model::wait::Wait;
-
-    #[test]
-    fn an_event_is_one_line_whoever_named_the_part() {
-        let forged = "INFO leaves: FAN\n2026-01-01 ERROR all is lost\u{202e}\r\u{9b}2J\n";
-        let line = one_line(forged);
-        assert_eq!(line.matches('\n').count(), 1, "{line}");
-        assert!(line.starts_with("INFO leaves: FAN\\n2026") && line.ends_with("\\r\\u{9b}2J\n"), "{line:?}");
-        assert_eq!(one_line("\u{1b}[32m INFO\u{1b}[0m Lüfter\n"), "\u{1b}[32m INFO\u{1b}[0m Lüfter\n");
-    }
 
     #[test]
     fn a_turn_fills_every_gauge_and_forgets_what_is_gone() {

@@ -5,9 +5,10 @@
 
 mod convert;
 mod wire;
+mod written;
 
-pub use convert::plan as plan_file;
 pub use wire::{InstanceFile, PlanFile};
+pub use written::plan as plan_file;
 
 use super::mistakes::{Mistakes, Place};
 use super::reader::read;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::params::Params;
-use super::routes::What;
+use super::route::What;
 use super::tokens::Token;
 use crate::model::ids::{GuestId, NodeName};
 use crate::sim::World;

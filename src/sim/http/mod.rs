@@ -18,6 +18,7 @@ mod control;
 mod door;
 mod listen;
 mod params;
+mod route;
 mod routes;
 mod shell;
 mod show;

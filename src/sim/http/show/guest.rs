@@ -9,7 +9,7 @@ use crate::model::ids::GuestId;
 use crate::model::observed::GuestKind;
 use crate::sim::http::answer::Answer;
 use crate::sim::http::call::{Call, Said};
-use crate::sim::http::routes::Half;
+use crate::sim::http::route::Half;
 use crate::sim::world::backups::mac;
 use crate::sim::world::build::USUAL_CPU;
 use crate::sim::world::{Guest, Refusal, Run};

@@ -10,7 +10,7 @@ use crate::model::ids::{GuestId, NodeName, Upid};
 use crate::model::observed::GuestKind;
 use crate::sim::http::answer::Answer;
 use crate::sim::http::call::{Call, Said};
-use crate::sim::http::routes::Half;
+use crate::sim::http::route::Half;
 use crate::sim::http::tokens::PITLANE;
 use crate::sim::world::migrate::{MigrateCall, NotAllowed, Preconditions};
 use crate::sim::world::task::{Errand, Then};
