@@ -198,8 +198,8 @@ fn made(test: &PolicyCase, begins: Time, tests: &PolicyTests, rules: &Rules) -> 
         made.window = Some(match hour(case, &State::default(), &observed, rules) {
             Ok(()) => ExpectedWindow::Open,
             Err(wait) => {
-                if let Wait::OutsideWindow { opens, .. } = wait {
-                    made.opens = opens.map(|moment| moment.at);
+                if let Wait::OutsideWindow(shut) = wait {
+                    made.opens = shut.opens.map(|moment| moment.at);
                 }
                 ExpectedWindow::Closed
             }

@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::calendar::Moment;
+use super::calendar::Shut;
 use super::fault::FaultKey;
-use super::ids::{CalendarName, GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
+use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
 use super::observed::GuestKind;
 use super::rules::ProofCheck;
@@ -85,393 +85,150 @@ pub enum ReplicationIllness {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "wait")]
 pub enum Wait {
-    CannotSee {
-        source: Source,
-        why: Blind,
-    },
+    CannotSee { source: Source, why: Blind },
 
     // Quorum and members
-    NoQuorum {
-        member: NodeName,
-    },
-    QuorumAfter {
-        votes_left: u32,
-        votes_total: u32,
-    },
+    NoQuorum { member: NodeName },
+    QuorumAfter { votes_left: u32, votes_total: u32 },
     TwoNodesOnly,
-    NotAMember {
-        node: NodeName,
-    },
-    NodeOffline {
-        node: NodeName,
-    },
+    NotAMember { node: NodeName },
+    NodeOffline { node: NodeName },
 
     // HA
     HaDisarmed,
-    HaDead {
-        who: String,
-    },
-    HaNoCandidate {
-        guest: GuestId,
-        why: String,
-    },
+    HaDead { who: String },
+    HaNoCandidate { guest: GuestId, why: String },
     // It chooses by the number of guests, and this node lacks what the guest needs.
-    HaOverfills {
-        guest: GuestId,
-        node: NodeName,
-        why: String,
-    },
-    HaGuestInError {
-        guest: GuestId,
-        state: String,
-    },
-    HaRuleBroken {
-        rule: String,
-        text: String,
-    },
-    NoHand {
-        what: String,
-    },
+    HaOverfills { guest: GuestId, node: NodeName, why: String },
+    HaGuestInError { guest: GuestId, state: String },
+    HaRuleBroken { rule: String, text: String },
+    NoHand { what: String },
 
     // Guests
-    NoTarget {
-        guest: GuestId,
-        blockers: Vec<(NodeName, String)>,
-    },
-    Unmovable {
-        guest: GuestId,
-        why: String,
-    },
+    NoTarget { guest: GuestId, blockers: Vec<(NodeName, String)> },
+    Unmovable { guest: GuestId, why: String },
     // What it is and where, so that whoever is to unlock it can copy the command.
-    GuestLocked {
-        guest: GuestId,
-        lock: String,
-        kind: Option<GuestKind>,
-        node: Option<NodeName>,
-    },
-    BackupRunning {
-        node: NodeName,
-    },
-    ForeignMove {
-        guest: GuestId,
-    },
-    ContainerRestarts {
-        guest: GuestId,
-    },
-    ShutsDown {
-        guest: GuestId,
-    },
-    NoSpareFor {
-        lost: NodeName,
-        guests: Vec<GuestId>,
-    },
+    GuestLocked { guest: GuestId, lock: String, kind: Option<GuestKind>, node: Option<NodeName> },
+    BackupRunning { node: NodeName },
+    ForeignMove { guest: GuestId },
+    ContainerRestarts { guest: GuestId },
+    ShutsDown { guest: GuestId },
+    NoSpareFor { lost: NodeName, guests: Vec<GuestId> },
     // The planner's own check refused what the planner found: a mistake of ours, never carried out.
-    NoPlan {
-        why: String,
-    },
+    NoPlan { why: String },
     // A canary is asked for, and no guest is fit to be one.
     NoCanary,
-    NoSpareQuorum {
-        votes_left: u32,
-        votes_total: u32,
-    },
+    NoSpareQuorum { votes_left: u32, votes_total: u32 },
 
     // Ceph
-    CephNoQuorum {
-        have: usize,
-        monitors: usize,
-    },
-    CephUnexpected {
-        presence: String,
-    },
-    CephHealth {
-        code: String,
-        summary: String,
-    },
-    PgsUnclean {
-        states: String,
-    },
+    CephNoQuorum { have: usize, monitors: usize },
+    CephUnexpected { presence: String },
+    CephHealth { code: String, summary: String },
+    PgsUnclean { states: String },
     NoStandbyMgr,
-    MonsAfter {
-        left: usize,
-        monitors: usize,
-    },
-    HostUnknown {
-        node: NodeName,
-    },
-    OsdsDown {
-        osds: Vec<OsdId>,
-    },
-    NotOkToStop {
-        host: HostName,
-        bad_pgs: u64,
-    },
-    EmptyAnswer {
-        host: HostName,
-    },
-    TooFewCopies {
-        pool: String,
-        have: u32,
-        need: u32,
-    },
-    NoSpareCopy {
-        pool: String,
-        have: u32,
-    },
-    ForeignNoout {
-        host: HostName,
-    },
-    ForeignFlag {
-        flag: String,
-    },
+    MonsAfter { left: usize, monitors: usize },
+    HostUnknown { node: NodeName },
+    OsdsDown { osds: Vec<OsdId> },
+    NotOkToStop { host: HostName, bad_pgs: u64 },
+    EmptyAnswer { host: HostName },
+    TooFewCopies { pool: String, have: u32, need: u32 },
+    NoSpareCopy { pool: String, have: u32 },
+    ForeignNoout { host: HostName },
+    ForeignFlag { flag: String },
 
     // In place
-    DiskUnknown {
-        node: NodeName,
-        disk: String,
-    },
-    NoOsdOn {
-        node: NodeName,
-        disk: String,
-    },
-    DiskElsewhere {
-        osd: OsdId,
-        host: HostName,
-    },
-    DisksNeeded {
-        osds: Vec<OsdId>,
-        bad_pgs: u64,
-    },
-    OsdMissing {
-        osds: Vec<OsdId>,
-    },
-    ServedInPlace {
-        node: NodeName,
-    },
-    NotInPlaceNow {
-        reasons: Vec<Wait>,
-    },
-    DisksWithTechnician {
-        osds: Vec<OsdId>,
-    },
+    DiskUnknown { node: NodeName, disk: String },
+    NoOsdOn { node: NodeName, disk: String },
+    DiskElsewhere { osd: OsdId, host: HostName },
+    DisksNeeded { osds: Vec<OsdId>, bad_pgs: u64 },
+    OsdMissing { osds: Vec<OsdId> },
+    ServedInPlace { node: NodeName },
+    NotInPlaceNow { reasons: Vec<Wait> },
+    DisksWithTechnician { osds: Vec<OsdId> },
 
     // Itself, neighbours, other movers
     SelfUnset,
     // `command` moves it away, if it is a guest.
-    SelfOnNode {
-        node: NodeName,
-        command: Option<String>,
-    },
-    NeighbourSick {
-        node: NodeName,
-        class: String,
-    },
+    SelfOnNode { node: NodeName, command: Option<String> },
+    NeighbourSick { node: NodeName, class: String },
     AutoRebalance,
     // Guests elsewhere, moved by somebody else.
-    ForeignMoves {
-        guests: Vec<GuestId>,
-    },
-    MovedHere {
-        guest: GuestId,
-        node: NodeName,
-    },
-    UnlikeProcessor {
-        guest: GuestId,
-        node: NodeName,
-        why: String,
-    },
-    OtherProcessor {
-        guests: Vec<GuestId>,
-    },
-    HiddenGuests {
-        guests: Vec<GuestId>,
-    },
+    ForeignMoves { guests: Vec<GuestId> },
+    MovedHere { guest: GuestId, node: NodeName },
+    UnlikeProcessor { guest: GuestId, node: NodeName, why: String },
+    OtherProcessor { guests: Vec<GuestId> },
+    HiddenGuests { guests: Vec<GuestId> },
 
     // Ceph's daemons
-    CephMixedVersions {
-        versions: BTreeSet<String>,
-    },
-    NoStandbyMds {
-        filesystems: BTreeSet<String>,
-    },
+    CephMixedVersions { versions: BTreeSet<String> },
+    NoStandbyMds { filesystems: BTreeSet<String> },
 
     // Recoverability
-    BackupsUnseen {
-        why: String,
-    },
-    NoGoodBackup {
-        guests: Vec<GuestId>,
-        lack: BackupLack,
-    },
-    ReplicationUnseen {
-        why: String,
-    },
-    ReplicationIll {
-        guests: Vec<GuestId>,
-        ill: ReplicationIllness,
-    },
+    BackupsUnseen { why: String },
+    NoGoodBackup { guests: Vec<GuestId>, lack: BackupLack },
+    ReplicationUnseen { why: String },
+    ReplicationIll { guests: Vec<GuestId>, ill: ReplicationIllness },
 
     // Budgets, rights, people
-    ForeignMaintenance {
-        node: NodeName,
-    },
-    NodesOut {
-        out: Vec<NodeName>,
-        max: u32,
-    },
-    DomainOut {
-        domain: String,
-        out: NodeName,
-    },
-    DrainsToday {
-        count: u32,
-        max: u32,
-    },
+    ForeignMaintenance { node: NodeName },
+    NodesOut { out: Vec<NodeName>, max: u32 },
+    DomainOut { domain: String, out: NodeName },
+    DrainsToday { count: u32, max: u32 },
     // Going and coming back take longer than the policy allows, and it says back_out.
-    TimeBoxTooShort {
-        needs: Period,
-        within: Period,
-    },
-    // The calendar is closed now; or, with `needs`, not open for as long as the drain takes. `opens`: when it may begin.
-    OutsideWindow {
-        calendar: CalendarName,
-        opens: Option<Moment>,
-        needs: Option<Period>,
-        why: Option<String>,
-    },
+    TimeBoxTooShort { needs: Period, within: Period },
+    // The calendar is closed now, or not open for as long as the drain takes.
+    OutsideWindow(Shut),
     // Nobody knows what hour it is.
     ClockUnsure,
     // Alarms took this node out so often already.
-    AttemptsSpent {
-        node: NodeName,
-        count: u32,
-        max: u32,
-        within: Period,
-    },
-    ManyAlarm {
-        nodes: BTreeSet<NodeName>,
-        max: u32,
-    },
+    AttemptsSpent { node: NodeName, count: u32, max: u32, within: Period },
+    ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
     // One class on many nodes at once: a room or a feed.
-    Correlated {
-        class: String,
-        nodes: BTreeSet<NodeName>,
-    },
-    ChannelOnNode {
-        channel: ChannelName,
-        node: NodeName,
-    },
-    MissingPrivilege {
-        privilege: String,
-        path: String,
-    },
+    Correlated { class: String, nodes: BTreeSet<NodeName> },
+    ChannelOnNode { channel: ChannelName, node: NodeName },
+    MissingPrivilege { privilege: String, path: String },
     ObserveOnly,
-    Approval {
-        hash: PlanHash,
-    },
+    Approval { hash: PlanHash },
     // Of those who may not be the second.
-    SecondPerson {
-        hash: PlanHash,
-        besides: BTreeSet<Person>,
-    },
-    OutsideApproval {
-        guest: GuestId,
-    },
-    PolicyGone {
-        policy: PolicyName,
-    },
-    Paused {
-        by: String,
-    },
-    Verdict {
-        reasons: Vec<Wait>,
-    },
+    SecondPerson { hash: PlanHash, besides: BTreeSet<Person> },
+    OutsideApproval { guest: GuestId },
+    PolicyGone { policy: PolicyName },
+    Paused { by: String },
+    Verdict { reasons: Vec<Wait> },
 
     // On the way
-    AlarmNotListed {
-        fault: FaultKey,
-    },
-    Unconfirmed {
-        episodes: u32,
-        needed: u32,
-        steady_for: Period,
-    },
-    QuietButUnproved {
-        why: String,
-    },
-    MgrOnNode {
-        mgr: String,
-    },
+    AlarmNotListed { fault: FaultKey },
+    Unconfirmed { episodes: u32, needed: u32, steady_for: Period },
+    QuietButUnproved { why: String },
+    MgrOnNode { mgr: String },
     MaintenancePending,
-    NooutPending {
-        host: HostName,
-    },
-    GuestsAboard {
-        guests: Vec<GuestId>,
-    },
+    NooutPending { host: HostName },
+    GuestsAboard { guests: Vec<GuestId> },
     // The canary, or those that make room: nothing else begins before they are away.
-    FirstMoves {
-        guests: Vec<GuestId>,
-    },
-    MoveFails {
-        guest: GuestId,
-        tries: u32,
-        error: String,
-    },
-    HaStuck {
-        guest: GuestId,
-    },
-    SecondLook {
-        since: Time,
-    },
+    FirstMoves { guests: Vec<GuestId> },
+    MoveFails { guest: GuestId, tries: u32, error: String },
+    HaStuck { guest: GuestId },
+    SecondLook { since: Time },
     Technician,
     // Somebody put guests on a node that was handed over.
-    CameAboard {
-        guests: Vec<GuestId>,
-    },
+    CameAboard { guests: Vec<GuestId> },
     HandsOff,
     NodeNotBack,
     // Removed from the cluster, or renamed, while it was out.
-    NoMemberAnyMore {
-        node: NodeName,
-    },
-    Unproved {
-        check: ProofCheck,
-        why: String,
-    },
-    Soaking {
-        until: Time,
-    },
-    NooutStillSet {
-        host: HostName,
-    },
+    NoMemberAnyMore { node: NodeName },
+    Unproved { check: ProofCheck, why: String },
+    Soaking { until: Time },
+    NooutStillSet { host: HostName },
     MaintenanceStillOn,
-    LocateStillOn {
-        node: NodeName,
-    },
-    SilenceStillSet {
-        node: NodeName,
-        until: Time,
-    },
-    GuestsNotHome {
-        guests: Vec<GuestId>,
-    },
+    LocateStillOn { node: NodeName },
+    SilenceStillSet { node: NodeName, until: Time },
+    GuestsNotHome { guests: Vec<GuestId> },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
-    WorkOrderCancelled {
-        ticket: TicketRef,
-    },
-    SecondFailure {
-        what: String,
-        of: Option<Second>,
-    },
-    StrandedGuests {
-        guests: Vec<GuestId>,
-    },
-    EffectFails {
-        effect: String,
-        error: String,
-    },
+    WorkOrderCancelled { ticket: TicketRef },
+    SecondFailure { what: String, of: Option<Second> },
+    StrandedGuests { guests: Vec<GuestId> },
+    EffectFails { effect: String, error: String },
 }
 
 /// Whose failure it is beside the node that is out.
@@ -531,10 +288,7 @@ impl Wait {
             | OsdMissing { osds }
             | DisksNeeded { osds, .. }
             | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
-            OutsideWindow { calendar, opens, .. } => {
-                let opens = opens.as_ref().map_or_else(|| "never".to_owned(), |opens| opens.at.to_string());
-                format!("{name}/{calendar}/{opens}")
-            }
+            OutsideWindow(shut) => format!("{name}/{}", shut.subject()),
             DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
             Correlated { class, .. } => format!("{name}/{class}"),
             ChannelOnNode { channel, .. } => format!("{name}/{channel}"),

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::calendar::FAR_DAYS;
 use super::ids::{GuestId, NodeName};
 use super::time::{in_days, to_the_second};
 use super::wait::{BackupLack, ReplicationIllness, Wait};
@@ -188,22 +187,7 @@ impl fmt::Display for Wait {
             TimeBoxTooShort { needs, within } => {
                 write!(f, "going and coming back take about {needs}, and the time box is {within}")
             }
-            OutsideWindow { calendar, opens, needs: Some(needs), .. } => {
-                write!(f, "{calendar} is not open for as long as a drain of about {needs} takes ")?;
-                match opens {
-                    Some(opens) => write!(f, "before {opens}"),
-                    None => write!(f, "within {FAR_DAYS} days"),
-                }
-            }
-            OutsideWindow { calendar, opens, needs: None, why } => {
-                let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-                match opens {
-                    Some(opens) => write!(f, "outside of {calendar}{why}; it opens {opens}"),
-                    None => {
-                        write!(f, "outside of {calendar}{why}, which does not open within {FAR_DAYS} days")
-                    }
-                }
-            }
+            OutsideWindow(shut) => shut.fmt(f),
             ClockUnsure => f.write_str(
                 "our clock and the members' do not agree, so nobody can say whether the calendar is open",
             ),

@@ -48,7 +48,7 @@ impl Wait {
             DrainsToday { .. } | AttemptsSpent { .. } => {
                 "guests would have been moved again and again for something that moving them does not mend"
             }
-            OutsideWindow { .. } => {
+            OutsideWindow(_) => {
                 "guests would have been moved at an hour at which nobody is there to look after them"
             }
             ChannelOnNode { .. } => "nobody could have been told of anything while the node was out",

@@ -10,7 +10,7 @@ use super::{Found, Question};
 use crate::decide::faults::believed;
 use crate::decide::time_box::clock_agrees;
 use crate::decide::view::View;
-use crate::model::calendar::{Calendar, FAR_DAYS, Span};
+use crate::model::calendar::{Calendar, FAR_DAYS, Shut, Span};
 use crate::model::case::{Case, Phase};
 use crate::model::fault::Fault;
 use crate::model::ids::PolicyName;
@@ -66,7 +66,7 @@ fn reading(calendar: &Calendar, now: Time) -> String {
 
 /// Nothing but the hour stands in the way: a plan can be shown and agreed to, and begins when it opens.
 pub(in crate::decide) fn only_the_hour(reasons: &[Wait]) -> bool {
-    let hour = |wait: &Wait| matches!(wait, Wait::OutsideWindow { .. });
+    let hour = |wait: &Wait| matches!(wait, Wait::OutsideWindow(_));
     !reasons.is_empty() && reasons.iter().all(hour)
 }
 
@@ -82,7 +82,7 @@ pub(in crate::decide) struct Hour {
 pub(in crate::decide) struct Closed {
     pub wait: Wait,
     /// `None`: nobody knows the hour.
-    calendar: Option<Calendar>,
+    calendar: Option<Box<Calendar>>,
 }
 
 /// May work that takes so long begin at this hour? The most urgent of what is wrong with the node speaks: a fan that only
@@ -111,7 +111,7 @@ pub(in crate::decide) fn hour(
         match outside(calendar, needs, view.now) {
             None => return Ok(Hour { policy: policy.name.clone(), calendar: Some(calendar.clone()) }),
             Some((opens, wait)) if soonest.as_ref().is_none_or(|(sooner, _)| opens < *sooner) => {
-                soonest = Some((opens, Closed { wait, calendar: Some(calendar.clone()) }));
+                soonest = Some((opens, Closed { wait, calendar: Some(Box::new(calendar.clone())) }));
             }
             Some(_) => {}
         }
@@ -128,13 +128,13 @@ fn outside(calendar: &Calendar, needs: Duration, now: Time) -> Option<(Time, Wai
     }
     // What is too short is told only where it makes a difference.
     let short = calendar.opens_at(now) != fits;
-    let wait = Wait::OutsideWindow {
+    let shut = Shut {
         calendar: calendar.name.clone(),
         opens: fits.map(|at| calendar.moment(at)),
         needs: short.then(|| Period::secs(needs.as_secs())),
         why: calendar.why_closed(now).map(str::to_owned),
     };
-    Some((fits.unwrap_or(Time::MAX), wait))
+    Some((fits.unwrap_or(Time::MAX), Wait::OutsideWindow(shut)))
 }
 
 /// Policies of other faults of the case that are believed by themselves and want the same of the node, no less freely.

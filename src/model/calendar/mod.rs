@@ -15,7 +15,7 @@ use jiff::civil;
 use serde::{Deserialize, Serialize};
 
 use super::ids::CalendarName;
-use super::time::{Time, after, age};
+use super::time::{Period, Time, after, age};
 
 pub use text::{ClockTime, Date, Zone};
 
@@ -111,6 +111,51 @@ pub struct Moment {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.wall)
+    }
+}
+
+/// Why work may not begin by a calendar, and from when on it may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shut {
+    pub calendar: CalendarName,
+    /// `None`: not within [`FAR_DAYS`].
+    pub opens: Option<Moment>,
+    /// How long the work takes, where it is open earlier and not for so long.
+    pub needs: Option<Period>,
+    /// Why this day is closed, where the calendar says so.
+    pub why: Option<String>,
+}
+
+impl Shut {
+    /// Without what changes from turn to turn.
+    pub fn subject(&self) -> String {
+        let opens = self.opens.as_ref().map_or_else(|| "never".to_owned(), |opens| opens.at.to_string());
+        format!("{}/{opens}", self.calendar)
+    }
+}
+
+impl fmt::Display for Shut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calendar, opens, needs, why } = self;
+        let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        match (needs, opens) {
+            (Some(needs), Some(opens)) => {
+                write!(
+                    f,
+                    "the drain takes about {needs}, and {calendar} is not open for so long before {opens}"
+                )
+            }
+            (Some(needs), None) => {
+                write!(
+                    f,
+                    "the drain takes about {needs}, and {calendar} is not open for so long within {FAR_DAYS} days"
+                )
+            }
+            (None, Some(opens)) => write!(f, "outside of {calendar}{why}; it opens {opens}"),
+            (None, None) => {
+                write!(f, "outside of {calendar}{why}, which does not open within {FAR_DAYS} days")
+            }
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Clocks that are set, days that are closed, and calendars by the dozen against a look at each minute.
 
 use jiff::civil;
-use proptest::prelude::*;
 
 use super::*;
 
@@ -218,7 +217,7 @@ fn open_by_table(calendar: &Calendar, wall: civil::DateTime) -> bool {
     })
 }
 
-prop_compose! {
+proptest::prop_compose! {
     fn any_hours()(from in 0_u32..96, length in 1_u32..=96) -> Hours {
         // Quarters of an hour; as long as a day at most.
         let shown = |quarter: u32| format!("{:02}:{:02}", quarter / 4, quarter % 4 * 15);
@@ -228,12 +227,12 @@ prop_compose! {
     }
 }
 
-prop_compose! {
+proptest::prop_compose! {
     fn any_calendar()(
         zone in 0..ZONES.len(),
-        open in prop::collection::vec((prop::collection::btree_set(0_usize..7, 1..7), any_hours()), 0..4),
-        shut in prop::collection::vec((0_i64..9, 0_i64..3), 0..3),
-        extra in prop::collection::vec((0_i64..9, any_hours()), 0..3),
+        open in proptest::collection::vec((proptest::collection::btree_set(0_usize..7, 1..7), any_hours()), 0..4),
+        shut in proptest::collection::vec((0_i64..9, 0_i64..3), 0..3),
+        extra in proptest::collection::vec((0_i64..9, any_hours()), 0..3),
         offset in 0_i64..4320,
     ) -> (Calendar, Time) {
         let (name, around) = ZONES[zone];
@@ -257,8 +256,8 @@ prop_compose! {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 200, ..Default::default() })]
 
     /// The first opening, and the first closing after it, are those that a look at every minute finds.
     #[test]
@@ -268,19 +267,19 @@ proptest! {
             Time::from_second(whole + n * 60).expect("within time")
         };
         let by_table = |at: Time| open_by_table(&calendar, calendar.zone.wall(at));
-        prop_assert_eq!(calendar.is_open(from), by_table(from));
+        proptest::prop_assert_eq!(calendar.is_open(from), by_table(from));
         let days = 5;
         let opens = if by_table(from) { Some(from) } else {
             (1..days * 1440).map(minute).find(|at| by_table(*at))
         };
         let until = minute(days * 1440);
         let found = calendar.first(from, |_| true).filter(|span| span.opens < until);
-        prop_assert_eq!(found.map(|span| span.opens), opens);
-        prop_assert_eq!(calendar.opens_at(from).filter(|at| *at < until), opens);
+        proptest::prop_assert_eq!(found.map(|span| span.opens), opens);
+        proptest::prop_assert_eq!(calendar.opens_at(from).filter(|at| *at < until), opens);
         if let Some(span) = found {
             let after_it = (1..days * 1440).map(minute).filter(|at| *at > span.opens);
             let closes = after_it.into_iter().find(|at| !by_table(*at));
-            prop_assert_eq!(span.closes.filter(|at| *at < until), closes);
+            proptest::prop_assert_eq!(span.closes.filter(|at| *at < until), closes);
         }
     }
 }
