@@ -6,6 +6,8 @@
 mod address;
 mod asked;
 pub mod bmc;
+pub mod calendar_test;
+pub mod calendars;
 pub mod file;
 mod formats;
 mod hints;

@@ -47,6 +47,8 @@ pub struct Config {
     pub channels: BTreeMap<ChannelName, Channel>,
     /// Where `self` is missing although mode act needs it.
     pub self_unsaid: Option<super::Mistake>,
+    /// All that lie beside the house's own policies, named by one of them or not.
+    pub calendars: Vec<crate::model::calendar::Calendar>,
 }
 
 #[derive(Clone, Debug)]
@@ -137,7 +139,12 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     let tickets = super::tickets::load(&read, base, &mut mistakes);
     let bmcs = bmc::settings(&read, base, &mut mistakes);
     let channels = notify::channels(&read, base, &mut mistakes);
-    let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
+    let policies_dir = named("/policies");
+    let (policies, mut calendars) = policy::load_all(policies_dir.as_deref(), &mut mistakes);
+    if policies_dir.is_none() {
+        // No shipped policy names one of the shipped calendars: they are nobody's hours.
+        calendars.clear();
+    }
     notify::known_to(&policies, &channels, &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
@@ -151,6 +158,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         bmc: bmcs,
         channels,
         self_unsaid,
+        calendars,
         ..assemble(file, base, policies, token, asked, tokens, tokens_file)
     });
     mistakes.or(config)
@@ -429,6 +437,7 @@ fn assemble(
             tokens_file,
         },
         channels: BTreeMap::new(),
+        calendars: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Ending, PhaseName};
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::{ChannelName, Urgency};
 use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
@@ -65,6 +65,8 @@ pub enum Noted {
 
     // Leaving
     PartsListed { sources: Vec<(PartSource, usize)>, blind: Vec<(PartSource, String)> },
+    // Another policy than the case's own believes an alarm of it, and its calendar does not hold it back.
+    BeginsSooner { policy: PolicyName },
     DrainBegins { node: NodeName },
     MgrFails { mgr: String },
     MaintenanceAsked { node: NodeName },

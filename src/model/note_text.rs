@@ -133,6 +133,10 @@ impl fmt::Display for Noted {
                     }
                 }
             }
+            BeginsSooner { policy } => write!(
+                f,
+                "The policy {policy} believes an alarm of this case, too, and lets it begin at this hour."
+            ),
             DrainBegins { node } => write!(f, "{node} may leave; the drain begins."),
             MgrFails { mgr } => write!(f, "Ceph's manager {mgr} hands over to another node."),
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),

@@ -244,6 +244,7 @@ fn policy() -> Policy {
         respond: Respond {
             action: Response::Drain,
             mode: Mode::Approve,
+            when: None,
             time_box: hour,
             locate: false,
             second_person: false,
