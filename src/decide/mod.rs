@@ -20,10 +20,11 @@ mod plan;
 pub mod planner;
 mod preflight;
 mod processors;
+mod promised;
 mod recovery;
 mod requests;
+mod residents;
 mod resolve;
-mod room;
 mod second_person;
 mod time_box;
 mod turn;
@@ -33,6 +34,7 @@ mod wish;
 mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::model::case::{Case, Ending, Origin, Phase};
 use crate::model::fault::{Fault, FaultKey};
@@ -121,6 +123,17 @@ pub fn judge(
     let policy = rules.policy(&name).ok_or(Wait::PolicyGone { policy: name })?;
     let (verdict, planned) = preflight::judge(node, case, policy, &view);
     Ok((verdict, planned.map(|planned| planned.plan)))
+}
+
+/// May work on this case begin at this hour, as far as its policy's calendar says?
+///
+/// # Errors
+/// Not now; and when, if that is known.
+pub fn hour(case: &Case, state: &State, seen: &Observed, rules: &Rules) -> Result<(), Wait> {
+    let view = View::new(state, seen, rules);
+    preflight::hour(Some(case), view.policy(case)?, Duration::ZERO, &view)
+        .map(drop)
+        .map_err(|closed| closed.wait)
 }
 
 /// Guests on other nodes that should be looked at before it is said that somebody finds no place: they might make room.

@@ -75,6 +75,7 @@ pub async fn look(
         bmc,
         surveys,
         kill_file,
+        backup_fails: None,
         watching_since: watching_since(before, at),
         blind_since: None,
         ran: Period(world.clock.ran()),

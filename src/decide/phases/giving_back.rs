@@ -3,7 +3,8 @@
 
 use super::back;
 use crate::decide::effects::{
-    close_work_order, give_maintenance_back, give_noout_back, give_silence_back, home, leave_lit, put_out,
+    close_work_order, give_maintenance_back, give_noout_back, give_silence_back, ha_may_bring_home, home,
+    leave_lit, put_out,
 };
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
@@ -41,6 +42,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
             give_noout_back(turn)?;
         }
         back(turn)?;
+        ha_may_bring_home(turn)?;
     }
     give_maintenance_back(turn)?;
     home(turn)?;

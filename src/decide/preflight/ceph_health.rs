@@ -27,7 +27,7 @@ fn find(q: &Question) -> Result<Found, Wait> {
     for (code, health) in &ceph.checks {
         // A flag is a matter of the flags' own check; a muted code is still there.
         if !q.view.rules.limits.ceph_benign.contains(code) {
-            found.block(Wait::CephHealth { code: code.clone(), summary: health.summary.clone() });
+            found.block(Wait::CephHealth { code: code.clone(), summary: health.told() });
         }
     }
     let unclean = ceph.unclean_pgs();
@@ -47,7 +47,7 @@ fn find(q: &Question) -> Result<Found, Wait> {
     if ceph.active_mgr.is_none() || !ceph.standby_mgrs.iter().chain(&ceph.active_mgr).any(|mgr| !here(mgr)) {
         found.block(Wait::NoStandbyMgr);
     }
-    let left = ceph.quorum.iter().filter(|mon| !here(mon)).count();
+    let left = ceph.monitors_without(q.node);
     if left * 2 <= ceph.monitors.len() {
         found.block(Wait::MonsAfter { left, monitors: ceph.monitors.len() });
     }
