@@ -152,6 +152,8 @@ pub enum Noted {
     Home { guest: GuestId, name: String, took: Option<Period> },
     StartedAgain { guest: GuestId, name: String },
     StaysAway { guest: GuestId, name: String, why: String },
+    // Away from home, where pitlane stops nobody.
+    StoppedByOwner { guest: GuestId, name: String, node: NodeName },
     StaysDown { guest: GuestId, name: String, why: String },
     WorkOrderClosed,
     Died { node: NodeName, aboard: usize },

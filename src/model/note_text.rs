@@ -302,6 +302,12 @@ impl fmt::Display for Noted {
                 write!(f, "Guest {guest} ({name}) was left stopped; it is started again.")
             }
             StaysAway { guest, name, why } => write!(f, "Guest {guest} ({name}) stays where it is: {why}."),
+            StoppedByOwner { guest, name, node } => {
+                write!(
+                    f,
+                    "Guest {guest} ({name}) was stopped on {node} by somebody else; it goes home stopped."
+                )
+            }
             StaysDown { guest, name, why } => {
                 write!(f, "Guest {guest} ({name}) is home and stays down: {why}.")
             }

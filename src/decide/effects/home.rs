@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::knot::knot;
+use super::stopped;
 use super::way_home::{WayHome, in_the_way};
 use super::{
     MOVE_SETTLES, alike, cancel_if_overdue, due_after_failures, locked, missing, moving, set, settled,
@@ -67,7 +68,8 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         } else if debt.ha && guest.ha {
             ha_home(turn, id, guest, &debt)
         } else {
-            our_home(turn, id, guest, &debt, &mut way)
+            stopped::by_its_owner(turn, id, guest, &debt)
+                .and_then(|()| our_home(turn, id, guest, &debt, &mut way))
         };
         if done.is_err() {
             way.held.insert(id);

@@ -17,6 +17,7 @@ mod replan;
 mod sheet;
 mod silence;
 mod slots;
+mod stopped;
 mod watch;
 mod way_home;
 mod work_order;

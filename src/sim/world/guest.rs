@@ -9,7 +9,8 @@ use crate::model::observed::{GuestKind, Power};
 use crate::model::time::{Time, age};
 
 use super::node::ROWS_EXPIRE_SECS;
-use super::{Refusal, World};
+use super::task::{Errand, Then};
+use super::{Actor, Refusal, World};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Guest {
@@ -188,8 +189,11 @@ impl World {
         self.set_run(guest, Run::Running);
     }
 
+    /// On the web interface: a task of theirs, which ends within a second.
     pub fn human_stops(&mut self, guest: GuestId) {
-        self.set_run(guest, Run::Stopped);
+        let Some(g) = self.guests.get(&guest) else { return };
+        let (node, kind) = (g.node.clone(), if g.kind == GuestKind::Qemu { "qmstop" } else { "vzstop" });
+        self.run(Actor::Human, &node, Some(guest), Errand { kind, secs: 1, status: "OK", then: Then::Stop });
     }
 
     /// A lock appears in the configuration (a backup, say), or goes.
