@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Shut;
 use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
@@ -156,6 +157,8 @@ pub enum Wait {
     MovedHere { guest: GuestId, node: NodeName },
     UnlikeProcessor { guest: GuestId, node: NodeName, why: String },
     OtherProcessor { guests: Vec<GuestId> },
+    // Where they go has processor features that their home lacks.
+    NoWayHome { guests: Vec<GuestId> },
     HiddenGuests { guests: Vec<GuestId> },
 
     // Ceph's daemons
@@ -175,6 +178,10 @@ pub enum Wait {
     DrainsToday { count: u32, max: u32 },
     // Going and coming back take longer than the policy allows, and it says back_out.
     TimeBoxTooShort { needs: Period, within: Period },
+    // The calendar is closed now, or not open for as long as the drain takes.
+    OutsideWindow(Shut),
+    // Nobody knows what hour it is.
+    ClockUnsure,
     // Alarms took this node out so often already.
     AttemptsSpent { node: NodeName, count: u32, max: u32, within: Period },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
@@ -218,6 +225,10 @@ pub enum Wait {
     LocateStillOn { node: NodeName },
     SilenceStillSet { node: NodeName, until: Time },
     GuestsNotHome { guests: Vec<GuestId> },
+    // HA would bring it, live, as soon as maintenance ends.
+    HaBringsHome { guest: GuestId, node: NodeName, why: String },
+    // In no list; nobody is forgotten on one look.
+    GuestMissing { guest: GuestId },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
     WorkOrderCancelled { ticket: TicketRef },
@@ -254,7 +265,9 @@ impl Wait {
             | OutsideApproval { guest }
             | MovedHere { guest, .. }
             | MoveFails { guest, .. }
-            | HaStuck { guest } => format!("{name}/{guest}"),
+            | HaStuck { guest }
+            | HaBringsHome { guest, .. }
+            | GuestMissing { guest } => format!("{name}/{guest}"),
             HaRuleBroken { rule, .. } => format!("{name}/{rule}"),
             NoHand { what } | HaDead { who: what } | SecondFailure { what, .. } => format!("{name}/{what}"),
             NoSpareFor { lost: node, .. }
@@ -265,7 +278,9 @@ impl Wait {
             }
             NeighbourSick { node, class } => format!("{name}/{node}/{class}"),
             UnlikeProcessor { guest, node, .. } => format!("{name}/{guest}/{node}"),
-            OtherProcessor { guests } | HiddenGuests { guests } => format!("{name}/{guests:?}"),
+            OtherProcessor { guests } | NoWayHome { guests } | HiddenGuests { guests } => {
+                format!("{name}/{guests:?}")
+            }
             NoStandbyMds { filesystems } => format!("{name}/{filesystems:?}"),
             NoGoodBackup { guests, lack } => format!("{name}/{lack:?}/{guests:?}"),
             ReplicationIll { guests, ill } => format!("{name}/{ill:?}/{guests:?}"),
@@ -283,6 +298,7 @@ impl Wait {
             | OsdMissing { osds }
             | DisksNeeded { osds, .. }
             | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
+            OutsideWindow(shut) => format!("{name}/{}", shut.subject()),
             DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
             Correlated { class, .. } => format!("{name}/{class}"),
             ChannelOnNode { channel, .. } => format!("{name}/{channel}"),
@@ -337,6 +353,7 @@ impl Wait {
                 | LocateStillOn { .. }
                 | SilenceStillSet { .. }
                 | GuestsNotHome { .. }
+                | GuestMissing { .. }
                 | WorkOrderPending
                 | Soaking { .. }
                 | Technician

@@ -69,8 +69,8 @@ fn a_hangup_reads_tokens_and_policies_again_and_says_what_needs_a_restart() {
     assert_eq!(json["config"]["refused"], serde_json::Value::Null, "{out}");
 }
 
-/// A case that is open in the state directory, as an earlier process left it.
-fn left_open(dir: &std::path::Path) {
+/// A case of each of these nodes that is open in the state directory, as an earlier process left it.
+pub fn left_open(dir: &std::path::Path, nodes: &[&str]) {
     use pitlane::model::case::{Case, Origin, Phase};
     use pitlane::model::state::Decision;
     use pitlane::model::time::Time;
@@ -83,9 +83,9 @@ fn left_open(dir: &std::path::Path) {
         }
     }
     let at = Time::now();
-    let case = Case {
-        id: pitlane::model::ids::CaseId(1),
-        node: "pve1".into(),
+    let case = |(n, node): (u64, &&str)| Case {
+        id: pitlane::model::ids::CaseId(n),
+        node: (*node).into(),
         policy: "manual".into(),
         origin: Origin::Person { by: "alice".into(), reason: "new firmware".into(), yes: false },
         opened_at: at,
@@ -105,7 +105,7 @@ fn left_open(dir: &std::path::Path) {
     runtime.block_on(async {
         let store =
             pitlane::adapters::store::open(&dir.join("state"), std::sync::Arc::new(Now)).expect("a store");
-        let decision = Decision { cases: vec![case], ..Decision::default() };
+        let decision = Decision { cases: (1..).zip(nodes).map(case).collect(), ..Decision::default() };
         store.commit(&decision, at).await.expect("it is written");
     });
 }
@@ -116,7 +116,7 @@ fn another_cluster_is_refused_while_a_case_is_open() {
     let file = dir.path().join("pitlane.yaml");
     let plain = fs::read_to_string(&file).expect("readable");
     fs::write(&file, format!("name: lab\n{plain}")).expect("writable");
-    left_open(dir.path());
+    left_open(dir.path(), &["pve1"]);
     let service = Service::started(dir, Command::new(assert_cmd::cargo::cargo_bin("pitlane")));
     for (other, words) in [
         (
@@ -180,4 +180,45 @@ fn what_the_ticket_system_lacks_is_told_where_mistakes_are() {
     service.write("pitlane.yaml", &plain);
     let (_, out, _) = service.ask("operate", &["reload"]);
     assert!(!out.contains("tickets:"), "the board lacks nothing: {out}");
+}
+
+#[test]
+fn calendars_count_with_their_policies_or_not_at_all() {
+    let service = Service::start("");
+    let policies = service.dir.path().join("policies");
+    fs::create_dir(&policies).expect("writable");
+    let of_house = |name: &str| {
+        fs::read_to_string(format!("{}/policies/{name}", env!("CARGO_MANIFEST_DIR"))).expect("shipped")
+    };
+    let fan = of_house("fan.yaml").replace("mode: approve", "mode: approve, when: staffed-hours");
+    fs::write(policies.join("fan.yaml"), fan).expect("writable");
+    fs::write(policies.join("manual.yaml"), of_house("manual.yaml")).expect("writable");
+    let config = service.read("pitlane.yaml").replace("state: state", "state: state\npolicies: policies");
+    service.write("pitlane.yaml", &config);
+
+    let (code, out, _) = service.ask("operate", &["reload"]);
+    assert!(
+        code == 2 && out.contains("fan.yaml:7:47: respond.when: there is no calendar staffed-hours"),
+        "{out}"
+    );
+
+    let calendar = policies.join("staffed-hours.calendar.yaml");
+    let text = of_house("staffed-hours.calendar.yaml");
+    fs::write(&calendar, text.replace("to: 17:00", "to: 07:00")).expect("writable");
+    let (code, out, _) = service.ask("operate", &["reload"]);
+    assert!(code == 2 && out.contains("a window from 07:00 to 07:00 has no length"), "{out}");
+    let (_, out, _) = service.ask("read", &["status"]);
+    assert!(out.contains("has no length"), "status tells it: {out}");
+
+    fs::write(&calendar, text).expect("writable");
+    let (code, out, err) = service.ask("operate", &["reload"]);
+    assert!(code == 0 && out.contains("counts from the next turn"), "{code} {out}{err}");
+    let file = service.dir.path().join("pitlane.yaml");
+    let check = Command::new(assert_cmd::cargo::cargo_bin("pitlane"))
+        .args(["config", "check", "--config"])
+        .arg(&file)
+        .output()
+        .expect("it runs");
+    let out = String::from_utf8_lossy(&check.stdout);
+    assert!(out.contains("Calendar staffed-hours: ") && out.contains("named by fan."), "{out}");
 }

@@ -123,6 +123,9 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             }
             world.guests.remove(&id);
         }
+        // The cluster's list leaves it out, and its node knows it all the same.
+        ["unlisted", id] => drop(world.unlisted.insert(guest(id)?)),
+        ["listed", id] => drop(world.unlisted.remove(&guest(id)?)),
         ["lock", id, lock] => world.set_lock(guest(id)?, Some(lock)),
         ["unlock", id] => world.set_lock(guest(id)?, None),
         ["backup", id, secs] => world.human_backs_up(guest(id)?, number(secs)?),

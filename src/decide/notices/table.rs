@@ -2,6 +2,7 @@
 //!
 //! It must never decide anything: what is in the journal has happened.
 
+use crate::decide::preflight::only_the_hour;
 use crate::model::case::Case;
 use crate::model::note::Noted;
 use crate::model::notice::Urgency::{self, Page, Tell};
@@ -186,6 +187,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "does not try that guest again by itself.",
             wait.remedy(),
         ),
+        Noted::Waits { wait: wait @ Wait::HaBringsHome { guest, why, .. } } => say(
+            Page,
+            &format!("unlike-{guest}"),
+            format!("{node}: HA would bring guest {guest} home to an unlike processor"),
+            &format!("keeps the HA maintenance, and with it the node out: {why}."),
+            wait.remedy(),
+        ),
         Noted::Waits { wait: wait @ Wait::HaDisarmed } if case.holds_the_node() => say(
             Tell,
             "ha-disarmed",
@@ -207,6 +215,17 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "waits; nothing is touched until a second person agrees.",
             wait.remedy_for(id),
         ),
+        Noted::Waits { wait: wait @ (Wait::Verdict { reasons } | Wait::NotInPlaceNow { reasons }) }
+            if only_the_hour(reasons) =>
+        {
+            say(
+                Tell,
+                "waits-for-its-window",
+                format!("{node} waits for its window"),
+                &format!("waits: {wait}."),
+                wait.remedy(),
+            )
+        }
         Noted::Waits {
             wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::TimeBoxTooShort { .. }),
         } => say(

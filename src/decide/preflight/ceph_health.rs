@@ -41,7 +41,9 @@ fn find(q: &Question) -> Result<Found, Wait> {
     if !down.is_empty() {
         found.block(Wait::OsdsDown { osds: down });
     }
-    let here = |name: &str| name == q.node.as_str();
+    // Another node that we handed over is on still, and may be switched off at any moment.
+    let off = q.view.off_with_others(q.node);
+    let here = |name: &str| name == q.node.as_str() || off.iter().any(|node| node.as_str() == name);
     if ceph.active_mgr.is_none() || !ceph.standby_mgrs.iter().chain(&ceph.active_mgr).any(|mgr| !here(mgr)) {
         found.block(Wait::NoStandbyMgr);
     }

@@ -38,6 +38,7 @@ pub fn judge(case: &Case, view: &View) -> (Verdict, Result<(Plan, InPlace), Wait
             None => q.answer(CheckName::OkToStop, &view.seen.ceph, may_stop(&q, &osds)),
         },
         q.answer(CheckName::Redundancy, &view.seen.ceph, copies(&q, &osds)),
+        super::window::check(&q, view.policy(case)),
     ];
     let verdict = Verdict { node: case.node.clone(), at: view.now, checks, cards: Vec::new() };
     let plan = disks.and_then(|disks| Ok((plan(case, &disks, &verdict, view)?, disks)));

@@ -123,6 +123,7 @@ impl World {
             alertmanagers: Vec::new(),
             machines: BTreeMap::new(),
             heard: BTreeMap::new(),
+            unlisted: BTreeSet::new(),
             board: Board::default(),
             backups: Default::default(),
             hand: names.iter().cloned().collect(),
