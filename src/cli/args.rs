@@ -258,9 +258,12 @@ pub enum PolicyCommand {
     },
     /// The JSON Schema of a policy file.
     Schema {
-        /// That of a policy's test file instead.
+        /// That of a policy's test file instead; with --calendar of a calendar's.
         #[arg(long)]
         tests: bool,
+        /// That of a calendar's file instead.
+        #[arg(long)]
+        calendar: bool,
     },
 }
 

@@ -9,13 +9,16 @@ use serde_json::json;
 use super::Say;
 use super::args::{Cli, ConfigCommand, PolicyCommand};
 use super::exit::{Ended, Exit, Stop};
-use super::policy_test;
+use super::{hours, policy_test};
+use crate::config::calendar_test::CalendarTests;
+use crate::config::calendars::CalendarFile;
 use crate::config::file::{ConfigFile, MappingFile, TokensFile};
 use crate::config::mistakes::Mistakes;
 use crate::config::policy::{self, PolicyFile};
 use crate::config::policy_test::PolicyTests;
 use crate::config::{self, schema_of};
 use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Policy, Rules};
+use crate::model::time::Time;
 
 /// All mistakes, as lines that editors can jump to, or as JSON.
 fn wrong(mistakes: &Mistakes, say: Say) -> Ended {
@@ -25,8 +28,13 @@ fn wrong(mistakes: &Mistakes, say: Say) -> Ended {
 
 pub fn policies(command: &PolicyCommand, config: &Path, say: Say) -> Ended {
     match command {
-        PolicyCommand::Schema { tests } => {
-            let schema = if *tests { schema_of::<PolicyTests>() } else { schema_of::<PolicyFile>() };
+        PolicyCommand::Schema { tests, calendar } => {
+            let schema = match (calendar, tests) {
+                (false, false) => schema_of::<PolicyFile>(),
+                (false, true) => schema_of::<PolicyTests>(),
+                (true, false) => schema_of::<CalendarFile>(),
+                (true, true) => schema_of::<CalendarTests>(),
+            };
             say.schema(&schema);
             Ok(Exit::Done)
         }
@@ -42,7 +50,9 @@ pub fn policies(command: &PolicyCommand, config: &Path, say: Say) -> Ended {
                     let matchers: Vec<String> = p.matchers.iter().map(ToString::to_string).collect();
                     let matchers =
                         if matchers.is_empty() { "no alert".to_owned() } else { matchers.join(", ") };
-                    format!("{:12} mode {:8} {matchers}\n", p.name, p.respond.mode)
+                    let when =
+                        p.respond.when.as_ref().map_or_else(String::new, |c| format!("  when {}", c.name));
+                    format!("{:12} mode {:8} {matchers}{when}\n", p.name, p.respond.mode)
                 };
                 policies.iter().map(line).collect()
             });
@@ -136,13 +146,17 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
             Err(mistakes) => wrong(&mistakes, say),
             Ok(good) => {
                 let hints = config::hints(&good);
-                say.print(&json!({"mistakes": [], "hints": hints}), || {
+                let hours = hours::of(&good.calendars, &good.rules.policies, Time::now());
+                say.print(&json!({"mistakes": [], "hints": hints, "calendars": hours}), || {
                     let mut out = format!(
                         "{} is good: mode {}, {} policies.\n",
                         config.display(),
                         good.rules.mode,
                         good.rules.policies.len()
                     );
+                    for calendar in &hours {
+                        out.push_str(&format!("{calendar}\n"));
+                    }
                     for hint in &hints {
                         out.push_str(&format!("Note: {hint}.\n"));
                     }

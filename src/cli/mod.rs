@@ -5,12 +5,14 @@
 
 mod args;
 mod ask;
+mod calendar_test;
 mod calls;
 mod client;
 mod discover;
 mod exit;
 mod explain;
 mod follow;
+mod hours;
 mod input;
 mod local;
 mod planner;

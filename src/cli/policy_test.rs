@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::calendar_test;
+use crate::config::calendar_test::Wall;
+use crate::config::calendars;
 use crate::config::mistakes::{Mistakes, Place};
 use crate::config::policy::{self, SHIPPED_TESTS};
-use crate::config::policy_test::{Expected, PolicyCase, PolicyTests, parse};
-use crate::decide::{Cluster, believed, decide, place_alert};
+use crate::config::policy_test::{Expected, ExpectedWindow, PolicyCase, PolicyTests, parse};
+use crate::decide::{Cluster, believed, decide, hour, place_alert};
 use crate::model::alert::Episode;
+use crate::model::calendar::{Calendar, Zone};
 use crate::model::ids::Fingerprint;
 use crate::model::note::Noted;
 use crate::model::observed::{NodeRow, Observed, Opinion, PveView};
@@ -16,6 +20,7 @@ use crate::model::rules::{Policy, Response, Rules};
 use crate::model::seen::Seen;
 use crate::model::state::State;
 use crate::model::time::{Time, after};
+use crate::model::wait::Wait;
 
 /// One test's outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,6 +40,9 @@ struct Made {
     policy: Option<String>,
     action: Option<String>,
     confirmed: bool,
+    /// `None`: there is no case that could begin.
+    window: Option<ExpectedWindow>,
+    opens: Option<Time>,
     why: String,
 }
 
@@ -46,17 +54,27 @@ pub fn run(paths: &[PathBuf]) -> Result<Vec<Outcome>, Mistakes> {
     let mut mistakes = Mistakes::default();
     let mut outcomes = Vec::new();
     if paths.is_empty() {
-        let policies = policy::load(None, &mut mistakes);
+        let (policies, calendars) = policy::load_all(None, &mut mistakes);
         for (name, text) in SHIPPED_TESTS {
             outcomes.extend(file(name, text, &policies, Whole::Yes, &mut mistakes));
+        }
+        for (name, text) in calendars::SHIPPED_TESTS {
+            outcomes.extend(calendar_test::file(name, text, &calendars, true, &mut mistakes));
         }
     }
     for path in paths.iter().flat_map(|path| tests_in(path)) {
         let name = path.display().to_string();
         let before = mistakes.list().len();
-        let policies = policy::load(Some(beside(&path)), &mut mistakes);
+        let (policies, calendars) = policy::load_all(Some(beside(&path)), &mut mistakes);
         let whole = if mistakes.list().len() > before { Whole::No } else { Whole::Yes };
         match std::fs::read_to_string(&path) {
+            Ok(text) if name.ends_with(calendars::TESTS_ENDING) => outcomes.extend(calendar_test::file(
+                &name,
+                &text,
+                &calendars,
+                whole == Whole::Yes,
+                &mut mistakes,
+            )),
             Ok(text) => outcomes.extend(file(&name, &text, &policies, whole, &mut mistakes)),
             Err(why) => {
                 mistakes.turn_to(name);
@@ -101,7 +119,7 @@ fn file(name: &str, text: &str, policies: &[Policy], whole: Whole, mistakes: &mu
     let outcome = |test: &PolicyCase| Outcome {
         file: name.to_owned(),
         test: test.name.clone(),
-        wrong: differences(&test.expect, &made(test, &tests, &rules), &tests),
+        wrong: wrong(test, &tests, &rules).unwrap_or_else(|why| vec![why]),
     };
     tests.tests.iter().map(outcome).collect()
 }
@@ -111,11 +129,41 @@ fn rules(tests: &PolicyTests, policies: &[Policy]) -> Rules {
     Rules { mapping: tests.mapping.clone().into(), ..super::local::rules_of(policies.to_vec()) }
 }
 
-fn made(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Made {
-    let now = after(Time::UNIX_EPOCH, std::time::Duration::from_secs(1_767_225_600) + test.at.0);
+/// # Errors
+/// A time of the test that no clock shows, or that is shown twice.
+fn wrong(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Result<Vec<String>, String> {
+    let calendar = rules.policy(&tests.policy).and_then(|policy| policy.respond.when.as_ref());
+    let begins = begins(test.begins, calendar)?;
+    let made = made(test, begins, tests, rules);
+    let mut wrong = differences(&test.expect, &made, tests);
+    match calendar {
+        Some(calendar) => {
+            calendar_test::differs("opens", test.expect.opens, made.opens, calendar, &mut wrong)?;
+        }
+        None if test.expect.opens.is_some() => {
+            wrong.push(format!("opens: the policy {} names no calendar, so it never waits", tests.policy));
+        }
+        None => {}
+    }
+    Ok(wrong)
+}
+
+/// The instant from which a test counts: the new year of 2026, unless it says another.
+fn begins(told: Option<Wall>, calendar: Option<&Calendar>) -> Result<Time, String> {
+    let usual = after(Time::UNIX_EPOCH, std::time::Duration::from_secs(1_767_225_600));
+    let Some(told) = told else { return Ok(usual) };
+    let zone = match calendar {
+        Some(calendar) => calendar.zone.clone(),
+        None => "UTC".parse::<Zone>()?,
+    };
+    told.in_zone(&zone)
+}
+
+fn made(test: &PolicyCase, begins: Time, tests: &PolicyTests, rules: &Rules) -> Made {
+    let now = after(begins, test.at.0);
     let members = members(tests);
     let mut observed = Observed::nothing(now);
-    observed.episodes = episodes(test, now);
+    observed.episodes = episodes(test, begins, now);
     observed.pve = PveView {
         first: Seen::known(members.clone(), now),
         second: Seen::known(members.clone(), now),
@@ -147,6 +195,15 @@ fn made(test: &PolicyCase, tests: &PolicyTests, rules: &Rules) -> Made {
         made.confirmed |= policy.is_some_and(|policy| believed(fault, policy, now).is_some());
     }
     for case in &decision.cases {
+        made.window = Some(match hour(case, &State::default(), &observed, rules) {
+            Ok(()) => ExpectedWindow::Open,
+            Err(wait) => {
+                if let Wait::OutsideWindow(shut) = wait {
+                    made.opens = shut.opens.map(|moment| moment.at);
+                }
+                ExpectedWindow::Closed
+            }
+        });
         made.why = case.wait.as_ref().map(ToString::to_string).unwrap_or_default();
     }
     for note in &decision.notes {
@@ -175,9 +232,8 @@ fn members(tests: &PolicyTests) -> Opinion {
 }
 
 /// What would be stored at that moment: what has begun, with its end if that has come.
-fn episodes(test: &PolicyCase, now: Time) -> Vec<Episode> {
-    let start =
-        |at: std::time::Duration| after(Time::UNIX_EPOCH, std::time::Duration::from_secs(1_767_225_600) + at);
+fn episodes(test: &PolicyCase, begins: Time, now: Time) -> Vec<Episode> {
+    let start = |at: std::time::Duration| after(begins, at);
     let mut all = Vec::new();
     for (i, alert) in test.alerts.iter().enumerate() {
         for firing in alert.fires.iter().filter(|firing| start(firing.from.0) <= now) {
@@ -208,6 +264,11 @@ fn differences(expect: &Expected, made: &Made, tests: &PolicyTests) -> Vec<Strin
     same("component", expect.component.as_deref(), made.component.as_deref());
     same("confirmed", expect.confirmed.map(yes), Some(yes(made.confirmed)));
     same("unplaced", expect.unplaced.map(yes), Some(yes(made.node.is_none())));
+    let said = |window: ExpectedWindow| match window {
+        ExpectedWindow::Open => "open",
+        ExpectedWindow::Closed => "closed",
+    };
+    same("window", expect.window.map(said), made.window.map(said));
     if expect.unplaced != Some(true) {
         same("policy", Some(tests.policy.as_str()), made.policy.as_deref());
     }
@@ -275,5 +336,63 @@ mod tests {
         std::fs::write(dir.path().join("fan.test.yaml"), test).expect("writable");
         let said = run(&[dir.path().join("fan.test.yaml")]).expect_err("the policy is wrong").to_string();
         assert!(said.contains("did you mean steady_for") && !said.contains("beside this test"), "{said}");
+    }
+
+    /// A directory with a fan that waits for staffed hours, one that is critical and does not, and this test of the first.
+    fn with_hours(test: &str) -> Vec<String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).expect("writable");
+        let fan = policy::shipped("fan").expect("it is shipped");
+        let warns = fan.replace("=~\"warning|critical\"", "=\"warning\"");
+        write("fan.yaml", warns.replace("mode: approve", "mode: approve, when: staffed-hours"));
+        let critical = fan.replace("=~\"warning|critical\"", "=\"critical\"");
+        write("fan-critical.yaml", critical.replace("policy: fan", "policy: fan-critical\nclass: fan"));
+        let (name, text) = calendars::SHIPPED[1];
+        write(name.rsplit('/').next().expect("a name"), text.to_owned());
+        write("fan.test.yaml", format!("policy: fan\nmembers: [pve1]\ntests:\n{test}"));
+        let outcomes = run(&[dir.path().to_owned()]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        outcomes.into_iter().flat_map(|outcome| outcome.wrong).collect()
+    }
+
+    const WARNS: &str = "labels: {alarm_class: fan, severity: warning, node: pve1, name: FAN1}";
+
+    #[test]
+    fn a_test_says_when_it_begins_and_whether_work_may() {
+        let at = |begins: &str, expect: &str| {
+            with_hours(&format!(
+                "  - {{name: a, begins: {begins}, alerts: [{{{WARNS}, fires: [{{from: 0s}}]}}], at: 10m, expect: {{{expect}}}}}\n"
+            ))
+        };
+        assert_eq!(
+            at("2026-01-12 06:49", "window: closed, opens: 2026-01-12 07:00, confirmed: true"),
+            [""; 0]
+        );
+        assert_eq!(at("2026-01-12 06:50", "window: open"), [""; 0]);
+        // Berlin's clocks, not the machine's: the Monday after they were put forward.
+        assert_eq!(at("2026-03-27 14:55", "window: closed, opens: 2026-03-30 07:00+02:00"), [""; 0]);
+        let wrong = at("2026-01-12 06:49", "window: open, opens: 2026-01-12 08:00");
+        assert!(wrong[0].starts_with("window: expected \"open\", found \"closed\""), "{wrong:#?}");
+        assert_eq!(
+            wrong[1],
+            "opens: expected Mon 2026-01-12 08:00 Europe/Berlin, found Mon 2026-01-12 07:00 Europe/Berlin"
+        );
+        let twice = at("2026-10-25 02:30", "window: closed");
+        assert!(twice[0].contains("show 2026-10-25 02:30 twice"), "{twice:#?}");
+    }
+
+    #[test]
+    fn what_is_critical_waits_for_no_hour() {
+        let critical = WARNS.replace("warning", "critical");
+        let test = |at: &str, window: &str| -> Vec<String> {
+            let wrong = with_hours(&format!(
+                "  - {{name: a, begins: 2026-01-12 02:00, alerts: [{{{WARNS}, fires: [{{from: 0s}}]}}, {{{critical}, \
+                 fires: [{{from: 20m}}]}}], at: {at}, expect: {{window: {window}, component: FAN1}}}}\n"
+            ));
+            // The alert that was told last is the other policy's, by intent.
+            wrong.into_iter().filter(|line| !line.starts_with("policy: ")).collect()
+        };
+        // Told a minute ago it is not believed yet.
+        assert_eq!(test("21m", "closed"), [""; 0]);
+        assert_eq!(test("30m", "open"), [""; 0]);
     }
 }

@@ -6,7 +6,7 @@ use crate::model::plan::Plan;
 use crate::model::recovery::Card;
 use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
 use crate::model::time::{Period, Time, age, to_the_second};
-use crate::model::verdict::{Answer, Verdict};
+use crate::model::verdict::{Answer, CheckName, Verdict};
 
 /// Wide enough for a reading and its remedy, narrow enough for half a screen.
 const WIDTH: u16 = 120;
@@ -97,6 +97,7 @@ fn drain(judged: &Judged) -> String {
     if let Some(forecast) = &plan.forecast {
         out.push_str(&format!("Expected: {forecast}.\n"));
     }
+    out.push_str(&hour(&judged.verdict));
     let mut rows = table(["guest", "name", "goes to", "how"]);
     for step in &plan.moves {
         rows.add_row([step.guest.to_string(), step.name.clone(), step.to.to_string(), plan.words(step)]);
@@ -116,6 +117,16 @@ fn drain(judged: &Judged) -> String {
         out.push_str(&format!("Warning: {warning}.\n"));
     }
     out
+}
+
+/// What the calendar says of when it may begin.
+fn hour(verdict: &Verdict) -> String {
+    let window = verdict.checks.iter().find(|check| check.name == CheckName::Window);
+    let told = window.filter(|check| check.answer != Answer::NotApplicable).map(|check| {
+        let why: Vec<String> = check.reasons.iter().map(ToString::to_string).collect();
+        if why.is_empty() { check.reading.clone() } else { why.join("; ") }
+    });
+    told.map_or_else(String::new, |told| format!("When: {told}.\n"))
 }
 
 fn effects(plan: &Plan) -> String {

@@ -7,7 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::ids::{NodeName, PolicyName};
+use super::calendar_test::Wall;
+use crate::model::calendar::{ClockTime, Date, Zone};
+use crate::model::ids::{CalendarName, NodeName, PolicyName};
 use crate::model::matcher::Matcher;
 use crate::model::time::Period;
 
@@ -24,6 +26,11 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
         Some("https-url") => url(text, schema),
         Some("node-name") => word(text, "a node's name", &['-'], 63),
         Some("policy-name") => word(text, "a policy's name", &['-', '_'], 63),
+        Some("calendar-name") => word(text, "a calendar's name", &['-', '_'], 63),
+        Some("time-of-day") => text.parse::<ClockTime>().map(drop),
+        Some("day") => text.parse::<Date>().map(drop),
+        Some("wall-time") => text.parse::<Wall>().map(drop),
+        Some("time-zone") => super::calendars::zone(text),
         Some("label-name") => label(text),
         Some("socket-address") => text
             .parse::<SocketAddr>()
@@ -140,6 +147,11 @@ text_format!(Period, "Period", "duration", "10m");
 text_format!(Matcher, "Matcher", "matcher", r#"alarm_class="fan""#);
 text_format!(NodeName, "NodeName", "node-name", "pve1");
 text_format!(PolicyName, "PolicyName", "policy-name", "fan");
+text_format!(CalendarName, "CalendarName", "calendar-name", "staffed-hours");
+text_format!(ClockTime, "ClockTime", "time-of-day", "07:00");
+text_format!(Date, "Date", "day", "2026-12-24");
+text_format!(Wall, "Wall", "wall-time", "2026-03-30 07:00");
+text_format!(Zone, "Zone", "time-zone", "Europe/Berlin");
 text_format!(Bytes, "Bytes", "size", "2GiB");
 
 #[cfg(test)]
@@ -165,6 +177,10 @@ mod tests {
             ("url", "https://pve1.example.org:8006", "pve1:8006"),
             ("https-url", "https://pve1.example.org:8006", "http://pve1.example.org:8006"),
             ("node-name", "pve-1", "pve_1"),
+            ("calendar-name", "staffed-hours", "staffed hours"),
+            ("time-of-day", "24:00", "7:00"),
+            ("day", "2026-02-28", "2026-02-29"),
+            ("time-zone", "UTC", "Moon/Tycho"),
             ("label-name", "node", "9node"),
             ("socket-address", "127.0.0.1:9690", "localhost"),
         ] {

@@ -6,9 +6,12 @@
 mod address;
 mod asked;
 pub mod bmc;
+pub mod calendar_test;
+pub mod calendars;
 pub mod file;
 mod formats;
 mod hints;
+pub mod kept;
 pub mod mail;
 pub mod mistakes;
 pub mod notify;

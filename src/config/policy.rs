@@ -7,10 +7,12 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calendars::{self, Calendars};
 use super::mistakes::{Mistakes, Place};
 use super::reader::read;
 use super::witnesses;
-use crate::model::ids::PolicyName;
+use crate::model::calendar::Calendar;
+use crate::model::ids::{CalendarName, PolicyName};
 use crate::model::matcher::Matcher;
 use crate::model::notice::{ChannelName, Recipients};
 use crate::model::rules::{
@@ -152,6 +154,9 @@ pub struct RespondFile {
     pub action: Response,
     #[serde(default)]
     pub mode: Mode,
+    /// The calendar in whose windows work may begin; at any hour if not given. What has begun goes on outside of them, and
+    /// nothing that gives back waits for them.
+    pub when: Option<CalendarName>,
     /// How long the node may be out before people are told; `4h` if not given.
     pub time_box: Option<Period>,
     /// What happens at the latest moment from which everything is home within the time box: `tell` (people are told), or
@@ -233,15 +238,26 @@ fn yes() -> bool {
     true
 }
 
-/// Reads one policy file. `None`: something is wrong with it, and told.
+/// Reads one policy file that lies alone, without any calendar. `None`: something is wrong with it, and told.
 pub fn parse(text: &str, mistakes: &mut Mistakes) -> Option<Policy> {
+    parse_beside(text, &Calendars::default(), mistakes)
+}
+
+/// Reads one policy file that may name these calendars. `None`: something is wrong with it, and told.
+pub fn parse_beside(text: &str, calendars: &Calendars, mistakes: &mut Mistakes) -> Option<Policy> {
     let found = mistakes.list().len();
     let read = read::<PolicyFile>(text, mistakes)?;
     checks::across(&read, mistakes);
-    if mistakes.list().len() > found {
+    let when = read.json["respond"]["when"].as_str().map(CalendarName::from);
+    let place = read.root.at("respond.when").place;
+    let calendar = when.as_ref().and_then(|when| calendars.named(when, place, mistakes));
+    // A calendar that is wrong was told in its own file; this policy cannot be had without it.
+    if mistakes.list().len() > found || when.is_some() && calendar.is_none() {
         return None;
     }
-    read.value.map(Policy::from)
+    let mut policy = read.value.map(Policy::from)?;
+    policy.respond.when = calendar;
+    Some(policy)
 }
 
 impl From<PolicyFile> for Policy {
@@ -263,6 +279,8 @@ impl From<PolicyFile> for Policy {
             respond: Respond {
                 action: file.respond.action,
                 mode: file.respond.mode,
+                // Looked up where the calendars are known.
+                when: None,
                 time_box: file.respond.time_box.unwrap_or(TIME_BOX),
                 on_overrun: file.respond.on_overrun,
                 locate: file.respond.locate,
@@ -296,21 +314,33 @@ impl From<PolicyFile> for Policy {
 /// All policies of a directory (or the shipped ones), in the order of their file names, which is the order in which
 /// they are asked. The policy `manual` is added where the directory has none, for people may always ask.
 pub fn load(dir: Option<&Path>, mistakes: &mut Mistakes) -> Vec<Policy> {
+    load_all(dir, mistakes).0
+}
+
+/// The same, with the calendars that lie beside them.
+pub fn load_all(dir: Option<&Path>, mistakes: &mut Mistakes) -> (Vec<Policy>, Vec<Calendar>) {
     let files = match dir {
         Some(dir) => match files_in(dir) {
             Ok(files) => files,
             Err(why) => {
                 mistakes.turn_to(dir.display().to_string());
                 mistakes.add(Place::START, why);
-                return Vec::new();
+                return Default::default();
             }
         },
-        None => SHIPPED.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec(),
+        None => [&SHIPPED[..], &calendars::SHIPPED[..]]
+            .concat()
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect(),
     };
+    let (dated, files): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|(name, _)| name.ends_with(calendars::ENDING));
+    let calendars = Calendars::read(&dated, mistakes);
     let mut policies: Vec<Policy> = Vec::new();
     for (name, text) in files {
         mistakes.turn_to(name);
-        let Some(policy) = parse(&text, mistakes) else { continue };
+        let Some(policy) = parse_beside(&text, &calendars, mistakes) else { continue };
         if policies.iter().any(|p| p.name == policy.name) {
             let text =
                 format!("another file already holds the policy {}; give this one its own name", policy.name);
@@ -322,7 +352,7 @@ pub fn load(dir: Option<&Path>, mistakes: &mut Mistakes) -> Vec<Policy> {
     if !policies.iter().any(|p| p.name.as_str() == MANUAL) {
         policies.extend(shipped(MANUAL).and_then(|text| parse(text, mistakes)));
     }
-    policies
+    (policies, calendars.into_list())
 }
 
 /// The text of a policy that comes with the program.
@@ -331,7 +361,7 @@ pub fn shipped(name: &str) -> Option<&'static str> {
     SHIPPED.iter().find(|(path, _)| *path == file).map(|(_, text)| *text)
 }
 
-/// The policy files of a directory, tests left out, sorted by name.
+/// The files of a directory with policies and calendars, tests left out, sorted by name.
 fn files_in(dir: &Path) -> Result<Vec<(String, String)>, String> {
     let wrong = |what: &Path, why: std::io::Error| format!("cannot read {}: {why}", what.display());
     let mut paths: Vec<_> = std::fs::read_dir(dir)
@@ -342,7 +372,7 @@ fn files_in(dir: &Path) -> Result<Vec<(String, String)>, String> {
         name.ends_with(".yaml") && !name.ends_with(".test.yaml") && !name.starts_with('.')
     });
     paths.sort();
-    if paths.is_empty() {
+    if !paths.iter().any(|path| !path.to_string_lossy().ends_with(calendars::ENDING)) {
         return Err(
             "no policy here; put files such as fan.yaml into it, or leave `policies` out to use the shipped \
                     ones"

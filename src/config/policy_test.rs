@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calendar_test::Wall;
 use super::file::MappingFile;
 use super::mistakes::Mistakes;
 use super::reader::read;
@@ -36,6 +37,9 @@ pub struct PolicyCase {
     pub name: String,
     #[schemars(length(min = 1))]
     pub alerts: Vec<ToldAlert>,
+    /// What the clocks show when the test begins, in the zone of the policy's calendar, or UTC if it has none;
+    /// `2026-01-01 00:00` UTC if not given.
+    pub begins: Option<Wall>,
     /// When the decision is asked for, counted as `from` is.
     pub at: Period,
     pub expect: Expected,
@@ -71,8 +75,19 @@ pub struct Expected {
     pub confirmed: Option<bool>,
     /// No fault comes of any of the alerts.
     pub unplaced: Option<bool>,
+    /// Whether the policy's calendar lets work begin at that time; a policy without one always does.
+    pub window: Option<ExpectedWindow>,
+    /// When it would begin, where the window is closed.
+    pub opens: Option<Wall>,
     /// Words that the reason contains.
     pub why: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExpectedWindow {
+    Open,
+    Closed,
 }
 
 /// Reads one test file.

@@ -11,7 +11,7 @@ use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, own, silences, tree};
+use super::{asked, bmc, file, kept, own, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
@@ -32,6 +32,8 @@ pub struct Config {
     pub rules: Rules,
     pub state: PathBuf,
     pub kill_file: PathBuf,
+    /// Copies of the store that the service makes by itself.
+    pub backup: Option<super::kept::BackupFile>,
     pub log: LogFormat,
     pub proxmox: Option<ProxmoxSettings>,
     pub hand: Option<file::HandFile>,
@@ -43,6 +45,10 @@ pub struct Config {
     pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
     pub channels: BTreeMap<ChannelName, Channel>,
+    /// Where `self` is missing although mode act needs it.
+    pub self_unsaid: Option<super::Mistake>,
+    /// All that lie beside the house's own policies, named by one of them or not.
+    pub calendars: Vec<crate::model::calendar::Calendar>,
 }
 
 #[derive(Clone, Debug)]
@@ -104,7 +110,9 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     asked::across(&read, &mut mistakes);
     silences::across(&read, &mut mistakes);
     own::across(&read, &mut mistakes);
+    let self_unsaid = own::unsaid(&read, &mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
+    kept::across(&read, base, &mut mistakes);
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
     let token = token(&read, base, &mut mistakes);
@@ -131,7 +139,12 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     let tickets = super::tickets::load(&read, base, &mut mistakes);
     let bmcs = bmc::settings(&read, base, &mut mistakes);
     let channels = notify::channels(&read, base, &mut mistakes);
-    let policies = policy::load(named("/policies").as_deref(), &mut mistakes);
+    let policies_dir = named("/policies");
+    let (policies, mut calendars) = policy::load_all(policies_dir.as_deref(), &mut mistakes);
+    if policies_dir.is_none() {
+        // No shipped policy names one of the shipped calendars: they are nobody's hours.
+        calendars.clear();
+    }
     notify::known_to(&policies, &channels, &mut mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
@@ -144,6 +157,8 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         tickets,
         bmc: bmcs,
         channels,
+        self_unsaid,
+        calendars,
         ..assemble(file, base, policies, token, asked, tokens, tokens_file)
     });
     mistakes.or(config)
@@ -312,7 +327,7 @@ fn assemble(
     tokens: Vec<KnownToken>,
     tokens_file: Option<PathBuf>,
 ) -> Config {
-    let silences = silences::of(&file);
+    let (silences, backup) = (silences::of(&file), kept::of(&file, base));
     let (budgets, limits, packing) = (Budgets::default(), Limits::default(), Packing::default());
     let (b, l, p) = (file.budgets, file.limits, file.packing);
     let rules = Rules {
@@ -398,6 +413,7 @@ fn assemble(
         rules,
         state: base.join(file.state),
         kill_file: base.join(file.kill_file),
+        backup,
         log: file.log,
         proxmox,
         hand,
@@ -406,6 +422,7 @@ fn assemble(
         alertmanager: asked.alertmanager,
         tickets: None,
         bmc: Default::default(),
+        self_unsaid: None,
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),
@@ -420,6 +437,7 @@ fn assemble(
             tokens_file,
         },
         channels: BTreeMap::new(),
+        calendars: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ mod plan;
 pub mod planner;
 mod preflight;
 mod processors;
+mod promised;
 mod recovery;
 mod requests;
 mod residents;
@@ -33,8 +34,9 @@ mod wish;
 mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::model::case::{Case, Origin, Phase};
+use crate::model::case::{Case, Ending, Origin, Phase};
 use crate::model::fault::{Fault, FaultKey};
 use crate::model::ids::{CaseId, GuestId, NodeName, PolicyName};
 use crate::model::note::Noted;
@@ -123,6 +125,17 @@ pub fn judge(
     Ok((verdict, planned.map(|planned| planned.plan)))
 }
 
+/// May work on this case begin at this hour, as far as its policy's calendar says?
+///
+/// # Errors
+/// Not now; and when, if that is known.
+pub fn hour(case: &Case, state: &State, seen: &Observed, rules: &Rules) -> Result<(), Wait> {
+    let view = View::new(state, seen, rules);
+    preflight::hour(Some(case), view.policy(case)?, Duration::ZERO, &view)
+        .map(drop)
+        .map_err(|closed| closed.wait)
+}
+
 /// Guests on other nodes that should be looked at before it is said that somebody finds no place: they might make room.
 pub fn might_make_room(node: &NodeName, state: &State, seen: &Observed, rules: &Rules) -> BTreeSet<GuestId> {
     let view = View::new(state, seen, rules);
@@ -154,6 +167,8 @@ fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View
             continue;
         }
         match turns.iter_mut().find(|turn| turn.case.node == fault.key.node) {
+            // Whoever called it off did not know of this one: it gets a case of its own when this one is closed.
+            Some(turn) if called_off(&turn.case) && !turn.case.faults.contains(&fault.key) => {}
             Some(turn) => join(turn, fault),
             None => {
                 let id = CaseId(*next_case);
@@ -170,6 +185,16 @@ fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View
             }
         }
     }
+}
+
+/// It ends whatever else fails, and its end silences what it knows of.
+fn called_off(case: &Case) -> bool {
+    matches!(
+        &case.phase,
+        Phase::GivingBack { why: Ending::Aborted { .. } | Ending::FalseAlarm, .. }
+            | Phase::HandedOver { cancelled: Some(_), .. }
+            | Phase::Proving { cancelled: Some(_), .. }
+    )
 }
 
 fn join(turn: &mut Turn, fault: &Fault) {

@@ -228,7 +228,7 @@ fn choice(turn: &Turn) -> Option<OnOverrun> {
 
 /// The members that were read show the time that we have; and where none was, nobody has set our clock since one did. A
 /// machine that is being repaired tells nothing: its clock may be what broke.
-fn clock_agrees(view: &View) -> bool {
+pub(super) fn clock_agrees(view: &View) -> bool {
     let set = view.seen.clock_off.unsigned_abs() > CLOCK_OFF_MAX_SECS.unsigned_abs();
     let repaired = |node: &NodeName| {
         let with_technician =

@@ -100,7 +100,7 @@ mod tests {
 
     fn debt() -> Debt {
         let at = "2026-01-01T00:00:00Z".parse().expect("a valid instant");
-        Debt { since: at, reason: "case 1".into(), alarm_at: at, seen: true }
+        Debt { since: at, reason: "case 1".into(), alarm_at: at, seen: true, unsure: false }
     }
 
     fn guest(kind: GuestKind, was: Power, ha: bool, at: Whereabouts) -> GuestDebt {

@@ -89,6 +89,10 @@ name! {
     PolicyName
 }
 name! {
+    /// A calendar's name, from its file.
+    CalendarName
+}
+name! {
     /// Who asked: a token's or an operator's name. Free text for people, never a permission.
     Person
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alert;
+pub mod calendar;
 pub mod case;
 pub mod fault;
 pub mod give_back;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Ending, PhaseName};
 use super::fault::FaultKey;
-use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, TicketRef};
+use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::{ChannelName, Urgency};
 use super::observed::{LocateTarget, PartKey, PartSource};
 use super::plan::How;
@@ -65,6 +65,8 @@ pub enum Noted {
 
     // Leaving
     PartsListed { sources: Vec<(PartSource, usize)>, blind: Vec<(PartSource, String)> },
+    // Another policy than the case's own believes an alarm of it, and its calendar does not hold it back.
+    BeginsSooner { policy: PolicyName },
     DrainBegins { node: NodeName },
     MgrFails { mgr: String },
     MaintenanceAsked { node: NodeName },
@@ -86,6 +88,11 @@ pub enum Noted {
     // Ours, and taken away by somebody else.
     MaintenanceTaken { node: NodeName },
     NooutTaken { host: HostName },
+    // Set by somebody else, after each of our own tries was refused.
+    MaintenanceTheirs { node: NodeName },
+    NooutTheirs { host: HostName },
+    // Set by somebody else, after our clearing of ours was acknowledged.
+    NooutSetAgain { host: HostName },
     Outgrown { guest: GuestId },
     Empty { node: NodeName },
     Took { node: NodeName, took: Took },
@@ -156,6 +163,7 @@ pub enum Noted {
     Storm { class: String, nodes: BTreeSet<NodeName>, nobody: bool },
     Blind { span: Period, nobody: bool },
     ChannelSilent { channel: ChannelName, error: String },
+    BackupFails { error: String },
     WouldNotify { urgency: Urgency, title: String },
 
     // People and pitlane itself

@@ -37,6 +37,9 @@ pub struct Debt {
     pub alarm_at: Time,
     /// Seen in the cluster at least once. A debt never seen was perhaps never taken.
     pub seen: bool,
+    /// One of our tries may have had its effect. While none may have, a mark that appears is somebody else's.
+    #[serde(default)]
+    pub unsure: bool,
 }
 
 /// A guest that has a way home.

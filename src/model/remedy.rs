@@ -1,5 +1,6 @@
 //! What a person can do about a wait: plain instructions, with the command where there is one.
 
+use super::calendar::Shut;
 use super::ids::{CaseId, NodeName};
 use super::observed::GuestKind;
 use super::rules::ProofCheck;
@@ -139,6 +140,14 @@ impl Wait {
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
             TimeBoxTooShort { .. } => "raise respond.time_box, or set on_overrun: tell in the policy".into(),
+            OutsideWindow(Shut { opens: Some(_), .. }) => {
+                "nothing, it begins by itself then; to begin sooner, add also_open to the calendar, and pitlane reload".into()
+            }
+            OutsideWindow(Shut { calendar, needs, .. }) => {
+                let which = if needs.is_some() { "a longer window" } else { "a window" };
+                format!("give {calendar} {which} (open, also_open), and pitlane reload")
+            }
+            ClockUnsure => "mend the clock: chronyc tracking, here and on the members".into(),
             AttemptsSpent { node, .. } => format!(
                 "have the part replaced, or pitlane drain {node} --reason …: a person may take it out once more"
             ),

@@ -117,6 +117,8 @@ pub enum CheckName {
     Neighbours,
     CephVersions,
     Mds,
+    /// Is it an hour at which work may begin?
+    Window,
     /// Does pitlane itself run on the node?
     #[serde(rename = "self")]
     Itself,
@@ -147,6 +149,7 @@ impl fmt::Display for CheckName {
             Self::Neighbours => "neighbours",
             Self::CephVersions => "ceph-versions",
             Self::Mds => "mds",
+            Self::Window => "window",
             Self::Itself => "self",
         })
     }

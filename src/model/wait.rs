@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Shut;
 use super::fault::FaultKey;
 use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
@@ -177,6 +178,10 @@ pub enum Wait {
     DrainsToday { count: u32, max: u32 },
     // Going and coming back take longer than the policy allows, and it says back_out.
     TimeBoxTooShort { needs: Period, within: Period },
+    // The calendar is closed now, or not open for as long as the drain takes.
+    OutsideWindow(Shut),
+    // Nobody knows what hour it is.
+    ClockUnsure,
     // Alarms took this node out so often already.
     AttemptsSpent { node: NodeName, count: u32, max: u32, within: Period },
     ManyAlarm { nodes: BTreeSet<NodeName>, max: u32 },
@@ -293,6 +298,7 @@ impl Wait {
             | OsdMissing { osds }
             | DisksNeeded { osds, .. }
             | DisksWithTechnician { osds } => format!("{name}/{osds:?}"),
+            OutsideWindow(shut) => format!("{name}/{}", shut.subject()),
             DiskUnknown { disk, .. } | NoOsdOn { disk, .. } => format!("{name}/{disk}"),
             Correlated { class, .. } => format!("{name}/{class}"),
             ChannelOnNode { channel, .. } => format!("{name}/{channel}"),

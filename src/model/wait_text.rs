@@ -192,6 +192,10 @@ impl fmt::Display for Wait {
             TimeBoxTooShort { needs, within } => {
                 write!(f, "going and coming back take about {needs}, and the time box is {within}")
             }
+            OutsideWindow(shut) => shut.fmt(f),
+            ClockUnsure => f.write_str(
+                "our clock and the members' do not agree, so nobody can say whether the calendar is open",
+            ),
             AttemptsSpent { node, count: times, max, within } => write!(
                 f,
                 "alarms took {node} out {times} times within {} (at most {max}), and it fails again",

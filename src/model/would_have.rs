@@ -48,6 +48,9 @@ impl Wait {
             DrainsToday { .. } | AttemptsSpent { .. } => {
                 "guests would have been moved again and again for something that moving them does not mend"
             }
+            OutsideWindow(_) => {
+                "guests would have been moved at an hour at which nobody is there to look after them"
+            }
             ChannelOnNode { .. } => "nobody could have been told of anything while the node was out",
             MissingPrivilege { .. } => {
                 "guests that our token may not see would have been switched off with the node"

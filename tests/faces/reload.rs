@@ -181,3 +181,44 @@ fn what_the_ticket_system_lacks_is_told_where_mistakes_are() {
     let (_, out, _) = service.ask("operate", &["reload"]);
     assert!(!out.contains("tickets:"), "the board lacks nothing: {out}");
 }
+
+#[test]
+fn calendars_count_with_their_policies_or_not_at_all() {
+    let service = Service::start("");
+    let policies = service.dir.path().join("policies");
+    fs::create_dir(&policies).expect("writable");
+    let of_house = |name: &str| {
+        fs::read_to_string(format!("{}/policies/{name}", env!("CARGO_MANIFEST_DIR"))).expect("shipped")
+    };
+    let fan = of_house("fan.yaml").replace("mode: approve", "mode: approve, when: staffed-hours");
+    fs::write(policies.join("fan.yaml"), fan).expect("writable");
+    fs::write(policies.join("manual.yaml"), of_house("manual.yaml")).expect("writable");
+    let config = service.read("pitlane.yaml").replace("state: state", "state: state\npolicies: policies");
+    service.write("pitlane.yaml", &config);
+
+    let (code, out, _) = service.ask("operate", &["reload"]);
+    assert!(
+        code == 2 && out.contains("fan.yaml:7:47: respond.when: there is no calendar staffed-hours"),
+        "{out}"
+    );
+
+    let calendar = policies.join("staffed-hours.calendar.yaml");
+    let text = of_house("staffed-hours.calendar.yaml");
+    fs::write(&calendar, text.replace("to: 17:00", "to: 07:00")).expect("writable");
+    let (code, out, _) = service.ask("operate", &["reload"]);
+    assert!(code == 2 && out.contains("a window from 07:00 to 07:00 has no length"), "{out}");
+    let (_, out, _) = service.ask("read", &["status"]);
+    assert!(out.contains("has no length"), "status tells it: {out}");
+
+    fs::write(&calendar, text).expect("writable");
+    let (code, out, err) = service.ask("operate", &["reload"]);
+    assert!(code == 0 && out.contains("counts from the next turn"), "{code} {out}{err}");
+    let file = service.dir.path().join("pitlane.yaml");
+    let check = Command::new(assert_cmd::cargo::cargo_bin("pitlane"))
+        .args(["config", "check", "--config"])
+        .arg(&file)
+        .output()
+        .expect("it runs");
+    let out = String::from_utf8_lossy(&check.stdout);
+    assert!(out.contains("Calendar staffed-hours: ") && out.contains("named by fan."), "{out}");
+}

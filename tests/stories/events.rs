@@ -39,6 +39,15 @@ impl Teller {
     async fn event(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
             ["alarm", node, part] => self.alarm(node, part, Sensor::Bad).await,
+            // The same part by a second rule, which calls it critical.
+            ["alarm", node, part, "critical"] => {
+                let told = self.fires(node, part, Sensor::Bad);
+                let mut told = pitlane::model::alert::Episode { labels: told.labels.clone(), ..told };
+                told.labels.insert("severity".to_owned(), "critical".to_owned());
+                told.fingerprint.0.push_str("-critical");
+                self.doors.world().list_alert(&told, false);
+                self.ingest(told).await
+            }
             // Fires, and nobody is notified: silenced by a colleague, or cut off by max_alerts.
             ["alarm", node, part, how @ ("silenced" | "left-out")] => {
                 let told = self.fires(node, part, Sensor::Bad);
@@ -102,6 +111,12 @@ impl Teller {
                 self.restart();
                 Ok(())
             }
+            // The configuration is read again, with another calendar.
+            ["hours", words @ ..] => {
+                crate::hours::hours(words, &mut self.rules).ok_or("no such calendar")??;
+                self.restart();
+                Ok(())
+            }
             ["silences", "off"] => {
                 self.rules.silences = None;
                 self.restart();
@@ -120,6 +135,13 @@ impl Teller {
             ["budgets", "exhausted"] => {
                 exhaust(&mut self.rules);
                 self.restart();
+                Ok(())
+            }
+            // Our own store, as whoever copies it tells.
+            ["store-backup", how @ ("fails" | "works")] => {
+                let why = "backups: 3 MiB are free and a copy wants 65 MiB, so none was begun".to_owned();
+                let fails = pitlane::model::observed::BackupFails { since: self.now(), why };
+                self.reconciler.backup_fails((*how == "fails").then_some(fails));
                 Ok(())
             }
             ["report", case] => self.look_at_report(CaseId(number(case)?)).await,

@@ -132,6 +132,7 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
         ["osd", id, to @ ("fails" | "recovers")] => {
             world.set_osd_failed(OsdId(number(id)? as u32), *to == "fails");
         }
+        ["mon", mon, to @ ("stops" | "starts")] => world.set_mon_stopped(mon, *to == "stops"),
         ["health", code, "gone"] => world.set_check(code, None),
         ["health", code, summary] => {
             let severity = "HEALTH_WARN".to_owned();

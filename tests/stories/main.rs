@@ -10,6 +10,7 @@ mod events;
 mod giving_back;
 mod happens;
 mod harness;
+mod hours;
 mod late;
 mod learning;
 mod makespan;

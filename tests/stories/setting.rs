@@ -57,6 +57,9 @@ fn shipped() -> Vec<Policy> {
 }
 
 fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder, String> {
+    if let Some(told) = crate::hours::hours(words, rules) {
+        return told.map(|()| builder);
+    }
     let id = |word: &str| word.parse::<u32>().map_err(|_| format!("{word} is not a guest"));
     let ids = |words: &[&str]| words.iter().map(|w| id(w)).collect::<Result<Vec<u32>, String>>();
     Ok(match words {
@@ -67,6 +70,7 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         [kind @ ("vm" | "ct" | "stopped"), guest, "on", node, details @ ..] => {
             guest_in(kind, id(guest)?, node, details, builder)?
         }
+        ["begins", at] => builder.at(at.parse().map_err(|why| format!("{why}"))?),
         // Every machine has a BMC that pitlane may ask.
         ["bmc"] => builder.bmcs(),
         ["move-within", within] => {

@@ -46,7 +46,9 @@ pub(super) fn cases(conn: &Connection, limit: usize) -> Result<Vec<Case>, StoreE
 }
 
 pub(super) fn case(conn: &Connection, id: CaseId) -> Result<Option<Case>, StoreError> {
-    Ok(select(conn, "WHERE id = ?1", id.0)?.pop().map(|(case, _)| case))
+    // The database counts no further, and so there is no such case.
+    let Ok(id) = i64::try_from(id.0) else { return Ok(None) };
+    Ok(select(conn, "WHERE id = ?1", id)?.pop().map(|(case, _)| case))
 }
 
 /// Steps of one case; of all open cases for `None`.

@@ -1,8 +1,10 @@
 //! Rules across the fields of a policy file, and what its texts and queries may name. Each mistake has its place.
 
 use super::PolicyFile;
+use crate::config::calendars::ENDING;
 use crate::config::mistakes::{Mistakes, Place, meant};
 use crate::config::reader::Read;
+use crate::config::tree::Kind;
 use crate::config::{query, witnesses};
 use crate::model::state::EARLIER_MAX;
 use crate::model::time::Period;
@@ -15,6 +17,14 @@ const TOLD: [&str; 3] = ["node", "component", "returns"];
 
 /// Rules across fields. Each looks only at parts that are right by themselves.
 pub(super) fn across(read: &Read<PolicyFile>, mistakes: &mut Mistakes) {
+    if let Kind::Map(entries) = &read.root.kind
+        && let Some(entry) = entries.iter().find(|entry| entry.key == "calendar")
+    {
+        let text = format!(
+            "this is a calendar, and its file's name says that it is a policy; let the name end in {ENDING}"
+        );
+        mistakes.add(entry.key_place, text);
+    }
     let period = |pointer| read.get::<Period>(pointer);
     let place = |path: &str| read.root.at(path).place;
     if let (Some(soak), Some(within)) = (period("/prove/soak"), period("/confirm/within"))

@@ -22,6 +22,7 @@ fn rules() -> Rules {
     let respond = Respond {
         action: Response::Drain,
         mode: Mode::Act,
+        when: None,
         time_box: Period::hours(4),
         locate: false,
         containers: ContainerPolicy::Ask,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::way_home::{WayHome, will_empty};
+use super::knot::knot;
+use super::way_home::{WayHome, in_the_way};
 use super::{
     MOVE_SETTLES, alike, cancel_if_overdue, due_after_failures, locked, missing, moving, set, settled,
 };
@@ -42,6 +43,8 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         }
     }
     let mut way = WayHome::of(turn)?;
+    // Who was told to stay while the way was planned is told once.
+    owed = turn.case.owed.away().map(|(id, debt)| (id, debt.clone())).collect();
     owed.sort_by_key(|(id, _)| (way.place(*id), *id));
     for (id, debt) in owed {
         let Some(guest) = cluster.guests.get(&id) else {
@@ -71,6 +74,16 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         }
         // One that cannot be seen holds up no other.
         blind = blind.or(done.err());
+    }
+    if let Some((id, other)) = knot(&way.blocked)
+        && let (Some(debt), Some(guest)) = (turn.case.owed.guests.get(&id).cloned(), cluster.guests.get(&id))
+    {
+        let why = format!(
+            "{} has room for it only when guest {other} has left, which waits in turn for another to make room; move one of \
+             them to a third node",
+            debt.home
+        );
+        stays(turn, id, &debt, Some(guest.node.clone()), &why);
     }
     let away: Vec<GuestId> = turn.case.owed.away().map(|(id, _)| id).collect();
     match blind {
@@ -280,8 +293,11 @@ fn our_home(
     };
     if let Some(why) = refusal {
         // Who is on its way there, or about to leave, may be what stands in the way.
-        if !way.slots.busy(&node) && !will_empty(turn, &node) {
-            stays(turn, id, debt, Some(guest.node.clone()), &why);
+        if !way.slots.busy(&node) {
+            match in_the_way(turn, &node) {
+                others if others.is_empty() => stays(turn, id, debt, Some(guest.node.clone()), &why),
+                others => drop(way.blocked.insert(id, others)),
+            }
         }
         return Ok(());
     }

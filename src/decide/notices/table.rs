@@ -2,6 +2,7 @@
 //!
 //! It must never decide anything: what is in the journal has happened.
 
+use crate::decide::preflight::only_the_hour;
 use crate::model::case::Case;
 use crate::model::note::Noted;
 use crate::model::notice::Urgency::{self, Page, Tell};
@@ -165,6 +166,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "begins nothing new and holds what it holds.",
             format!("look at the other failure first; pitlane abort {id} --reason WHY gives everything back"),
         ),
+        Noted::Waits { wait: wait @ Wait::MonsAfter { .. } } => say(
+            Page,
+            "monitors",
+            format!("{node} must not be switched off: {wait}"),
+            "begins nothing new and holds what it holds.",
+            format!("tell the technician at once, then bring the other monitors back. {show}"),
+        ),
         Noted::Waits { wait: wait @ Wait::CameAboard { .. } } => say(
             Page,
             "came-aboard",
@@ -207,6 +215,17 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "waits; nothing is touched until a second person agrees.",
             wait.remedy_for(id),
         ),
+        Noted::Waits { wait: wait @ (Wait::Verdict { reasons } | Wait::NotInPlaceNow { reasons }) }
+            if only_the_hour(reasons) =>
+        {
+            say(
+                Tell,
+                "waits-for-its-window",
+                format!("{node} waits for its window"),
+                &format!("waits: {wait}."),
+                wait.remedy(),
+            )
+        }
         Noted::Waits {
             wait: wait @ (Wait::Verdict { .. } | Wait::NotInPlaceNow { .. } | Wait::TimeBoxTooShort { .. }),
         } => say(

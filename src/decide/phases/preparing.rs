@@ -1,13 +1,16 @@
 //! It is true. May the node leave, and does somebody agree? An approval is bound to the plan's hash and dies when
 //! the world changes what the plan says.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::confirming::false_alarm;
 use super::draining::died;
 use crate::decide::correlate;
 use crate::decide::inventory;
 use crate::decide::memory::{Returned, returned};
 use crate::decide::plan::Planned;
-use crate::decide::preflight::{judge, judge_in_place};
+use crate::decide::preflight::{Hour, hour, judge, judge_in_place, only_the_hour};
 use crate::decide::second_person;
 use crate::decide::time_box;
 use crate::decide::turn::Turn;
@@ -15,7 +18,7 @@ use crate::model::case::{Approval, Origin, Phase};
 use crate::model::note::Noted;
 use crate::model::plan::Plan;
 use crate::model::proof::Clearance;
-use crate::model::rules::Mode;
+use crate::model::rules::{Mode, Policy};
 use crate::model::seen::Blind;
 use crate::model::verdict::Verdict;
 use crate::model::wait::{Source, Wait};
@@ -41,7 +44,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         None => {
             let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
             look_for_room(turn, &planned)?;
-            if !verdict.clear() {
+            if !verdict.clear() && !may_be_agreed(turn, policy, &verdict) {
                 return Err(Wait::Verdict { reasons: verdict.reasons() });
             }
             (verdict, planned?.plan)
@@ -61,7 +64,20 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     if !by_itself {
         second_person::enough(policy, &turn.case, approval.as_ref(), &plan)?;
     }
+    if !verdict.clear() {
+        let reasons = verdict.reasons();
+        return Err(match turn.case.in_place {
+            Some(_) => Wait::NotInPlaceNow { reasons },
+            None => Wait::Verdict { reasons },
+        });
+    }
     begin(turn, &verdict, plan, approval)
+}
+
+/// A no that is only the hour's keeps nobody from reading the plan and agreeing to it: it begins when the window opens, if
+/// it is the same plan then. Who only observes is told what would happen when it would happen.
+fn may_be_agreed(turn: &Turn, policy: &Policy, verdict: &Verdict) -> bool {
+    turn.view.rules.mode_of(policy) != Mode::Observe && only_the_hour(&verdict.reasons())
 }
 
 /// Somebody would be left behind: others might make room, and nobody has looked at them yet.
@@ -81,7 +97,7 @@ fn served_in_place(turn: &mut Turn) -> Result<(Verdict, Plan), Wait> {
     if let Ok((_, disks)) = &planned {
         turn.case.in_place = Some(disks.clone());
     }
-    if !verdict.clear() {
+    if !verdict.clear() && !may_be_agreed(turn, turn.view.policy(&turn.case)?, &verdict) {
         return Err(Wait::NotInPlaceNow { reasons: verdict.reasons() });
     }
     Ok((verdict, planned?.0))
@@ -152,6 +168,16 @@ fn keep_osds(turn: &mut Turn) -> Result<(), Wait> {
     Ok(())
 }
 
+/// A case that begins before its own policy's calendar opens is told with whose word it does.
+fn tell_hour(turn: &mut Turn, needs: Duration) {
+    let Ok(own) = turn.view.policy(&turn.case) else { return };
+    if let Ok(Hour { policy, .. }) = hour(Some(&turn.case), own, needs, turn.view)
+        && policy != own.name
+    {
+        turn.note(Noted::BeginsSooner { policy });
+    }
+}
+
 fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approval>) -> Result<Phase, Wait> {
     if let Some(ahead) = turn.ahead.clone() {
         return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
@@ -160,12 +186,15 @@ fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approv
     inventory::tell_baseline(turn);
     keep_osds(turn)?;
     let hash = plan.hash();
+    let needs = Duration::from_secs(plan.forecast.map_or(0, |forecast| forecast.secs));
     let osds: Vec<_> = plan.in_place.iter().copied().collect();
     let clearance = Clearance::of(verdict, plan, approval).ok_or(Wait::Approval { hash })?;
+    tell_hour(turn, needs);
     let node = turn.case.node.clone();
     turn.note(match osds.is_empty() {
         true => Noted::DrainBegins { node },
         false => Noted::ServiceBegins { node, osds },
     });
-    Ok(Phase::Draining { since: turn.view.now, clearance, empty: None, course: Vec::new() })
+    let (course, failed_at) = (Vec::new(), BTreeMap::new());
+    Ok(Phase::Draining { since: turn.view.now, clearance, empty: None, course, failed_at })
 }

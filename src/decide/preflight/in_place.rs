@@ -38,6 +38,7 @@ pub fn judge(case: &Case, view: &View) -> (Verdict, Result<(Plan, InPlace), Wait
             None => q.answer(CheckName::OkToStop, &view.seen.ceph, may_stop(&q, &osds)),
         },
         q.answer(CheckName::Redundancy, &view.seen.ceph, copies(&q, &osds)),
+        super::window::check(&q, view.policy(case)),
     ];
     let verdict = Verdict { node: case.node.clone(), at: view.now, checks, cards: Vec::new() };
     let plan = disks.and_then(|disks| Ok((plan(case, &disks, &verdict, view)?, disks)));
@@ -118,7 +119,7 @@ fn health(q: &Question, ours: &Result<&BTreeSet<OsdId>, Wait>) -> Result<Found, 
     for (code, health) in &ceph.checks {
         let expected = code == "OSD_DOWN" && others.is_empty() || OF_A_BAD_DISK.contains(&code.as_str());
         if !expected && !q.view.rules.limits.ceph_benign.contains(code) {
-            found.block(Wait::CephHealth { code: code.clone(), summary: health.summary.clone() });
+            found.block(Wait::CephHealth { code: code.clone(), summary: health.told() });
         }
     }
     let unclean = ceph.unclean_pgs();

@@ -22,6 +22,7 @@ mod processors;
 mod quorum;
 mod recoverability;
 mod redundancy;
+mod window;
 
 use std::time::Duration;
 
@@ -33,12 +34,14 @@ use crate::model::time::{Period, age};
 use crate::model::verdict::{Answer, Check, CheckName, Verdict};
 use crate::model::wait::Wait;
 
+pub use budgets::still_within;
 pub use privileges::NEEDED as NEEDED_PRIVILEGES;
 
 use super::plan::{Planned, plan};
 use super::view::View;
 
 pub(super) use in_place::judge as judge_in_place;
+pub(super) use window::{Hour, hour, only_the_hour};
 
 /// What a check may look at.
 pub(super) struct Question<'a> {
@@ -83,6 +86,7 @@ pub fn judge(
     checks.extend(channel::check(&question));
     let (recoverability, cards) = recoverability::check(&question);
     checks.push(recoverability);
+    checks.push(window::check(&question, Ok(policy)));
     let verdict = Verdict { node: node.clone(), at: view.now, checks, cards };
     let planned = question.planned.map(|mut planned| {
         planned.plan.warnings = verdict.warnings().filter(|wait| !wait.passing()).cloned().collect();

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
+use crate::model::calendar::Calendar;
 use crate::model::ids::PolicyName;
 use crate::model::matcher::{Labels, Matcher};
 use crate::model::notice::Recipients;
@@ -100,6 +101,9 @@ pub struct Confirm {
 pub struct Respond {
     pub action: Response,
     pub mode: Mode,
+    /// Work begins only while this is open; `None`: at any hour. It holds nothing back that has begun, and no return.
+    #[serde(default)]
+    pub when: Option<Calendar>,
     /// How long the node may be out before people are told that it overran.
     pub time_box: Period,
     /// What happens when calling it off later would overrun the time box.

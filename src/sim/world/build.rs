@@ -322,10 +322,12 @@ impl Builder {
             electing_until: Time::MIN,
             quorum_lost: None,
             quorum_was: on(mons).into_keys().collect(),
+            mons_since: self.world.now,
             last: None,
             noout_gone: BTreeMap::new(),
             versions: BTreeMap::new(),
             mds: BTreeMap::new(),
+            stopped_mons: BTreeSet::new(),
         });
         self
     }

@@ -68,7 +68,7 @@ impl World {
 }
 
 fn case() -> Case {
-    let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true };
+    let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true, unsure: false };
     let order = WorkOrderDebt {
         warning: None,
         warned: 0,
@@ -244,6 +244,7 @@ fn policy() -> Policy {
         respond: Respond {
             action: Response::Drain,
             mode: Mode::Approve,
+            when: None,
             time_box: hour,
             locate: false,
             second_person: false,

@@ -162,7 +162,7 @@ async fn every_phase_comes_back_as_it_was() {
     let proof = Drained::of(read(at(10)), read(at(30))).expect("far enough apart");
     let handover = crate::model::case::Handover::Drained { proof };
     let mut handed = case(2, Phase::HandedOver { since: at(31), handover, claim: None, cancelled: None });
-    let debt = Debt { since: at(1), reason: "fan".into(), alarm_at: at(9), seen: true };
+    let debt = Debt { since: at(1), reason: "fan".into(), alarm_at: at(9), seen: true, unsure: false };
     handed.owed.noout = Some(("host-a".into(), debt.clone()));
     handed.owed.maintenance = Some(debt);
     let cases =
