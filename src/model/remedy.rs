@@ -109,7 +109,7 @@ impl Wait {
                 "know the risk, or give them a named processor model (qm set ID --cpu)".into()
             }
             HaBringsHome { guest, node, .. } => format!(
-                "ha-manager set vm:{guest} --state stopped, and start it when it is on {node}; or end the maintenance by hand: ha-manager crm-command node-maintenance disable {node}"
+                "ha-manager set vm:{guest} --state stopped, and when the case is closed ha-manager migrate vm:{guest} {node}, then --state started; or end the maintenance by hand: ha-manager crm-command node-maintenance disable {node}"
             ),
             NoWayHome { .. } => {
                 "know that they stay there until they are shut down, or give them a named processor model".into()
