@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use pitlane::adapters::tickets::Held;
 use pitlane::cli::Stop;
 use pitlane::config::file::LogFormat;
+use pitlane::config::kept::BackupFile;
 use pitlane::config::{self, Config};
 use pitlane::model::shown::{InForce, RefusedConfig};
 use pitlane::model::time::Time;
@@ -44,6 +45,7 @@ pub struct Fixed {
     speaks_tls: bool,
     state: PathBuf,
     log: LogFormat,
+    backup: Option<BackupFile>,
 }
 
 impl Fixed {
@@ -53,6 +55,7 @@ impl Fixed {
             speaks_tls: config.http.tls.is_some(),
             state: config.state.clone(),
             log: config.log,
+            backup: config.backup.clone(),
         }
     }
 
@@ -63,6 +66,7 @@ impl Fixed {
             ("http.tls (with or without it)", self.speaks_tls != new.speaks_tls),
             ("state", self.state != new.state),
             ("log", self.log != new.log),
+            ("store.backup", self.backup != new.backup),
         ]
         .into_iter()
         .filter(|(_, differs)| *differs)

@@ -3,6 +3,7 @@
 //! Neither is parsed to make the other, and neither is the journal. Metric labels come from enums; the one free label
 //! is `node` of `pitlane_node_maintenance`, so that operators can inhibit their own alerts by it.
 
+mod backups;
 mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::model::step::{Action, Outcome};
 use crate::model::wait::Source;
 use crate::ports::{Ingested, Meter};
 
+pub use backups::Backups;
 pub use lines::{Lines, start};
 
 /// How a delivery of alerts was answered.
@@ -298,7 +300,7 @@ mod tests {
     fn a_turn_fills_every_gauge_and_forgets_what_is_gone() {
         let noon: Time = "2026-01-01T12:00:00Z".parse().expect("a valid instant");
         let metrics = Metrics::new().expect("names differ");
-        let debt = Debt { since: noon, reason: String::new(), alarm_at: noon, seen: true };
+        let debt = Debt { since: noon, reason: String::new(), alarm_at: noon, seen: true, unsure: false };
         let mut shown = Shown::nothing();
         shown.turn_at = noon;
         shown.state.cases = vec![Case {

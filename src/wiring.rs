@@ -1,5 +1,6 @@
 //! In which order things start and stop.
 
+mod copies;
 mod keep;
 mod notify;
 mod outside;
@@ -255,11 +256,12 @@ impl Running {
             tokio::spawn(async move { desk.tickets_lack(since, tickets::lacks(&asked).await) });
         }
         let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
+        let stop = CancellationToken::new();
+        copies::begin(&config, &lasting, &reconciler, &stop)?;
         let tls = tls(&config)?;
         let listening =
             Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
-        let stop = CancellationToken::new();
         let courier = Arc::new(notify::courier(&config, &lasting)?);
         let lasting_clock = lasting.clock.clone();
         let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));

@@ -83,7 +83,13 @@ pub enum Command {
     /// One case and its story.
     Show { case: u64 },
     /// What happened in a case, what was promised and kept, and what stood in the way: in Markdown.
-    Report { case: u64 },
+    Report {
+        #[arg(required_unless_present = "since")]
+        case: Option<u64>,
+        /// Instead of one case: all of so long until now, a line each with the promises that were kept.
+        #[arg(long, value_name = "SPAN", conflicts_with = "case")]
+        since: Option<Period>,
+    },
     /// Agree to a plan, named by its hash or the hash's beginning (12 characters or more).
     Approve {
         case: u64,

@@ -41,7 +41,7 @@ use crate::config::{Config, Mistakes, read};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
 use crate::model::plain::{deceives, printable};
-use crate::model::report::Report;
+use crate::model::report::{Report, Reports};
 use crate::model::request::Ask;
 use crate::model::rights::TokenRights;
 use crate::model::seen::Trouble;
@@ -223,7 +223,14 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             say.print(&view, || text::case(&view));
             Ok(Exit::Done)
         }
-        Command::Report { case } => {
+        Command::Report { since: Some(since), .. } => {
+            let reports: Reports = client()?.get(&format!("/api/v1/reports?since={since}")).await?;
+            say.print(&reports, || reports.to_string());
+            Ok(Exit::Done)
+        }
+        Command::Report { case, .. } => {
+            // Required where no span is named.
+            let case = case.unwrap_or_default();
             let report: Report = client()?.get(&format!("/api/v1/cases/{case}/report")).await?;
             say.print(&report, || report.to_string());
             Ok(Exit::Done)

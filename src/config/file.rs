@@ -62,6 +62,8 @@ pub struct ConfigFile {
     pub packing: PackingFile,
     #[serde(default)]
     pub notify: NotifyFile,
+    #[serde(default)]
+    pub store: super::kept::StoreFile,
 }
 
 pub fn state_dir() -> PathBuf {

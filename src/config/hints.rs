@@ -55,6 +55,9 @@ fn missing(config: &Config, hints: &mut Vec<String>) {
     if config.rules.notify.page.is_empty() {
         hint("no notify.page: nobody is called when something goes wrong");
     }
+    if let Some(unsaid) = &config.self_unsaid {
+        hint(&unsaid.to_string());
+    }
     if config.http.tokens.is_empty() {
         hint("no tokens: nobody may ask, and no alert can be delivered");
     }

@@ -11,6 +11,7 @@ pub mod calendars;
 pub mod file;
 mod formats;
 mod hints;
+pub mod kept;
 pub mod mail;
 pub mod mistakes;
 pub mod notify;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::file::{ConfigFile, SelfFile};
-use super::mistakes::Mistakes;
+use super::mistakes::{Mistake, Mistakes};
 use super::reader::Read;
 use crate::model::ids::GuestId;
 use crate::model::rules::{Declared, OwnHome};
@@ -36,6 +36,19 @@ pub(super) fn across(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
         let text = "pitlane runs in one place: write self: {vmid: N}, {node: NAME} or {outside: true}";
         mistakes.add(read.root.at("self").place, text);
     }
+}
+
+/// Mode act, and nobody said where pitlane runs. That is no mistake: a service that holds something has to start and give it
+/// back. But no node will leave.
+pub(super) fn unsaid(read: &Read<ConfigFile>, mistakes: &Mistakes) -> Option<Mistake> {
+    let acts = read.json.get("mode").is_some_and(|mode| mode == "act");
+    (acts && read.json.get("self").is_none()).then(|| Mistake {
+        file: mistakes.file().to_owned(),
+        place: read.root.at("mode").place,
+        text: "mode act needs to know where pitlane itself runs, and lets no node leave before; write self: {vmid: N}, {node: \
+               NAME} or {outside: true}"
+            .to_owned(),
+    })
 }
 
 /// Addresses of the network cards, loopback left out. What cannot be read is no address.

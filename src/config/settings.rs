@@ -11,7 +11,7 @@ use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, own, silences, tree};
+use super::{asked, bmc, file, kept, own, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
@@ -32,6 +32,8 @@ pub struct Config {
     pub rules: Rules,
     pub state: PathBuf,
     pub kill_file: PathBuf,
+    /// Copies of the store that the service makes by itself.
+    pub backup: Option<super::kept::BackupFile>,
     pub log: LogFormat,
     pub proxmox: Option<ProxmoxSettings>,
     pub hand: Option<file::HandFile>,
@@ -45,6 +47,8 @@ pub struct Config {
     pub channels: BTreeMap<ChannelName, Channel>,
     /// All that lie beside the house's own policies, named by one of them or not.
     pub calendars: Vec<crate::model::calendar::Calendar>,
+    /// Where `self` is missing although mode act needs it.
+    pub self_unsaid: Option<super::Mistake>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,7 +110,9 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
     asked::across(&read, &mut mistakes);
     silences::across(&read, &mut mistakes);
     own::across(&read, &mut mistakes);
+    let self_unsaid = own::unsaid(&read, &mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
+    kept::across(&read, base, &mut mistakes);
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
     let token = token(&read, base, &mut mistakes);
@@ -152,6 +158,7 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         bmc: bmcs,
         channels,
         calendars,
+        self_unsaid,
         ..assemble(file, base, policies, token, asked, tokens, tokens_file)
     });
     mistakes.or(config)
@@ -320,7 +327,7 @@ fn assemble(
     tokens: Vec<KnownToken>,
     tokens_file: Option<PathBuf>,
 ) -> Config {
-    let silences = silences::of(&file);
+    let (silences, backup) = (silences::of(&file), kept::of(&file, base));
     let (budgets, limits, packing) = (Budgets::default(), Limits::default(), Packing::default());
     let (b, l, p) = (file.budgets, file.limits, file.packing);
     let rules = Rules {
@@ -406,6 +413,7 @@ fn assemble(
         rules,
         state: base.join(file.state),
         kill_file: base.join(file.kill_file),
+        backup,
         log: file.log,
         proxmox,
         hand,
@@ -414,6 +422,7 @@ fn assemble(
         alertmanager: asked.alertmanager,
         tickets: None,
         bmc: Default::default(),
+        self_unsaid: None,
         http: Http {
             // Checked by its format already; the default of the schema is what stays.
             listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),

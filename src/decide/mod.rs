@@ -20,10 +20,11 @@ mod plan;
 pub mod planner;
 mod preflight;
 mod processors;
+mod promised;
 mod recovery;
 mod requests;
+mod residents;
 mod resolve;
-mod room;
 mod second_person;
 mod time_box;
 mod turn;
@@ -35,7 +36,7 @@ mod witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::case::{Case, Origin, Phase};
+use crate::model::case::{Case, Ending, Origin, Phase};
 use crate::model::fault::{Fault, FaultKey};
 use crate::model::ids::{CaseId, GuestId, NodeName, PolicyName};
 use crate::model::note::Noted;
@@ -166,6 +167,8 @@ fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View
             continue;
         }
         match turns.iter_mut().find(|turn| turn.case.node == fault.key.node) {
+            // Whoever called it off did not know of this one: it gets a case of its own when this one is closed.
+            Some(turn) if called_off(&turn.case) && !turn.case.faults.contains(&fault.key) => {}
             Some(turn) => join(turn, fault),
             None => {
                 let id = CaseId(*next_case);
@@ -182,6 +185,16 @@ fn open_cases<'a>(turns: &mut Vec<Turn<'a>>, next_case: &mut u64, view: &'a View
             }
         }
     }
+}
+
+/// It ends whatever else fails, and its end silences what it knows of.
+fn called_off(case: &Case) -> bool {
+    matches!(
+        &case.phase,
+        Phase::GivingBack { why: Ending::Aborted { .. } | Ending::FalseAlarm, .. }
+            | Phase::HandedOver { cancelled: Some(_), .. }
+            | Phase::Proving { cancelled: Some(_), .. }
+    )
 }
 
 fn join(turn: &mut Turn, fault: &Fault) {

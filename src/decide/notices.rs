@@ -14,6 +14,7 @@ use crate::model::ids::{CaseId, NodeName};
 use crate::model::note::{Note, Noted};
 use crate::model::notice::Urgency::{Page, Tell};
 use crate::model::notice::{ChannelName, Notice, NoticeId, Recipients};
+use crate::model::observed::BackupFails;
 use crate::model::rules::{Mode, Response};
 use crate::model::state::Decision;
 use crate::model::step::{Outcome, StepId};
@@ -230,6 +231,22 @@ pub(super) fn of_us(view: &View, out: &mut Decision) {
         );
         if let Some(said) = said {
             put(ours(format!("clock/{}/{secs}", view.now), said, Recipients::default()), false, view, out);
+        }
+    }
+    if let Some(BackupFails { since, why }) = &view.seen.backup_fails {
+        let said = say(
+            Tell,
+            "",
+            "pitlane's own store is not backed up".to_owned(),
+            &format!("goes on, and tries again every ten minutes. The last answer: {why}."),
+            "see that store.backup.dir can be written and has room; pitlane store backup FILE copies it by hand"
+                .to_owned(),
+        );
+        if let Some(said) = said
+            && put(ours(format!("backup/{since}"), said, Recipients::default()), false, view, out)
+                != Put::Known
+        {
+            note(view, out, Noted::BackupFails { error: why.clone() });
         }
     }
     for (channel, silent) in &view.state.silent {

@@ -14,7 +14,8 @@ use crate::model::wait::{Source, Wait};
 
 use super::ha;
 use super::live::{self, Ask, Going, Hop};
-use super::room;
+use super::promised::promised;
+use super::residents;
 use super::view::View;
 use super::way::{Way, way};
 
@@ -54,6 +55,9 @@ pub fn plan(node: &NodeName, case: Option<&Case>, policy: &Policy, view: &View) 
     made
 }
 
+/// Why a guest goes elsewhere whose move failed.
+pub const MOVE_FAILED: &str = "its move there failed";
+
 /// What a plan that is made on the way keeps of the one before.
 pub struct Kept<'a> {
     pub approved: &'a Plan,
@@ -61,6 +65,8 @@ pub struct Kept<'a> {
     pub moves: &'a [Move],
     /// Guests whose target does not take them any more, and why.
     pub lost: &'a BTreeMap<GuestId, String>,
+    /// Where moves of a guest have failed: it is sent there only if that is its target already.
+    pub failed_at: &'a BTreeMap<GuestId, BTreeSet<NodeName>>,
     pub within: Within,
 }
 
@@ -154,10 +160,11 @@ fn make(
         ask.going.insert(*id, going);
     }
     if kept.is_none() {
-        ask.residents = room::residents(node, policy, agreed, view)?;
+        ask.promised = promised(node, view);
+        ask.residents = residents::that_may_move(node, policy, agreed, view)?;
     }
     let found = live::find(&ask, view)?;
-    let ask_about = room::ask_about(node, &found, view)?;
+    let ask_about = residents::ask_about(node, &found, view)?;
     let mut unplaced = Vec::new();
     for (guest, blockers) in found.left {
         let overfilled = foretold.as_ref().and_then(|foretold| overfilled(guest, foretold, &blockers));
@@ -186,9 +193,15 @@ fn keep(ask: &mut Ask, case: Option<&Case>, kept: Option<&Kept>, cluster: &Opini
         if m.from.is_some() {
             ask.residents.insert(m.guest, m.how);
         }
+        let failed = kept.failed_at.get(&m.guest).into_iter().flatten().filter(|node| **node != m.to);
+        let mut never: BTreeMap<NodeName, String> =
+            failed.map(|node| (node.clone(), MOVE_FAILED.to_owned())).collect();
         match kept.lost.get(&m.guest) {
-            Some(why) => drop(ask.lost.insert(m.guest, (m.to.clone(), why.clone()))),
+            Some(why) => drop(never.insert(m.to.clone(), why.clone())),
             None => drop(ask.keep.insert(m.guest, m.to.clone())),
+        }
+        if !never.is_empty() {
+            ask.lost.insert(m.guest, never);
         }
     }
     if kept.within == Within::Approved {

@@ -42,23 +42,41 @@ fn why_not(
     to: &NodeName,
     view: &View,
 ) -> Option<String> {
-    let (from, to) = (machine(leaving, &row.node, view), machine(leaving, to, view));
-    let (Some(from), Some(to)) = (from, to) else {
+    let native = native(detail);
+    match compare(native, leaving, &row.node, to, view) {
+        Likeness::Alike => None,
+        Likeness::Unlike(why) => Some(why),
         // For any other guest QEMU itself refuses; this one would be taken, and crash.
-        return native(detail)
-            .then(|| "its processor cannot be seen, and the guest needs the same".to_owned());
+        Likeness::Unseen => {
+            native.then(|| "its processor cannot be seen, and the guest needs the same".to_owned())
+        }
+    }
+}
+
+/// Has one node what a guest has on another?
+pub enum Likeness {
+    Alike,
+    Unlike(String),
+    /// One of them cannot be seen.
+    Unseen,
+}
+
+/// May a guest that runs on `from` go live to `to`? `native`: it sees its node's own processor. `of`: whose survey is read.
+pub fn compare(native: bool, of: &NodeName, from: &NodeName, to: &NodeName, view: &View) -> Likeness {
+    let (Some(from), Some(to)) = (machine(of, from, view), machine(of, to, view)) else {
+        return Likeness::Unseen;
     };
     if older(&to.version, &from.version) {
-        return Some(format!("it runs Proxmox {}, older than {}", to.version, from.version));
+        return Likeness::Unlike(format!("it runs Proxmox {}, older than {}", to.version, from.version));
     }
-    if !native(detail) {
-        return None;
+    if !native {
+        return Likeness::Alike;
     }
     let lacking: Vec<&str> = from.flags.difference(&to.flags).map(String::as_str).collect();
     match lacking.len() {
-        0 => None,
-        n if n <= NAMED_MAX => Some(format!("its processor lacks {}", lacking.join(", "))),
-        n => Some(format!(
+        0 => Likeness::Alike,
+        n if n <= NAMED_MAX => Likeness::Unlike(format!("its processor lacks {}", lacking.join(", "))),
+        n => Likeness::Unlike(format!(
             "its processor lacks {} and {} more features",
             lacking[..NAMED_MAX].join(", "),
             n - NAMED_MAX

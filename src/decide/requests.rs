@@ -7,8 +7,10 @@ use crate::model::owed::Owed;
 use crate::model::parts::Accepted;
 use crate::model::request::{Ask, Reply, Request};
 use crate::model::state::{Decision, Pause};
+use crate::model::wait::Wait;
 
 use super::effects::leave_lit;
+use super::faults::believed;
 use super::in_place;
 use super::second_person;
 use super::turn::Turn;
@@ -168,6 +170,7 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
             | Phase::Stranded { .. }
             | Phase::Proving { .. }
             | Phase::GivingBack { .. } => {
+                with_a_technician(&turn.case)?;
                 let node = &turn.case.node;
                 // HA would fill it again as soon as its maintenance ends.
                 if turn.view.cluster().map_err(|wait| wait.to_string())?.online(node) {
@@ -234,8 +237,44 @@ fn osds_down(view: &View, case: &Case) -> bool {
 
 /// Before the hand-over everything goes straight back. After it, guests wait until nobody works on the machine; and so they
 /// do where a work order is out from before: a disk that was served when the whole node was wanted may still be in a hand.
+/// Nothing is given up under the hands of whoever works on it: it is off, and may be closed and started at any moment.
+fn with_a_technician(case: &Case) -> Result<(), String> {
+    let id = case.id;
+    match &case.phase {
+        Phase::HandedOver { claim: None, cancelled: None, .. } if case.owed.work_order.is_some() => {
+            Err(format!(
+                "case {id} is with the technician; pitlane abort {id}, and pitlane done {id} --hands-off when nobody works on it"
+            ))
+        }
+        Phase::HandedOver { claim: None, cancelled: Some(_), .. } => Err(format!(
+            "case {id} is with the technician; pitlane done {id} --hands-off when nobody works on it"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Alarms that joined the case later and that nobody believes yet: nobody has decided about them. Each gets a case of its own
+/// when this one is closed.
+fn leave_the_undecided(turn: &mut Turn) -> Result<(), Wait> {
+    if matches!(turn.case.phase, Phase::Confirming { .. }) {
+        return Ok(());
+    }
+    let mut undecided = Vec::new();
+    for fault in turn.view.faults()?.iter().filter(|fault| turn.case.faults.contains(&fault.key)) {
+        let joined = fault.episodes.iter().all(|episode| episode.received_at > turn.case.opened_at);
+        let policy = turn.view.rules.policy(&fault.policy);
+        if joined && policy.is_some_and(|policy| believed(fault, policy, turn.view.now).is_none()) {
+            undecided.push(fault.key.clone());
+        }
+    }
+    turn.case.faults.retain(|key| !undecided.contains(key));
+    Ok(())
+}
+
 fn abort(turn: &mut Turn, cancel: Cancelled) -> Result<(), String> {
     let id = turn.case.id;
+    // Where alarms cannot be seen, what is known of the case stays with it.
+    let _ = leave_the_undecided(turn);
     let ending = Ending::Aborted { by: cancel.by.clone(), reason: cancel.reason.clone() };
     let order_is_out = turn.case.owed.work_order.is_some();
     match &mut turn.case.phase {

@@ -193,7 +193,7 @@ impl<'a> View<'a> {
             Some(seen) => {
                 let answer = self.fresh(Source::OkToStop, seen)?;
                 // It was asked before the last disk was found: the next look asks about all of them.
-                if &answer.asked == osds { Ok(answer) } else { Err(not_asked(Source::OkToStop)) }
+                if osds.is_subset(&answer.asked) { Ok(answer) } else { Err(not_asked(Source::OkToStop)) }
             }
             None => Err(not_asked(Source::OkToStop)),
         }
@@ -255,6 +255,12 @@ impl<'a> View<'a> {
     /// Nodes that are out or going out because of another case of ours.
     pub fn held_by_others(&self, node: &NodeName) -> BTreeSet<&'a NodeName> {
         self.state.cases.iter().filter(|c| &c.node != node && c.holds_the_node()).map(|c| &c.node).collect()
+    }
+
+    /// Nodes that are off already or may be switched off at any moment, because of another case of ours.
+    pub fn off_with_others(&self, node: &NodeName) -> BTreeSet<&NodeName> {
+        let whole = self.state.cases.iter().filter(|c| c.in_place.is_none());
+        whole.filter(|c| &c.node != node && c.holds_the_node()).map(|c| &c.node).collect()
     }
 
     /// Who pulled the kill switch, if it is pulled.

@@ -46,6 +46,10 @@ pub fn wish(state: &State) -> Wish {
         if let Phase::Preparing { room, .. } = &case.phase {
             wish.guests.extend(room.iter().copied());
         }
+        // Who sees its node's own processor goes home only to one that is alike, and the board may be another one by now.
+        if matches!(case.phase, Phase::GivingBack { .. }) && case.owed.away().any(|(_, debt)| debt.native) {
+            wish.surveys.insert(case.node.clone());
+        }
         if case.owed.work_order.is_some() {
             wish.work_orders.insert(case.id);
         }

@@ -1,6 +1,6 @@
 //! A case is one maintenance of one node. It is in a phase, and a phase is a desired world.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,9 @@ pub enum Phase {
         /// The moves as they were planned again on the way; empty: as approved.
         #[serde(default)]
         course: Vec<Move>,
+        /// Targets at which a guest's move failed: another one is tried before these.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        failed_at: BTreeMap<GuestId, BTreeSet<NodeName>>,
     },
     /// It is the technician's.
     HandedOver {

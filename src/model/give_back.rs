@@ -100,11 +100,11 @@ mod tests {
 
     fn debt() -> Debt {
         let at = "2026-01-01T00:00:00Z".parse().expect("a valid instant");
-        Debt { since: at, reason: "case 1".into(), alarm_at: at, seen: true }
+        Debt { since: at, reason: "case 1".into(), alarm_at: at, seen: true, unsure: false }
     }
 
     fn guest(kind: GuestKind, was: Power, ha: bool, at: Whereabouts) -> GuestDebt {
-        GuestDebt { name: "web".into(), kind, home: "pve2".into(), was, ha, at }
+        GuestDebt { name: "web".into(), kind, home: "pve2".into(), was, ha, native: false, at, missing: None }
     }
 
     #[test]

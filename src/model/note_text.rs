@@ -181,6 +181,18 @@ impl fmt::Display for Noted {
                 write!(f, "Somebody ended our HA maintenance of {node}; it is asked for again.")
             }
             NooutTaken { host } => write!(f, "Somebody cleared our noout on {host}; it is set again."),
+            MaintenanceTheirs { node } => {
+                write!(
+                    f,
+                    "Somebody else put {node} under HA maintenance, which was refused to us; it stays theirs."
+                )
+            }
+            NooutTheirs { host } => {
+                write!(f, "Somebody else set noout on {host}, which was refused to us; it stays theirs.")
+            }
+            NooutSetAgain { host } => {
+                write!(f, "Somebody else set noout on {host} after ours was cleared; it stays theirs.")
+            }
             Outgrown { guest } => {
                 write!(f, "The plan does not hold for guest {guest}; the node is judged anew.")
             }
@@ -317,6 +329,9 @@ impl fmt::Display for Noted {
             }
             ChannelSilent { channel, error } => {
                 write!(f, "Notices do not reach {channel}: {error}. It is tried on and on.")
+            }
+            BackupFails { error } => {
+                write!(f, "Our own store could not be copied: {error}. It is tried on and on.")
             }
             WouldNotify { urgency: Urgency::Page, title } => {
                 write!(f, "Would call a person: {title}; mode observe sends nothing.")

@@ -37,6 +37,9 @@ pub struct Debt {
     pub alarm_at: Time,
     /// Seen in the cluster at least once. A debt never seen was perhaps never taken.
     pub seen: bool,
+    /// One of our tries may have had its effect. While none may have, a mark that appears is somebody else's.
+    #[serde(default)]
+    pub unsure: bool,
 }
 
 /// A guest that has a way home.
@@ -48,7 +51,20 @@ pub struct GuestDebt {
     /// As it was when we found it; so it shall be again.
     pub was: Power,
     pub ha: bool,
+    /// It sees its node's own processor (`cpu: host`): live it goes only to a node that has what it sees.
+    #[serde(default)]
+    pub native: bool,
     pub at: Whereabouts,
+    /// Nobody lists it, look after look. `None`: it is listed, or that cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+}
+
+/// Since when nobody lists a guest, and how many looks have said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    pub since: Time,
+    pub looks: u32,
 }
 
 /// Where an owed guest is on its way, as last seen.

@@ -108,6 +108,12 @@ impl Wait {
             OtherProcessor { .. } => {
                 "know the risk, or give them a named processor model (qm set ID --cpu)".into()
             }
+            HaBringsHome { guest, node, .. } => format!(
+                "ha-manager set vm:{guest} --state stopped, and start it when it is on {node}; or end the maintenance by hand: ha-manager crm-command node-maintenance disable {node}"
+            ),
+            NoWayHome { .. } => {
+                "know that they stay there until they are shut down, or give them a named processor model".into()
+            }
             HiddenGuests { .. } => {
                 "give the token a role with VM.Audit on /vms, also on deeper paths; or take what is gone out of HA".into()
             }

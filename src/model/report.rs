@@ -1,9 +1,12 @@
 //! The report of one case: what happened, what was promised and what it took, what stood in the way, what was held and
 //! given back. From the journal alone, so that it can be made of any case, however old.
 
+mod list;
 #[cfg(test)]
 mod tests;
 mod text;
+
+pub use list::{Reports, Summary};
 
 use std::time::Duration;
 
@@ -46,6 +49,9 @@ pub struct Report {
 pub struct Promise {
     pub what: String,
     pub promised: Period,
+    /// The instant that people were told in a notice, where they were told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Time>,
     /// `None`: it did not come to its end.
     pub took: Option<Period>,
     pub kept: Option<bool>,
@@ -107,13 +113,14 @@ impl Report {
             _ => None,
         });
         let end = closed.as_ref().map_or(now, |(at, _)| *at);
+        let promises = promises(notes, end, closed.is_some());
         Self {
             case,
             node,
             opened_at: notes.first().map(|note| note.at),
             closed_at: closed.as_ref().map(|(at, _)| *at),
             ending: closed.map(|(_, ending)| ending).unwrap_or_default(),
-            promises: promises(notes, end),
+            promises,
             waits: waits(notes, end),
             held: held(notes),
             guests: guests(notes),
@@ -132,7 +139,7 @@ fn span(from: Time, to: Time) -> Period {
     Period::secs(age(to, from).as_secs())
 }
 
-fn promises(notes: &[Note], end: Time) -> Vec<Promise> {
+fn promises(notes: &[Note], end: Time, closed: bool) -> Vec<Promise> {
     let mut all = Vec::new();
     let mut soaking: Option<(Time, Period)> = None;
     for note in notes {
@@ -141,7 +148,13 @@ fn promises(notes: &[Note], end: Time) -> Vec<Promise> {
                 if let (Some(until), Some(planned)) = (took.until, took.planned) {
                     let (promised, took) = (Period::secs(planned.secs), span(took.since, until));
                     let what = "emptying the node".to_owned();
-                    all.push(Promise { what, promised, took: Some(took), kept: Some(took <= promised) });
+                    all.push(Promise {
+                        what,
+                        promised,
+                        by: None,
+                        took: Some(took),
+                        kept: Some(took <= promised),
+                    });
                 }
             }
             Noted::ProofBegins { soak } => {
@@ -152,13 +165,19 @@ fn promises(notes: &[Note], end: Time) -> Vec<Promise> {
                     // Longer than promised: it was interrupted, and began anew.
                     let took = span(since, note.at);
                     let what = "watching the repair".to_owned();
-                    all.push(Promise { what, promised, took: Some(took), kept: Some(took <= promised) });
+                    all.push(Promise {
+                        what,
+                        promised,
+                        by: None,
+                        took: Some(took),
+                        kept: Some(took <= promised),
+                    });
                 }
             }
             Noted::ProofBroken { .. } => {
                 if let Some((_, promised)) = soaking.take() {
                     let what = "watching the repair".to_owned();
-                    all.push(Promise { what, promised, took: None, kept: Some(false) });
+                    all.push(Promise { what, promised, by: None, took: None, kept: Some(false) });
                 }
             }
             _ => {}
@@ -171,7 +190,14 @@ fn promises(notes: &[Note], end: Time) -> Vec<Promise> {
     if let (Some(promised), Some(since)) = (within, held(notes).iter().map(|held| held.since).min()) {
         let took = span(since, end);
         let what = "the time box".to_owned();
-        all.push(Promise { what, promised, took: Some(took), kept: Some(took <= promised) });
+        let by = notes.iter().rev().find_map(|note| match &note.what {
+            Noted::LastSafeAbort { ends, .. } => Some(*ends),
+            _ => None,
+        });
+        let kept = by.map_or(took <= promised, |by| end <= by);
+        // While it is open it can only be broken.
+        let (took, kept) = if closed || !kept { (Some(took), Some(kept)) } else { (None, None) };
+        all.push(Promise { what, promised, by, took, kept });
     }
     all
 }

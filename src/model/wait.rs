@@ -157,6 +157,8 @@ pub enum Wait {
     MovedHere { guest: GuestId, node: NodeName },
     UnlikeProcessor { guest: GuestId, node: NodeName, why: String },
     OtherProcessor { guests: Vec<GuestId> },
+    // Where they go has processor features that their home lacks.
+    NoWayHome { guests: Vec<GuestId> },
     HiddenGuests { guests: Vec<GuestId> },
 
     // Ceph's daemons
@@ -223,6 +225,10 @@ pub enum Wait {
     LocateStillOn { node: NodeName },
     SilenceStillSet { node: NodeName, until: Time },
     GuestsNotHome { guests: Vec<GuestId> },
+    // HA would bring it, live, as soon as maintenance ends.
+    HaBringsHome { guest: GuestId, node: NodeName, why: String },
+    // In no list; nobody is forgotten on one look.
+    GuestMissing { guest: GuestId },
     WorkOrderPending,
     // Refused or called off in the ticket system by somebody there.
     WorkOrderCancelled { ticket: TicketRef },
@@ -259,7 +265,9 @@ impl Wait {
             | OutsideApproval { guest }
             | MovedHere { guest, .. }
             | MoveFails { guest, .. }
-            | HaStuck { guest } => format!("{name}/{guest}"),
+            | HaStuck { guest }
+            | HaBringsHome { guest, .. }
+            | GuestMissing { guest } => format!("{name}/{guest}"),
             HaRuleBroken { rule, .. } => format!("{name}/{rule}"),
             NoHand { what } | HaDead { who: what } | SecondFailure { what, .. } => format!("{name}/{what}"),
             NoSpareFor { lost: node, .. }
@@ -270,7 +278,9 @@ impl Wait {
             }
             NeighbourSick { node, class } => format!("{name}/{node}/{class}"),
             UnlikeProcessor { guest, node, .. } => format!("{name}/{guest}/{node}"),
-            OtherProcessor { guests } | HiddenGuests { guests } => format!("{name}/{guests:?}"),
+            OtherProcessor { guests } | NoWayHome { guests } | HiddenGuests { guests } => {
+                format!("{name}/{guests:?}")
+            }
             NoStandbyMds { filesystems } => format!("{name}/{filesystems:?}"),
             NoGoodBackup { guests, lack } => format!("{name}/{lack:?}/{guests:?}"),
             ReplicationIll { guests, ill } => format!("{name}/{ill:?}/{guests:?}"),
@@ -343,6 +353,7 @@ impl Wait {
                 | LocateStillOn { .. }
                 | SilenceStillSet { .. }
                 | GuestsNotHome { .. }
+                | GuestMissing { .. }
                 | WorkOrderPending
                 | Soaking { .. }
                 | Technician

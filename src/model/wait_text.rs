@@ -141,6 +141,11 @@ impl fmt::Display for Wait {
                 "{} with cpu: host will run on another model of processor, which has all features of this one",
                 guests(moved)
             ),
+            NoWayHome { guests: moved } => write!(
+                f,
+                "{} with cpu: host may not come home while running: a processor elsewhere has more features than this one",
+                guests(moved)
+            ),
             HiddenGuests { guests: hidden } => write!(
                 f,
                 "HA manages {}, and the list that our token gets does not show it: there may be more",
@@ -300,6 +305,13 @@ impl fmt::Display for Wait {
                 to_the_second(*until)
             ),
             GuestsNotHome { guests: away } => write!(f, "not yet home: {}", guests(away)),
+            HaBringsHome { guest, node, why } => write!(
+                f,
+                "without maintenance HA would bring guest {guest} to {node} at once, live; it sees its node's own processor, and {why}"
+            ),
+            GuestMissing { guest } => {
+                write!(f, "guest {guest} is in no list; it is looked for again before it is given up")
+            }
             WorkOrderPending => f.write_str("the work order is not yet written"),
             WorkOrderCancelled { ticket } => write!(
                 f,

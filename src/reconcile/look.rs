@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use crate::model::case::Case;
 use crate::model::fault::FaultKey;
-use crate::model::ids::{HostName, NodeName};
+use crate::model::ids::{HostName, NodeName, OsdId};
 use crate::model::observed::{CephView, Observed, OkToStop, PveView, Wish};
 use crate::model::rules::{CephSetup, HandSetup, Rules};
 use crate::model::seen::{Seen, Trouble};
@@ -47,7 +47,7 @@ pub async fn look(
         alarms::told(world, rules, before, since),
         silences::silences(world, rules, wish, before),
         pve(world, wish),
-        ceph(world, rules, wish),
+        ceph(world, rules, wish, state),
         hand(world, rules, wish),
         sensors(world, rules, wish, state),
         work_orders(world, wish),
@@ -75,6 +75,7 @@ pub async fn look(
         bmc,
         surveys,
         kill_file,
+        backup_fails: None,
         watching_since: watching_since(before, at),
         blind_since: None,
         ran: Period(world.clock.ran()),
@@ -128,7 +129,7 @@ struct Stops {
     may_stop: BTreeMap<NodeName, Seen<OkToStop>>,
 }
 
-async fn ceph(world: &World, rules: &Rules, wish: &Wish) -> Stops {
+async fn ceph(world: &World, rules: &Rules, wish: &Wish, state: &State) -> Stops {
     let (Some(ceph), CephSetup::Hyperconverged) = (&world.ceph, rules.ceph) else {
         let why =
             "no Ceph client is configured; write ceph: with its client, or ceph: {setup: none}".to_owned();
@@ -143,17 +144,25 @@ async fn ceph(world: &World, rules: &Rules, wish: &Wish) -> Stops {
     let mut ok_to_stop = BTreeMap::new();
     let mut may_stop = BTreeMap::new();
     if let Some(seen) = view.any_age() {
-        let hosts: BTreeSet<&HostName> = wish.nodes.iter().filter_map(|node| seen.hosts.get(node)).collect();
-        for host in hosts {
+        for (node, host) in wish.nodes.iter().filter_map(|node| Some((node, seen.hosts.get(node)?))) {
+            let mut osds = taken_by_others(state, node, seen);
+            let asked = async {
+                if osds.is_empty() {
+                    return ceph.ok_to_stop(host, seen).await;
+                }
+                osds.extend(seen.osds_of(host).map(|(id, _)| *id));
+                ceph.may_stop(&osds, seen).await
+            };
             // A manager's command: without a manager it hangs, and what the monitors said is worth keeping.
-            let answer = match tokio::time::timeout_at(deadline, ceph.ok_to_stop(host, seen)).await {
+            let answer = match tokio::time::timeout_at(deadline, asked).await {
                 Ok(answer) => answer,
                 Err(_) => too_slow("Ceph's manager"),
             };
             ok_to_stop.insert(host.clone(), answer);
         }
         for (node, osds) in &wish.osds {
-            let answer = match tokio::time::timeout_at(deadline, ceph.may_stop(osds, seen)).await {
+            let osds = osds.union(&taken_by_others(state, node, seen)).copied().collect();
+            let answer = match tokio::time::timeout_at(deadline, ceph.may_stop(&osds, seen)).await {
                 Ok(answer) => answer,
                 Err(_) => too_slow("Ceph's manager"),
             };
@@ -161,6 +170,17 @@ async fn ceph(world: &World, rules: &Rules, wish: &Wish) -> Stops {
         }
     }
     Stops { ceph: view, ok_to_stop, may_stop }
+}
+
+/// OSDs that other cases of ours handed over, or are about to: up still, they may be down a moment after we were told yes.
+fn taken_by_others(state: &State, node: &NodeName, seen: &CephView) -> BTreeSet<OsdId> {
+    let others = state.cases.iter().filter(|case| &case.node != node && case.holds_the_node());
+    let taken = others.flat_map(|case| match (&case.in_place, seen.hosts.get(&case.node)) {
+        (Some(parts), _) => parts.osds.iter().copied().filter(|id| seen.osds.contains_key(id)).collect(),
+        (None, Some(host)) => seen.osds_of(host).map(|(id, _)| *id).collect::<Vec<OsdId>>(),
+        (None, None) => Vec::new(),
+    });
+    taken.collect()
 }
 
 async fn hand(world: &World, rules: &Rules, wish: &Wish) -> Seen<crate::model::observed::HandView> {

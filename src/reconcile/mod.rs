@@ -29,8 +29,9 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
 use crate::model::ids::NodeName;
+use crate::model::note::Noted;
 use crate::model::notice::ChannelName;
-use crate::model::observed::{Observed, Wish};
+use crate::model::observed::{BackupFails, Observed, Wish};
 use crate::model::rules::{Mode, Rules};
 use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
@@ -90,6 +91,8 @@ pub struct Reconciler {
     glance: tokio::sync::Mutex<Glance>,
     /// `None` before the first rest.
     pulse: Mutex<Option<Pulse>>,
+    /// Told by whoever copies our store.
+    backup_fails: Mutex<Option<BackupFails>>,
 }
 
 /// Why a turn ended without a decision.
@@ -107,8 +110,8 @@ impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
         let shown = watch::Sender::new(Arc::new(Shown::nothing()));
-        let (glance, learned, pulse) = Default::default();
-        Self { given, bell, shown, courier: Arc::default(), glance, learned, pulse }
+        let (glance, learned, pulse, backup_fails) = Default::default();
+        Self { given, bell, shown, courier: Arc::default(), glance, learned, pulse, backup_fails }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -126,6 +129,12 @@ impl Reconciler {
     pub fn pages(&self) -> Vec<ChannelName> {
         let rules = &self.given().rules;
         if rules.mode == Mode::Observe { Vec::new() } else { rules.notify.page.clone() }
+    }
+
+    /// Whether our store is copied as it should be: people are told by the next turn.
+    pub fn backup_fails(&self, fails: Option<BackupFails>) {
+        *self.backup_fails.lock().unwrap_or_else(PoisonError::into_inner) = fails;
+        self.bell.notify_one();
     }
 
     /// The courier's bell.
@@ -150,8 +159,9 @@ impl Reconciler {
         let state = world.store.load().await.map_err(TurnFailed::Load)?;
         let wish = decide::wish(&state);
         let before = Arc::clone(&self.shown.borrow());
-        let observed =
+        let mut observed =
             look::look(world, rules, &wish, &state, &before.observed).await.map_err(TurnFailed::Load)?;
+        observed.backup_fails = self.backup_fails.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let decision = decide::decide(&state, &observed, rules);
         if !nothing_to_write(&decision) {
             match world.store.commit(&decision, observed.at).await {
@@ -256,7 +266,7 @@ impl Reconciler {
     }
 
     fn beat(&self, stop_max: Duration) {
-        let now = self.given().world.clock.now();
+        let now = Instant::now();
         let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(what) = pulse.get_or_insert_with(|| Pulse::at(now)).beat(now, stop_max) {
             warn!("{what}");
@@ -340,6 +350,8 @@ fn nothing_to_write(decision: &Decision) -> bool {
 fn tell(decision: &Decision) {
     for note in &decision.notes {
         match note.case {
+            // The one line about it: spans that are told may be wrong by as much.
+            None if matches!(note.what, Noted::ClockJumped { .. }) => warn!("{}", note.what),
             Some(case) => info!(case.id = %case, "case {case}: {}", note.what),
             None => info!("{}", note.what),
         }

@@ -10,8 +10,6 @@ use super::Shared;
 use super::error::Refusal;
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, NodeName};
-use crate::model::note::Note;
-use crate::model::report::Report;
 use crate::model::seen::Trouble;
 use crate::model::shown::{
     CaseLine, CaseView, Judged, OwedView, Progress, Recorded, Shown, Status, StoryLine, Unreadable,
@@ -24,7 +22,7 @@ use crate::model::wait_text::list;
 const JUDGE_WITHIN: Duration = Duration::from_secs(15);
 
 /// Cases and journal lines in one answer.
-const LIST_MAX: usize = 1_000;
+pub const LIST_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 pub struct Page {
@@ -82,7 +80,7 @@ pub async fn verdict(State(shared): State<Shared>, Path(node): Path<String>) -> 
 /// A fresh look and judgement, within 15 s.
 pub async fn judge(shared: &Shared, node: &str) -> Result<Judged, Refusal> {
     let node = node_name(node)?;
-    let _turn = shared.looks.try_acquire().map_err(|_| Refusal::Busy)?;
+    let _turn = shared.pace.look()?;
     match tokio::time::timeout(JUDGE_WITHIN, shared.looker.judge(&node)).await {
         Ok(judged) => member(judged?, shared),
         Err(_) => Err(Trouble::TooSlow("the look did not end within 15 s; unknown means no".into()).into()),
@@ -143,27 +141,6 @@ pub async fn view(shared: &Shared, id: CaseId, page: &Page) -> Result<CaseView, 
         story: story.into_iter().map(StoryLine::from).collect(),
         case,
     })
-}
-
-/// The journal of one case, in pages; a story of more lines than this is told in part.
-const REPORT_PAGES_MAX: usize = 20;
-
-pub async fn report(State(shared): State<Shared>, Path(id): Path<u64>) -> Answer<Report> {
-    let id = CaseId(id);
-    let case = shared.archive.case(id).await?.ok_or_else(|| Refusal::Missing(format!("case {id}")))?;
-    let mut notes: Vec<Note> = Vec::new();
-    let mut after = 0;
-    for _ in 0..REPORT_PAGES_MAX {
-        let page = shared.archive.journal(Some(id), after, LIST_MAX).await?;
-        let Some((last, _)) = page.last() else { break };
-        after = *last;
-        let whole = page.len() < LIST_MAX;
-        notes.extend(page.into_iter().map(|(_, note)| note));
-        if whole {
-            break;
-        }
-    }
-    Ok(Json(Report::of(id, case.node.clone(), &notes, shared.clock.now())))
 }
 
 /// A closed case's machine is in service: nothing was judged, whatever the last turn knew.

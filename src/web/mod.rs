@@ -12,6 +12,7 @@ mod error;
 mod health;
 mod pace;
 mod patient;
+mod reports;
 mod requests;
 mod serve;
 mod swap;
@@ -25,7 +26,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -46,9 +47,6 @@ const BODY_MAX: usize = 64 << 10;
 /// Above the 15 s that a fresh verdict may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
-/// Fresh looks at once: each is a full look at the cluster.
-const LOOKS_MAX: usize = 2;
-
 /// What the pages and answers are made of.
 #[derive(Clone)]
 pub struct App {
@@ -62,7 +60,7 @@ pub struct App {
     pub bell: Arc<Notify>,
     pub registry: prometheus::Registry,
     pub access: Arc<Access>,
-    /// Stays the same when the configuration is read again: wrong tokens stay dear.
+    /// Stays the same when the configuration is read again: wrong tokens stay dear, and fresh looks few.
     pub pace: Arc<Pace>,
     /// `None` where there is no configuration file to be read again.
     pub configuration: Option<Arc<dyn Configuration>>,
@@ -70,11 +68,10 @@ pub struct App {
     pub needed_rights: &'static [(&'static str, &'static str)],
 }
 
-/// What handlers share: the parts, and the limit on fresh looks.
+/// What handlers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     app: App,
-    looks: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for Shared {
@@ -88,15 +85,15 @@ impl std::ops::Deref for Shared {
 /// Everything under one roof. `brought`: routers that bring their own body limits and read their own bodies, the receiver
 /// of alerts and the ticket system's bell. Who may come in where stands in one table, for them as for everybody.
 pub fn router(app: App, brought: Router) -> Router {
-    let looks = Arc::new(Semaphore::new(LOOKS_MAX));
-    let shared = Shared { app, looks };
+    let shared = Shared { app };
     let guard = || from_fn_with_state(shared.clone(), doors::guard);
     let own = Router::new()
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/nodes/{node}/verdict", get(api::verdict))
         .route("/api/v1/cases", get(api::cases))
         .route("/api/v1/cases/{case}", get(api::case))
-        .route("/api/v1/cases/{case}/report", get(api::report))
+        .route("/api/v1/cases/{case}/report", get(reports::report))
+        .route("/api/v1/reports", get(reports::reports))
         .route("/api/v1/journal", get(api::journal))
         .route("/api/v1/owed", get(api::owed))
         .route("/api/v1/observed", get(api::observed))

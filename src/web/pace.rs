@@ -1,5 +1,5 @@
 //! How often somebody may ask. Wrong tokens are dear: ten at once for an address, then one in six seconds, and until then
-//! that address's tokens are not looked at. Each person has a measure, too, which only a script that runs wild reaches.
+//! that address's tokens are not looked at. Fresh looks at the cluster are two at once, whoever asks. Each person has a measure, too, which only a script that runs wild reaches.
 //!
 //! Not measured: what costs no more than the refusal would (probes, the login page, requests without a token), and
 //! deliveries of alerts, which are bounded by their weight: Alertmanager drops what meets a 429.
@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::auth::{Access, Who};
 use super::error::Refusal;
@@ -95,10 +97,20 @@ struct AtPeer {
     good: Vec<(String, Instant)>,
 }
 
+/// Fresh looks at once: each is a full look at the cluster.
+const LOOKS_MAX: usize = 2;
+
 /// The memory of all this; one for each process, so that a reload forgives nobody.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pace {
     inner: Mutex<Inner>,
+    looks: Semaphore,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), looks: Semaphore::new(LOOKS_MAX) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -160,6 +172,14 @@ impl Pace {
                 Err(refusal)
             }
         }
+    }
+
+    /// Leave for a fresh look, as long as it is held.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`].
+    pub fn look(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.looks.try_acquire().map_err(|_| Refusal::Busy)
     }
 
     /// One more request of somebody known.

@@ -3,10 +3,11 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use serde_json::json;
+use tower::ServiceExt;
 
 use super::doors::{DOORS, Door};
 use super::tests::fakes::{Parts, parts};
-use super::tests::{ask, send};
+use super::tests::{ask, send, text};
 use crate::model::access::{KnownClient, Right, Role};
 use crate::model::request::Ask;
 
@@ -228,4 +229,36 @@ fn no_page_goes_around_the_escaping() {
     ] {
         assert!(!text.contains("PreEscaped"), "{file}");
     }
+}
+
+/// A reload makes the surface anew and asks nobody to end what they do: the looks that go on still count.
+#[tokio::test]
+async fn a_reload_lets_nobody_look_more_often() {
+    let parts = parts();
+    let pace = parts.app.pace.clone();
+    let verdict = || {
+        let reloaded = crate::web::router(parts.app.clone(), axum::Router::new());
+        let request = Request::get("/api/v1/nodes/pve1/verdict").header(header::AUTHORIZATION, "Bearer read");
+        reloaded.oneshot(request.body(Body::empty()).expect("a valid request"))
+    };
+    let (first, second) = (pace.look().expect("one"), pace.look().expect("two"));
+    let refused = verdict().await.expect("answers");
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text(refused).await.contains("too many fresh looks"));
+    drop((first, second));
+    assert_eq!(verdict().await.expect("answers").status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_reports_of_a_span_are_read_and_a_wrong_span_is_told() {
+    let parts = parts();
+    let ask = |path: &str| {
+        let request = Request::get(path).header(header::AUTHORIZATION, "Bearer read");
+        send(&parts, request.body(Body::empty()).expect("a valid request"))
+    };
+    let told = text(ask("/api/v1/reports?since=30d").await).await;
+    assert!(told.contains("\"case\":7") && told.contains("\"kept\":0"), "{told}");
+    let wrong = ask("/api/v1/reports?since=soon").await;
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+    assert!(text(wrong).await.contains("such as 30d"));
 }

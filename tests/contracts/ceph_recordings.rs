@@ -15,7 +15,8 @@ use pitlane::model::step::Switch;
 use pitlane::ports::Ceph;
 use serde_json::{Value, json};
 
-use crate::ceph_replay::{Replay, mgr_dump, recorded, recording, said};
+use crate::ceph_healthy::mgr_dump;
+use crate::ceph_replay::{Replay, recorded, recording, said};
 
 const LOOKED: [&str; 4] = ["status", "osd tree", "quorum_status", "osd crush rule dump"];
 
@@ -321,4 +322,25 @@ async fn metadata_servers_are_told_by_name() {
     let view = replay.client().look().await.any_age().cloned().expect("a view");
     let told: Vec<_> = view.mds.iter().map(|mds| (mds.name.as_str(), mds.serves.as_deref())).collect();
     assert_eq!(told, [("node1", None), ("node2", Some("labfs"))]);
+}
+
+/// A status that does not say whether there is a filesystem says nothing about metadata servers; they are asked for.
+#[tokio::test]
+async fn what_the_status_does_not_say_of_filesystems_is_asked() {
+    let healthy = Replay::healthy().body("status");
+    assert_eq!(healthy["fsmap"]["by_rank"], serde_json::json!([]), "this one has none, and says so");
+    for part in ["fsmap", "by_rank"] {
+        let replay = Arc::new(Replay::healthy());
+        let mut status = healthy.clone();
+        let map = if part == "fsmap" { &mut status } else { &mut status["fsmap"] };
+        map.as_object_mut().expect("a map").remove(part);
+        replay.set("status", [said(0, &status, "")]);
+        let view = replay.client().look().await.any_age().cloned().expect("a view");
+        let serving: Vec<_> = view.mds.iter().filter_map(|mds| mds.serves.as_deref()).collect();
+        assert_eq!(serving, ["labfs"], "without {part}");
+        // And if nobody answers that either, nothing of this look is known.
+        replay.set("fs dump", [None]);
+        let blind = replay.client().look().await;
+        assert!(digest(&blind).contains("fs dump"), "without {part}: {}", digest(&blind));
+    }
 }

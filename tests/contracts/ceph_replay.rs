@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use pitlane::adapters::ceph::{Answer, CephClient, CephError, Command, Limits, Runner};
 use pitlane::model::time::Time;
 use pitlane::ports::Clock;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::ceph_healthy::answers;
 
 pub const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -52,38 +54,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The healthy cluster of recording 01: three hosts with two OSDs each. Two answers were recorded in another
-    /// form than the one we ask for, and are put into it: the manager map and the list of all OSDs' metadata.
+    /// The healthy cluster: see [`answers`].
     pub fn healthy() -> Self {
-        let file = recording("01-healthy.json");
-        let find = |command: &str| {
-            let calls = file["calls"].as_array().expect("a list of calls");
-            calls.iter().find(|c| c["command"] == command).unwrap_or_else(|| panic!("no {command}")).clone()
-        };
-        let hosts = find("ceph osd numa-status")["stdout"].clone();
-        let one = find("ceph osd metadata 2")["stdout"].clone();
-        let metadata: Vec<Value> = hosts
-            .as_array()
-            .expect("a list of OSDs")
-            .iter()
-            .map(|osd| {
-                let mut of_osd = one.clone();
-                of_osd["id"] = osd["osd"].clone();
-                of_osd["hostname"] = osd["host"].clone();
-                of_osd
-            })
-            .collect();
         let new = Self { answers: Mutex::default(), asked: Mutex::default() };
-        for command in ["status", "osd tree", "osd dump", "quorum_status", "osd crush rule dump"] {
-            new.set(command, [recorded(&find(&format!("ceph {command}")))]);
+        for (command, answer) in answers() {
+            new.set(command, [said(0, &answer, "")]);
         }
-        new.set("mgr dump", [said(0, &mgr_dump("node1", &["node2"]), "")]);
-        new.set("osd metadata", [said(0, &json!(metadata), "")]);
-        // One metadata server serves and one stands by.
-        let servers = recording("17-mds.json");
-        let dump =
-            servers["calls"].as_array().expect("calls").iter().find(|c| c["command"] == "ceph fs dump");
-        new.set("fs dump", [recorded(dump.expect("it was recorded"))]);
         new
     }
 
@@ -116,11 +92,6 @@ impl Replay {
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("no panic while held").clone()
     }
-}
-
-pub fn mgr_dump(active: &str, standbys: &[&str]) -> Value {
-    let standbys: Vec<Value> = standbys.iter().map(|name| json!({"gid": 1, "name": name})).collect();
-    json!({"epoch": 4, "available": !active.is_empty(), "active_name": active, "standbys": standbys})
 }
 
 #[async_trait]

@@ -12,7 +12,8 @@ use pitlane::model::step::Switch;
 use pitlane::ports::Ceph;
 use serde_json::{Value, json};
 
-use crate::ceph_replay::{Replay, Scripted, mgr_dump, said};
+use crate::ceph_healthy::mgr_dump;
+use crate::ceph_replay::{Replay, Scripted, said};
 
 const SET: &str = "osd set-group noout node2";
 const UNSET: &str = "osd unset-group noout node2";

@@ -6,6 +6,7 @@ mod alert_clients;
 mod alertmanager_poll;
 mod alertmanager_silences;
 mod bmc_redfish;
+mod ceph_healthy;
 mod ceph_program;
 mod ceph_recordings;
 mod ceph_replay;

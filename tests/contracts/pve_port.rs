@@ -80,6 +80,43 @@ async fn guests_of_the_node_are_read_with_what_ties_them_to_it() {
     assert_eq!(guest(200).live.as_ref().map(|live| live.power), Some(Power::Stopped));
 }
 
+/// What is said of guest 999, which the cluster's list does not have, and how many members were asked for their own lists.
+async fn unlisted(script: Script) -> (usize, Trouble) {
+    let script = Arc::new(script);
+    let wanted = BTreeSet::from([GuestId(999)]);
+    let view = proxmox(&script).look(&nodes(["pve1"]), &wanted, &nodes(["pve1"])).await;
+    let asked =
+        ["pve2", "pve3"].iter().filter(|name| script.count(&format!("GET /nodes/{name}/qemu")) > 0).count();
+    (asked, why(&view.guests[&GuestId(999)]).clone())
+}
+
+#[tokio::test]
+async fn a_guest_is_gone_only_when_no_member_has_it_in_its_own_list() {
+    let has = |of: &'static str, rows: serde_json::Value| {
+        let empty = |script: Script, path: &str| script.on(path, Reply::Data(json!([])));
+        let paths = ["/nodes/pve2/qemu", "/nodes/pve2/lxc", "/nodes/pve3/qemu", "/nodes/pve3/lxc"];
+        let script = paths.iter().fold(healthy(), |script, path| empty(script, &format!("GET {path}")));
+        script.on(of, Reply::Data(rows))
+    };
+    let nobody = || has("GET /nodes/pve3/lxc", json!([]));
+    let (asked, said) = unlisted(nobody()).await;
+    assert!(asked == 2 && matches!(said, Trouble::NoTrace(_)), "{said:?}");
+    // The cluster's list was short.
+    let (_, said) = unlisted(has("GET /nodes/pve3/qemu", json!([{"vmid": 999, "status": "running"}]))).await;
+    assert!(matches!(&said, Trouble::Refused(text) if text.contains("pve3 has guest 999")), "{said:?}");
+    let (_, said) = unlisted(has("GET /nodes/pve2/lxc", json!([{"vmid": 999, "status": "stopped"}]))).await;
+    assert!(matches!(&said, Trouble::Refused(text) if text.contains("pve2 has guest 999")), "{said:?}");
+    // A member that does not answer may have it.
+    for reply in [Reply::Error(595, "No route to host"), Reply::Silent, Reply::Closed] {
+        let (_, said) = unlisted(nobody().on("GET /nodes/pve3/qemu", reply)).await;
+        assert!(!matches!(said, Trouble::NoTrace(_)), "{said:?}");
+    }
+    // A token that does not see all of them is shown short lists by everybody.
+    let few = json!({"/": {"Sys.Audit": 1}, "/vms/101": {"VM.Audit": 1}});
+    let (asked, said) = unlisted(nobody().on("GET /access/permissions", Reply::Data(few))).await;
+    assert!(asked == 0 && matches!(said, Trouble::Refused(_)), "{said:?}");
+}
+
 #[tokio::test]
 async fn a_member_without_quorum_is_passed_over() {
     let lost = json!([{"type": "cluster", "name": "lab", "quorate": 0}, {"type": "node", "name": "pve1", "online": 1}]);
@@ -202,7 +239,9 @@ async fn a_guest_on_its_way_home_is_read_wherever_it_is() {
     let view = proxmox(&script).look(&BTreeSet::new(), &guests, &BTreeSet::new()).await;
     let live = view.guests[&GuestId(103)].any_age().and_then(|guest| guest.live.clone());
     assert_eq!(live.and_then(|live| live.lock).as_deref(), Some("backup"));
-    assert!(matches!(why(&view.guests[&GuestId(4242)]), Trouble::Refused(text) if text.contains("4242")));
+    // No member lists it, as far as they answer: two of them do not.
+    let unknown = why(&view.guests[&GuestId(4242)]);
+    assert!(!matches!(unknown, Trouble::NoTrace(_)), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -32,14 +32,14 @@ fn client(program: CephProgram) -> CephClient {
     CephClient::new(Arc::new(program), Arc::new(Now), Limits::default())
 }
 
-/// Ceph's own client as its administrator: what a test looks at, never what it tests.
+/// Ceph's own client as its administrator: what a test looks at and how it makes trouble, never what it tests.
 pub fn admin(lab: &Lab, words: &[&str]) -> Value {
     let out = ceph(lab, "client.admin", "admin_keyring", words);
     assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap_or(Value::Null)
 }
 
-fn ceph(lab: &Lab, name: &str, keyring: &str, words: &[&str]) -> std::process::Output {
+pub fn ceph(lab: &Lab, name: &str, keyring: &str, words: &[&str]) -> std::process::Output {
     Command::new("/usr/bin/ceph")
         .args(["--conf", &lab.fact("conf"), "--name", name, "--keyring", &lab.fact(keyring)])
         .args(["--connect-timeout", "20", "--format", "json"])
@@ -72,6 +72,7 @@ async fn real_ceph_is_looked_at_asked_marked_and_lost() {
     let ceph = client(program(&lab));
     everything_is_seen(&ceph).await;
     the_joint_question(&ceph).await;
+    what_does_not_exist_may_not_stop(&lab, &ceph).await;
     noout_comes_and_goes(&lab, &ceph).await;
     our_key_can_do_no_harm(&lab);
     wrong_keys_have_their_names(&lab).await;
@@ -118,6 +119,19 @@ async fn the_joint_question(ceph: &CephClient) {
     let both = both.any_age().expect("EBUSY is an answer");
     assert!(!both.ok && both.bad_pgs > 0, "{both:?}");
     assert_eq!(why(ceph.ok_to_stop(&"nosuch".into(), &view).await).kind(), "refused");
+}
+
+/// Ceph says yes to an OSD that it does not have, also beside one that it has. We ask about none that its tree does not show.
+async fn what_does_not_exist_may_not_stop(lab: &Lab, ceph: &CephClient) {
+    let view = known(ceph).await;
+    let yes = admin(lab, &["osd", "ok-to-stop", "99"]);
+    assert_eq!((&yes["ok_to_stop"], &yes["num_ok_pgs"]), (&true.into(), &0.into()), "{yes}");
+    for ids in [vec![OsdId(99)], vec![OsdId(2), OsdId(99)]] {
+        let trouble = why(ceph.may_stop(&ids.into_iter().collect(), &view).await);
+        assert!(trouble.kind() == "refused" && trouble.to_string().contains("no OSD 99"), "{trouble}");
+    }
+    let one = ceph.may_stop(&[OsdId(2)].into(), &view).await;
+    assert!(one.any_age().is_some_and(|one| one.ok && one.ok_pgs > 0), "{one:?}");
 }
 
 async fn noout_comes_and_goes(lab: &Lab, ceph: &CephClient) {

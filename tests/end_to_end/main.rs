@@ -5,6 +5,7 @@
 mod alertmanager_real;
 mod bmc_real;
 mod ceph_real;
+mod ceph_verdict;
 mod chain;
 mod disk;
 mod fan_story;
@@ -20,3 +21,4 @@ mod rt_real;
 mod shell;
 mod site;
 mod smtp_real;
+mod sources;

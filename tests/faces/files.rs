@@ -181,7 +181,7 @@ fn names_that_do_not_meet_and_secrets_that_others_can_read_are_told() {
     put("hosts", "", 0o644);
     put(
         "c.yaml",
-        "kill_file: nowhere/stop\nproxmox:\n  endpoints:\n    - {node: pve1, url: \"https://192.0.2.11:8006\"}\n    - \
+        "mode: act\nkill_file: nowhere/stop\nproxmox:\n  endpoints:\n    - {node: pve1, url: \"https://192.0.2.11:8006\"}\n    - \
          {node: pve2, url: \"https://192.0.2.12:8006\"}\n    - {node: pve3, url: \"https://192.0.2.13:8006\"}\n  token_file: pve\nhand:\n  key: key\n  known_hosts: hosts\n  \
          members:\n    - {node: pve1, address: 192.0.2.11}\nmapping: {map: {\"198.51.100.11\": pve-1}}\nbudgets: \
          {domains: {pve9: feed-a}}\n",
@@ -196,8 +196,13 @@ fn names_that_do_not_meet_and_secrets_that_others_can_read_are_told() {
         "hand.members lacks pve2",
         "proxmox.token_file: everybody on this machine may use",
         "kill_file: there is no directory",
+        "c.yaml:1:7: mode act needs to know where pitlane itself runs",
     ] {
         assert!(out.contains(words), "{words} is not in\n{out}");
     }
     assert!(!out.contains("hand.key:"), "{out}");
+    let text = fs::read_to_string(dir.path().join("c.yaml")).expect("just written");
+    put("c.yaml", &format!("{text}self: {{node: pve1}}\n"), 0o644);
+    let (code, out, _) = said(dir.path(), &["config", "check", "--config", "c.yaml"]);
+    assert!(code == 0 && !out.contains("mode act needs"), "{out}");
 }

@@ -69,8 +69,8 @@ fn a_hangup_reads_tokens_and_policies_again_and_says_what_needs_a_restart() {
     assert_eq!(json["config"]["refused"], serde_json::Value::Null, "{out}");
 }
 
-/// A case that is open in the state directory, as an earlier process left it.
-fn left_open(dir: &std::path::Path) {
+/// A case of each of these nodes that is open in the state directory, as an earlier process left it.
+pub fn left_open(dir: &std::path::Path, nodes: &[&str]) {
     use pitlane::model::case::{Case, Origin, Phase};
     use pitlane::model::state::Decision;
     use pitlane::model::time::Time;
@@ -83,9 +83,9 @@ fn left_open(dir: &std::path::Path) {
         }
     }
     let at = Time::now();
-    let case = Case {
-        id: pitlane::model::ids::CaseId(1),
-        node: "pve1".into(),
+    let case = |(n, node): (u64, &&str)| Case {
+        id: pitlane::model::ids::CaseId(n),
+        node: (*node).into(),
         policy: "manual".into(),
         origin: Origin::Person { by: "alice".into(), reason: "new firmware".into(), yes: false },
         opened_at: at,
@@ -105,7 +105,7 @@ fn left_open(dir: &std::path::Path) {
     runtime.block_on(async {
         let store =
             pitlane::adapters::store::open(&dir.join("state"), std::sync::Arc::new(Now)).expect("a store");
-        let decision = Decision { cases: vec![case], ..Decision::default() };
+        let decision = Decision { cases: (1..).zip(nodes).map(case).collect(), ..Decision::default() };
         store.commit(&decision, at).await.expect("it is written");
     });
 }
@@ -116,7 +116,7 @@ fn another_cluster_is_refused_while_a_case_is_open() {
     let file = dir.path().join("pitlane.yaml");
     let plain = fs::read_to_string(&file).expect("readable");
     fs::write(&file, format!("name: lab\n{plain}")).expect("writable");
-    left_open(dir.path());
+    left_open(dir.path(), &["pve1"]);
     let service = Service::started(dir, Command::new(assert_cmd::cargo::cargo_bin("pitlane")));
     for (other, words) in [
         (

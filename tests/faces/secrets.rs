@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::reload::left_open;
 use super::running::{hash, until};
 use super::{pitlane, said};
 
@@ -153,8 +154,7 @@ fn scene() -> Scene {
         .and_then(|b| b.with_no_client_auth().with_single_cert(chain, private))
         .expect("they fit");
     let (pve, pve_met) = stranger(Manner::Repeats, Some(Arc::new(tls.clone())));
-    // A controller is asked only for a case, so its password is shown to nobody here; `bmc_redfish` in tests/contracts refuses it.
-    let (redfish, _) = stranger(Manner::Repeats, Some(Arc::new(tls)));
+    let (redfish, redfish_met) = stranger(Manner::Repeats, Some(Arc::new(tls)));
     let (shut, _) = stranger(Manner::Closes, None);
     let plain: Vec<_> = (0..4).map(|_| stranger(Manner::Repeats, None)).collect();
     let (mail, mail_met) = stranger(Manner::Mail, None);
@@ -207,6 +207,7 @@ http: {{listen: \"127.0.0.1:0\", tls: {{cert: cert.pem, key: key.pem}}, tokens_f
         ("the webhook", plain[2].1.clone()),
         ("Request Tracker", plain[3].1.clone()),
         ("mail", mail_met),
+        ("the BMC", redfish_met),
     ];
     Scene { dir, met, secrets }
 }
@@ -278,6 +279,8 @@ fn no_secret_is_ever_written_whatever_goes_wrong() {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     keep("config check --send", (0, text(&tried.stdout), text(&tried.stderr)));
 
+    // A controller is asked only for a case.
+    left_open(dir.path(), &["pve1", "pve2"]);
     let log = dir.path().join("log");
     let file = fs::File::create(&log).expect("writable");
     let child = pitlane_running(dir.path()).stderr(file).stdout(Stdio::null()).spawn().expect("it starts");

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use super::running::Service;
+use super::running::{Service, configured, until};
 use super::said;
 
 fn store(dir: &Path, words: &[&str]) -> (i32, String, String) {
@@ -53,4 +54,41 @@ fn a_backup_of_a_running_service_brings_back_what_the_disk_lost() {
     let service = service.again();
     let (_, out, _) = service.ask("read", &["status"]);
     assert!(out.contains("Paused by store restore"), "{out}");
+}
+
+#[test]
+fn a_service_copies_its_store_by_itself_and_says_when_it_cannot() {
+    let dir = configured("");
+    let config = fs::read_to_string(dir.path().join("pitlane.yaml")).expect("written");
+    fs::write(dir.path().join("pitlane.yaml"), format!("{config}store: {{backup: {{dir: copies}}}}\n"))
+        .expect("ours");
+    let mut service = Service::started(dir, Command::new(assert_cmd::cargo::cargo_bin("pitlane")));
+    let copies = service.dir.path().join("copies");
+    let made = || -> Vec<String> {
+        let entries = fs::read_dir(&copies).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.ends_with("Z.db")).collect()
+    };
+    until("it is copied", || !made().is_empty());
+    let file = format!("copies/{}", made()[0]);
+    let (code, out, err) = store(service.dir.path(), &["verify", &file]);
+    assert!(code == 0 && out.contains("whole"), "{code} {out} {err}");
+    let counted = |what: &str| {
+        let metrics = service.get("/metrics", "read");
+        metrics.lines().any(|line| line == format!("pitlane_store_backups_total{{outcome=\"{what}\"}} 1"))
+    };
+    until("the copy is counted", || counted("made"));
+    assert!(!counted("failed"));
+    let changed = service.read("pitlane.yaml").replace("dir: copies", "dir: elsewhere");
+    service.write("pitlane.yaml", &changed);
+    let (code, out, err) = service.ask("operate", &["reload"]);
+    assert!(code == 0 && out.contains("store.backup"), "only a restart changes it: {code} {out} {err}");
+    assert_eq!(service.terminate(), 0);
+
+    // Where copies shall go is no place for any.
+    fs::write(service.dir.path().join("file"), "").expect("ours");
+    service.write("pitlane.yaml", &changed.replace("dir: elsewhere", "dir: file/copies"));
+    let service = service.again();
+    until("the journal has it", || service.get("/api/v1/journal", "read").contains("file/copies"));
+    assert_eq!(made().len(), 1, "what was there stays");
 }

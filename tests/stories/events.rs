@@ -137,6 +137,13 @@ impl Teller {
                 self.restart();
                 Ok(())
             }
+            // Our own store, as whoever copies it tells.
+            ["store-backup", how @ ("fails" | "works")] => {
+                let why = "backups: 3 MiB are free and a copy wants 65 MiB, so none was begun".to_owned();
+                let fails = pitlane::model::observed::BackupFails { since: self.now(), why };
+                self.reconciler.backup_fails((*how == "fails").then_some(fails));
+                Ok(())
+            }
             ["report", case] => self.look_at_report(CaseId(number(case)?)).await,
             ["time-box"] => self.look_at_time_box(),
             ["estate", what @ ..] => {

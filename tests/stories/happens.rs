@@ -123,12 +123,16 @@ pub fn happens(world: &mut World, words: &[&str]) -> Result<(), String> {
             }
             world.guests.remove(&id);
         }
+        // The cluster's list leaves it out, and its node knows it all the same.
+        ["unlisted", id] => drop(world.unlisted.insert(guest(id)?)),
+        ["listed", id] => drop(world.unlisted.remove(&guest(id)?)),
         ["lock", id, lock] => world.set_lock(guest(id)?, Some(lock)),
         ["unlock", id] => world.set_lock(guest(id)?, None),
         ["backup", id, secs] => world.human_backs_up(guest(id)?, number(secs)?),
         ["osd", id, to @ ("fails" | "recovers")] => {
             world.set_osd_failed(OsdId(number(id)? as u32), *to == "fails");
         }
+        ["mon", mon, to @ ("stops" | "starts")] => world.set_mon_stopped(mon, *to == "stops"),
         ["health", code, "gone"] => world.set_check(code, None),
         ["health", code, summary] => {
             let severity = "HEALTH_WARN".to_owned();

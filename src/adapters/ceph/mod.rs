@@ -127,7 +127,7 @@ impl CephClient {
         // Last, so that its quorum closes the round.
         let status: Status = self.ask(&Command::Status, until).await?;
         // Most clusters have no filesystem, and each call costs a third of a second of CPU.
-        let filesystems = match status.fsmap.by_rank.is_empty() {
+        let filesystems = match status.serves_no_filesystem() {
             true => None,
             false => Some(self.ask(&Command::FsDump, until).await?),
         };

@@ -17,7 +17,7 @@ pub struct Round {
     pub rules: Vec<Rule>,
     pub metadata: Vec<Metadata>,
     pub status: Status,
-    /// `None`: there is no filesystem.
+    /// `None`: the status says that there is none.
     pub filesystems: Option<FsDump>,
 }
 

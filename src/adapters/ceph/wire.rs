@@ -38,16 +38,21 @@ pub struct Status {
     pub health: Health,
     pub quorum_names: BTreeSet<String>,
     pub pgmap: PgMap,
-    /// Older and cut-down answers may lack it: then there is no filesystem to ask about.
-    #[serde(default)]
-    pub fsmap: FsMap,
+    /// `None`: not said. Then nobody knows whether there is a filesystem.
+    pub fsmap: Option<FsMap>,
+}
+
+impl Status {
+    /// It says itself that no filesystem is served. What is missing says nothing.
+    pub fn serves_no_filesystem(&self) -> bool {
+        self.fsmap.as_ref().and_then(|map| map.by_rank.as_ref()).is_some_and(Vec::is_empty)
+    }
 }
 
 /// Enough to know whether there is anything to ask.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct FsMap {
-    #[serde(default)]
-    pub by_rank: Vec<serde_json::Value>,
+    pub by_rank: Option<Vec<serde_json::Value>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -28,7 +28,7 @@ const GUESTS_AT_ONCE: usize = 16;
 const TASKS_MAX: u32 = 100;
 
 /// What a node that was asked about itself says of its guests.
-type Lives = BTreeMap<NodeName, Result<BTreeMap<GuestId, LiveState>, Trouble>>;
+pub(super) type Lives = BTreeMap<NodeName, Result<BTreeMap<GuestId, LiveState>, Trouble>>;
 
 impl Round<'_> {
     pub(super) async fn closer(
@@ -50,8 +50,9 @@ impl Round<'_> {
             details.insert(name.clone(), detail);
         }
         let mut found = self.guests(opinion, nodes, guests, &lives).await;
-        for id in guests {
-            found.entry(*id).or_insert_with(|| Seen::Unknown { why: unplaced(*id, &view.first) });
+        let unlisted: Vec<GuestId> = guests.iter().filter(|id| !found.contains_key(id)).copied().collect();
+        for (id, why) in self.unlisted(view, &unlisted, &lives).await {
+            found.insert(id, Seen::Unknown { why });
         }
         view.nodes = details;
         view.guests = found;
@@ -164,14 +165,5 @@ fn offline(node: &NodeName, opinion: Option<&Opinion>) -> Result<(), Trouble> {
             Err(Trouble::Unreachable(format!("{node} is offline, says {}", opinion.member)))
         }
         _ => Ok(()),
-    }
-}
-
-fn unplaced(id: GuestId, first: &Seen<Opinion>) -> Trouble {
-    match first {
-        Seen::Unknown { why } => why.clone(),
-        _ => Trouble::Refused(format!(
-            "the cluster's list has no guest {id}: it is gone, or our token may not see it"
-        )),
     }
 }

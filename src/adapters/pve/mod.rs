@@ -30,6 +30,7 @@ mod task_log;
 pub mod tls;
 pub mod transport;
 mod trouble;
+mod unlisted;
 pub mod upid;
 pub mod views;
 pub mod wire;

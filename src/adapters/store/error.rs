@@ -35,7 +35,7 @@ pub enum StoreError {
     Damaged { file: PathBuf, why: String },
     #[error(
         "{file} has lost what was written to it: it knows {found} commits, and {known} were acknowledged. An older copy was put \
-         in its place, or the disk has lost writes. Compare what the cluster holds with `pitlane owed --offline`, then \
+         in its place, or the disk has lost writes, or `pitlane store restore` was broken off: then run it again. Otherwise compare what the cluster holds with `pitlane owed --offline`, then \
          take this file, or a newer backup, with `pitlane store restore`"
     )]
     Behind { file: PathBuf, found: u64, known: u64 },

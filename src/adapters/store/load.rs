@@ -46,7 +46,9 @@ pub(super) fn cases(conn: &Connection, limit: usize) -> Result<Vec<Case>, StoreE
 }
 
 pub(super) fn case(conn: &Connection, id: CaseId) -> Result<Option<Case>, StoreError> {
-    Ok(select(conn, "WHERE id = ?1", id.0)?.pop().map(|(case, _)| case))
+    // The database counts no further, and so there is no such case.
+    let Ok(id) = i64::try_from(id.0) else { return Ok(None) };
+    Ok(select(conn, "WHERE id = ?1", id)?.pop().map(|(case, _)| case))
 }
 
 /// Steps of one case; of all open cases for `None`.
@@ -88,7 +90,7 @@ fn past(conn: &Connection, now: Time) -> Result<Vec<Past>, StoreError> {
 }
 
 /// What a machine's history needs of its closed cases, and only of machines with an open one: a quiet turn reads none. The
-/// documents are not read whole: nothing is owed there, and one of an older version stops nobody.
+/// documents are not read whole, because nothing is owed there; what is read of them has to be readable.
 fn earlier(conn: &Connection, now: Time) -> Result<Vec<Earlier>, StoreError> {
     type Columns = (u64, String, String, Option<String>, Option<String>, Option<String>, Option<String>);
     let horizon = jiff::SignedDuration::try_from(EARLIER_MAX.0).unwrap_or(jiff::SignedDuration::MAX);
@@ -113,7 +115,8 @@ fn earlier(conn: &Connection, now: Time) -> Result<Vec<Earlier>, StoreError> {
         earlier.push(Earlier {
             case: CaseId(id),
             node: node.as_str().into(),
-            faults: faults.and_then(|doc| serde_json::from_str(&doc).ok()).unwrap_or_default(),
+            // A document without them was not written so: how often a machine failed is counted from this.
+            faults: from_json(&what, faults.as_deref().unwrap_or("null"))?,
             closed_at: instant(&what, &closed_at)?,
             drained_at: drained_at.map(|text| instant(&what, &text)).transpose()?,
             served: matches!(ending.as_deref(), Some("returned" | "served")),

@@ -7,6 +7,8 @@ mod archive;
 mod backup;
 mod board;
 mod commit;
+mod copies;
+mod copying;
 mod episodes;
 mod error;
 mod inbox;
@@ -37,6 +39,8 @@ use rusqlite::Connection;
 
 pub use backup::{backup, restore};
 pub use board::{Board, Comment, Sheet};
+pub use copies::Copies;
+pub use copying::{Copied, keep_copying};
 pub use error::StoreError;
 pub use inbox::Poison;
 pub use inspect::{Inspected, inspect};

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{MOVE_SETTLES, set, settled};
+use super::{MOVE_SETTLES, alike, missing, set, settled};
 use crate::decide::faults::whole_seconds;
 use crate::decide::turn::Turn;
 use crate::model::ids::GuestId;
 use crate::model::note::Noted;
-use crate::model::observed::{Guest, Opinion, Power};
+use crate::model::observed::{Guest, Power};
 use crate::model::owed::{GuestDebt, Whereabouts};
 use crate::model::step::Action;
 use crate::model::time::age;
@@ -20,9 +20,14 @@ pub fn follow(turn: &mut Turn) -> Result<(), Wait> {
         turn.case.owed.guests.iter().map(|(id, d)| (*id, d.clone())).collect();
     for (id, debt) in owed {
         let Some(guest) = cluster.guests.get(&id) else {
-            gone(turn, id, &debt);
+            // Nobody waits for one that is not listed; whether it is gone is settled before it has to be home.
+            if !debt.paid() {
+                let _ = missing::look(turn, id);
+            }
             continue;
         };
+        missing::listed(turn, id);
+        alike::remember(turn, id);
         if guest.node == debt.home {
             if matches!(debt.at, Whereabouts::Away { .. } | Whereabouts::Returning { .. }) {
                 turn.note(Noted::CameBack { guest: id, name: debt.name });
@@ -60,21 +65,6 @@ pub fn follow(turn: &mut Turn) -> Result<(), Wait> {
         start_if_left_stopped(turn, id, guest, &debt);
     }
     Ok(())
-}
-
-/// No member lists it any more: whoever owns it has deleted it. Its slot is free, and nobody waits for it.
-fn gone(turn: &mut Turn, id: GuestId, debt: &GuestDebt) {
-    let listed = |second: Option<&Opinion>| second.is_some_and(|second| second.guests.contains_key(&id));
-    // What our token may not see, and what only one member does not list, is not gone.
-    let (privilege, path) = ("VM.Audit", format!("/vms/{id}"));
-    let seen = turn.view.seen.pve.privileges.any_age().is_some_and(|all| all.allows(privilege, &path));
-    let sure = seen
-        && turn.view.sees_guests().is_ok()
-        && turn.view.second(&turn.case.node).is_ok_and(|s| !listed(s));
-    if sure && !debt.paid() {
-        turn.note(Noted::GuestGone { guest: id, name: debt.name.clone() });
-        set(turn, id, Whereabouts::Stays { node: None, why: "it no longer exists".to_owned() });
-    }
 }
 
 /// On another node, unlocked, and for HA's guests also in HA's own words: a task's OK is no arrival.

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::{Course, Refusal};
+use super::elsewhere::{elsewhere, remember};
 use super::replan::replan;
 use super::watch::{shut_down, watch_ha};
 use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, moving, set};
 use crate::decide::emptiness;
 use crate::decide::live::need;
 use crate::decide::plan::{Kept, Within, again};
+use crate::decide::processors;
 use crate::decide::turn::Turn;
 use crate::decide::way::{Way, way};
 use crate::model::case::Phase;
@@ -28,13 +30,13 @@ pub fn away(turn: &mut Turn) -> Result<(), Wait> {
     let Some(mut course) = Course::of(turn)? else { return Ok(()) };
     let everybody = course.aboard(turn)?;
     let mut waits = go(turn, &mut course, &everybody);
+    let again = elsewhere(turn, &mut course);
+    waits.extend(go_again(turn, &mut course, &everybody, &again));
     if !course.lost.is_empty() {
         match replan(turn, &mut course) {
             Ok((changed, stands)) => {
                 waits.extend(stands);
-                let again: Vec<(GuestId, Guest)> =
-                    everybody.into_iter().filter(|(id, _)| changed.contains(id)).collect();
-                waits.extend(go(turn, &mut course, &again));
+                waits.extend(go_again(turn, &mut course, &everybody, &changed));
             }
             Err(wait) => waits.push(wait),
         }
@@ -65,6 +67,8 @@ pub fn ahead(turn: &mut Turn) -> Result<(), Wait> {
         return Ok(());
     }
     let mut waits = go(turn, &mut course, &first);
+    let again = elsewhere(turn, &mut course);
+    waits.extend(go_again(turn, &mut course, &first, &again));
     let lost = course.lost.clone().into_iter().next();
     if let Some((guest, why)) = lost {
         let blockers = course.planned(guest).map(|m| (m.to.clone(), why)).into_iter().collect();
@@ -84,8 +88,9 @@ pub fn ha_still_fits(turn: &mut Turn) -> Result<(), Wait> {
         return Ok(());
     }
     let policy = turn.view.policy(&turn.case)?;
-    let (approved, lost) = (clearance.plan(), BTreeMap::new());
-    let kept = Kept { approved, moves: &approved.moves, lost: &lost, within: Within::Approved };
+    let (approved, lost, failed_at) = (clearance.plan(), BTreeMap::new(), BTreeMap::new());
+    let (moves, within) = (&approved.moves, Within::Approved);
+    let kept = Kept { approved, moves, lost: &lost, failed_at: &failed_at, within };
     let now = again(&turn.case, policy, turn.view, &kept)?;
     let refused = now.stuck.iter().chain(&now.unplaced).find_map(|wait| match wait {
         Wait::HaNoCandidate { guest, .. } | Wait::HaOverfills { guest, .. } => Some(*guest),
@@ -162,6 +167,17 @@ fn go(turn: &mut Turn, course: &mut Course, guests: &[(GuestId, Guest)]) -> Vec<
     waits
 }
 
+/// Those of them whose target was looked for again.
+fn go_again(
+    turn: &mut Turn,
+    course: &mut Course,
+    guests: &[(GuestId, Guest)],
+    again: &BTreeSet<GuestId>,
+) -> Vec<Wait> {
+    let again: Vec<_> = guests.iter().filter(|(id, _)| again.contains(id)).cloned().collect();
+    go(turn, course, &again)
+}
+
 /// The one wait to show: what needs a person before what only needs time.
 fn worst(waits: Vec<Wait>) -> Result<(), Wait> {
     let (aboard, mut others): (Vec<Wait>, Vec<Wait>) =
@@ -217,6 +233,7 @@ fn one(turn: &mut Turn, course: &mut Course, id: GuestId, guest: &Guest) -> Resu
                 }
                 if let Some(error) = moving.failed_since(since) {
                     turn.note(Noted::MoveFailed { guest: id, error: error.to_owned() });
+                    remember(turn, course, id, since);
                 }
                 set(turn, id, Whereabouts::Aboard);
             }
@@ -246,6 +263,10 @@ fn begin(turn: &mut Turn, course: &mut Course, id: GuestId, guest: &Guest, how: 
         return Err(Wait::OutsideApproval { guest: id });
     }
     if course.waits(turn, id) {
+        return Ok(());
+    }
+    if course.might_do_better(id) {
+        course.shuns.insert(id);
         return Ok(());
     }
     let need = need(guest, turn.view.guest(id)?, how, &turn.view.rules.packing);
@@ -284,12 +305,15 @@ pub(super) fn owe(turn: &mut Turn, id: GuestId, guest: &Guest, home: &NodeName) 
     let live =
         turn.view.guest(id).ok().and_then(|detail| detail.live.as_ref()).map_or(guest.power, |l| l.power);
     let was = if live == Power::Stopped { Power::Stopped } else { Power::Running };
+    let native = turn.view.guest(id).is_ok_and(processors::native);
     turn.case.owed.guests.entry(id).or_insert_with(|| GuestDebt {
         name: guest.name.clone(),
         kind: guest.kind,
         home: home.clone(),
         was,
         ha: guest.ha,
+        native,
         at: Whereabouts::Aboard,
+        missing: None,
     });
 }

@@ -27,18 +27,35 @@ pub struct Course {
     pub held: BTreeSet<GuestId>,
     /// Their targets do not take them any more, although nothing there is under way.
     pub lost: BTreeMap<GuestId, String>,
+    /// Where a guest's moves have failed.
+    pub failed_at: BTreeMap<GuestId, BTreeSet<NodeName>>,
+    /// About to be sent where its move failed, and another target might do: looked for first.
+    pub shuns: BTreeSet<GuestId>,
+    /// There is no other target for these now.
+    pub settled: BTreeSet<GuestId>,
     coming: BTreeMap<GuestId, NodeName>,
 }
 
 impl Course {
     pub fn of(turn: &Turn) -> Result<Option<Self>, Wait> {
-        let Phase::Draining { clearance, course, .. } = &turn.case.phase else { return Ok(None) };
+        let Phase::Draining { clearance, course, failed_at, .. } = &turn.case.phase else { return Ok(None) };
         let plan = clearance.plan().clone();
         let moves = if course.is_empty() { plan.moves.clone() } else { course.clone() };
         let (rooms, closed) = rooms(&turn.case.node, turn.view)?;
         let slots = Slots::count(turn, &moves)?;
-        let (held, lost) = (BTreeSet::new(), BTreeMap::new());
-        Ok(Some(Self { plan, moves, rooms, closed, slots, held, lost, coming: under_way(turn.view) }))
+        Ok(Some(Self {
+            plan,
+            moves,
+            rooms,
+            closed,
+            slots,
+            held: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            failed_at: failed_at.clone(),
+            shuns: BTreeSet::new(),
+            settled: BTreeSet::new(),
+            coming: under_way(turn.view),
+        }))
     }
 
     pub fn planned(&self, id: GuestId) -> Option<&Move> {
@@ -87,6 +104,15 @@ impl Course {
         };
         let busy = self.coming.values().any(|target| target == to) || self.slots.begun_to(to);
         Some(if busy { Refusal::MayPass } else { Refusal::Lasts(why) })
+    }
+
+    /// Its move to this target has failed, and the approved plan has a target at which it has not. The canary goes nowhere
+    /// else: it is there to find out about the way that the others take.
+    pub fn might_do_better(&self, id: GuestId) -> bool {
+        let (Some(failed), Some(planned)) = (self.failed_at.get(&id), self.planned(id)) else { return false };
+        let untried = self.plan.targets().into_iter().any(|node| !failed.contains(node));
+        let canary = self.plan.canary == Some(id);
+        failed.contains(&planned.to) && untried && !canary && !self.settled.contains(&id)
     }
 
     /// Counts a move in that begins now.

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use crate::decide::plan::needs_maintenance;
+use crate::decide::preflight::still_within;
 use crate::decide::turn::Turn;
 use crate::model::case::{Handover, Phase};
+use crate::model::ids::HostName;
 use crate::model::note::Noted;
 use crate::model::owed::Debt;
-use crate::model::step::{Action, Switch};
+use crate::model::seen::Trouble;
+use crate::model::step::{Action, Outcome, Switch};
 use crate::model::time::{after, age};
 use crate::model::wait::Wait;
 
@@ -20,7 +23,7 @@ pub(super) fn debt(turn: &Turn, reason: &str) -> Debt {
     let now = turn.view.now;
     let time_box =
         turn.view.policy(&turn.case).map_or(Duration::from_secs(4 * 3600), |p| p.respond.time_box.0);
-    Debt { since: now, reason: reason.to_owned(), alarm_at: after(now, time_box), seen: false }
+    Debt { since: now, reason: reason.to_owned(), alarm_at: after(now, time_box), seen: false, unsure: false }
 }
 
 /// The active Ceph manager leaves first: while it dies with the node, PG states stay "clean" for most of a minute.
@@ -37,6 +40,14 @@ pub fn move_mgr(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::MgrFails { mgr: mgr.clone() });
     }
     Err(turn.failing("mgr").unwrap_or(Wait::MgrOnNode { mgr }))
+}
+
+/// While the node leaves, nothing is taken for the first time that would be one node too many. What it left with stays held.
+fn begins_within_budget(turn: &Turn) -> Result<(), Wait> {
+    if matches!(turn.case.phase, Phase::Draining { .. }) {
+        return still_within(&turn.case.node, turn.view);
+    }
+    Ok(())
 }
 
 /// HA keeps off the node. Nothing to do where HA manages nothing, or where a person holds it already.
@@ -61,17 +72,26 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
         if ha.maintenance_requested(&node) {
             return if ha.in_maintenance(&node) { Ok(()) } else { Err(Wait::MaintenancePending) };
         }
+        begins_within_budget(turn)?;
         turn.case.owed.maintenance = Some(debt(turn, "the node is being drained"));
         turn.note(Noted::MaintenanceAsked { node: node.clone() });
     }
+    let ours =
+        turn.case.owed.maintenance.clone().is_some_and(|debt| perhaps_ours(turn, &debt, "maintenance-on"));
     if ha.maintenance_requested(&node) {
-        if let Some(debt) = &mut turn.case.owed.maintenance {
+        if !ours {
+            turn.case.owed.maintenance = None;
+            turn.note(Noted::MaintenanceTheirs { node: node.clone() });
+        } else if let Some(debt) = &mut turn.case.owed.maintenance {
             debt.seen = true;
         }
     } else if turn.case.owed.maintenance.as_mut().is_some_and(|debt| std::mem::take(&mut debt.seen))
         && !ended_by_us(turn, "maintenance")
     {
         turn.note(Noted::MaintenanceTaken { node: node.clone() });
+    }
+    if let Some(debt) = &mut turn.case.owed.maintenance {
+        debt.unsure |= ours;
     }
     if !ha.maintenance_requested(&node) && !ha.in_maintenance(&node) {
         turn.step("maintenance-on", Action::Maintenance { node: node.clone(), to: Switch::On }, HA_SETTLES);
@@ -89,20 +109,29 @@ pub fn hold_maintenance(turn: &mut Turn) -> Result<(), Wait> {
 pub fn hold_noout(turn: &mut Turn) -> Result<(), Wait> {
     let Some(host) = turn.view.host(&turn.case.node)?.cloned() else { return Ok(()) };
     let set = turn.view.ceph()?.has_noout(&host);
+    let ours = turn.case.owed.noout.clone().is_some_and(|(_, debt)| perhaps_ours(turn, &debt, "noout-on"));
     match &mut turn.case.owed.noout {
+        Some(_) if set && !ours => {
+            turn.case.owed.noout = None;
+            turn.note(Noted::NooutTheirs { host });
+            return Ok(());
+        }
         Some((_, debt)) if set => {
             debt.seen = true;
             return Ok(());
         }
         None if set => return Ok(()),
-        _ => turn.may_take()?,
+        Some((_, debt)) => debt.unsure |= ours,
+        None => {}
     }
+    turn.may_take()?;
     if turn.case.owed.noout.as_mut().is_some_and(|(_, debt)| std::mem::take(&mut debt.seen))
         && !ended_by_us(turn, "noout")
     {
         turn.note(Noted::NooutTaken { host: host.clone() });
     }
     if turn.case.owed.noout.is_none() {
+        begins_within_budget(turn)?;
         turn.case.owed.noout = Some((host.clone(), debt(turn, "the node's OSDs will be down for the work")));
         turn.note(Noted::NooutAsked { host: host.clone() });
     }
@@ -145,6 +174,11 @@ pub fn give_noout_back(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::NooutGone { host });
         return Ok(());
     }
+    if let Some(theirs) = set_by_others(turn, &debt, &host) {
+        turn.case.owed.noout = None;
+        turn.note(theirs);
+        return Ok(());
+    }
     let planned = turn.step("noout-off", Action::Noout { host: host.clone(), to: Switch::Off }, CEPH_SETTLES);
     if planned && !turn.already_tried("noout-off") {
         turn.note(Noted::NooutReturned { host: host.clone() });
@@ -157,6 +191,11 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
     let Some(debt) = turn.case.owed.maintenance.clone() else { return Ok(()) };
     let node = turn.case.node.clone();
     let ha = turn.view.ha()?;
+    if ha.maintenance_requested(&node) && !perhaps_ours(turn, &debt, "maintenance-on") {
+        turn.case.owed.maintenance = None;
+        turn.note(Noted::MaintenanceTheirs { node });
+        return Ok(());
+    }
     // A dead node cannot show that it is over; what counts is that nobody asks for it any more.
     let in_effect = ha.in_maintenance(&node) && turn.view.cluster()?.online(&node);
     if !ha.maintenance_requested(&node) && !in_effect {
@@ -167,7 +206,8 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
         turn.note(Noted::MaintenanceGone { node });
         return Ok(());
     }
-    if ha.maintenance_requested(&node) {
+    // Its manager takes nothing in while it is disarmed: it is told once, and again when it is armed.
+    if ha.maintenance_requested(&node) && (ha.armed || !turn.already_tried("maintenance-off")) {
         let planned = turn.step(
             "maintenance-off",
             Action::Maintenance { node: node.clone(), to: Switch::Off },
@@ -181,9 +221,37 @@ pub fn give_maintenance_back(turn: &mut Turn) -> Result<(), Wait> {
     Err(turn.failing("maintenance-off").unwrap_or(still))
 }
 
+/// May what is set be of our doing? Not where each of our tries was surely without effect.
+fn perhaps_ours(turn: &Turn, debt: &Debt, subject: &str) -> bool {
+    let without_effect = |outcome: &Outcome| {
+        matches!(
+            outcome,
+            Outcome::Expired | Outcome::Failed { trouble: Trouble::Refused(_) | Trouble::NotConfigured(_) }
+        )
+    };
+    let last = turn.attempt(subject).filter(|attempt| attempt.at >= debt.since);
+    debt.seen || debt.unsure || last.is_some_and(|attempt| !without_effect(&attempt.outcome))
+}
+
+/// A noout that is set although ours cannot be: none of our tries had an effect, or Ceph has said that ours is cleared.
+/// HA's maintenance is cleared by a queue, where an old request may show for a while, so that only the first is told of it.
+fn set_by_others(turn: &Turn, debt: &Debt, host: &HostName) -> Option<Noted> {
+    if !perhaps_ours(turn, debt, "noout-on") {
+        return Some(Noted::NooutTheirs { host: host.clone() });
+    }
+    let cleared = debt.seen
+        && turn.said("noout-off").is_some()
+        && turn.already_tried("noout-off")
+        && ended_by_us(turn, "noout");
+    cleared.then(|| Noted::NooutSetAgain { host: host.clone() })
+}
+
 /// Never seen, and asked for a moment ago: the command of a process that died may still take effect. A debt is
 /// forgotten only when that can no longer happen.
 pub(super) fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
     let asked = turn.attempt(subject).map_or(debt.since, |attempt| attempt.at.max(debt.since));
+    // Dated by a clock that was set since, or by a process that died, nobody knows how long ago that was: at the latest when
+    // this watching began.
+    let asked = if turn.view.watched(asked) { asked } else { turn.view.seen.watching_since };
     !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
 }

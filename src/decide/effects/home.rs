@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::way_home::{WayHome, will_empty};
-use super::{MOVE_SETTLES, cancel_if_overdue, due_after_failures, locked, moving, set, settled};
+use super::knot::knot;
+use super::way_home::{WayHome, in_the_way};
+use super::{
+    MOVE_SETTLES, alike, cancel_if_overdue, due_after_failures, locked, missing, moving, set, settled,
+};
 use crate::decide::faults::whole_seconds;
 use crate::decide::live::need;
 use crate::decide::turn::Turn;
@@ -20,7 +23,7 @@ use crate::model::wait::Wait;
 const SHUTDOWN_MAX: Duration = Duration::from_secs(200);
 const START_SETTLES: Duration = Duration::from_secs(30);
 /// Longer than a server takes to start again.
-const HOME_LOST: Duration = Duration::from_secs(1800);
+pub(super) const HOME_LOST: Duration = Duration::from_secs(1800);
 
 /// Brings every owed guest home, ours in the order that the planner found. `Ok`: all are, or it is told why not.
 pub fn home(turn: &mut Turn) -> Result<(), Wait> {
@@ -40,12 +43,16 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         }
     }
     let mut way = WayHome::of(turn)?;
+    // Who was told to stay while the way was planned is told once.
+    owed = turn.case.owed.away().map(|(id, debt)| (id, debt.clone())).collect();
     owed.sort_by_key(|(id, _)| (way.place(*id), *id));
     for (id, debt) in owed {
         let Some(guest) = cluster.guests.get(&id) else {
-            stays(turn, id, &debt, None, "it no longer exists");
+            blind = blind.or(missing::look(turn, id).err());
             continue;
         };
+        missing::listed(turn, id);
+        alike::remember(turn, id);
         let gone = [&debt.home, &guest.node].into_iter().find(|node| lost(turn, node));
         let done = if let Some(gone) = gone.filter(|_| !debt.ha) {
             let why = format!("{gone} is no member that answers");
@@ -67,6 +74,16 @@ pub fn home(turn: &mut Turn) -> Result<(), Wait> {
         }
         // One that cannot be seen holds up no other.
         blind = blind.or(done.err());
+    }
+    if let Some((id, other)) = knot(&way.blocked)
+        && let (Some(debt), Some(guest)) = (turn.case.owed.guests.get(&id).cloned(), cluster.guests.get(&id))
+    {
+        let why = format!(
+            "{} has room for it only when guest {other} has left, which waits in turn for another to make room; move one of \
+             them to a third node",
+            debt.home
+        );
+        stays(turn, id, &debt, Some(guest.node.clone()), &why);
     }
     let away: Vec<GuestId> = turn.case.owed.away().map(|(id, _)| id).collect();
     match blind {
@@ -198,6 +215,10 @@ fn ha_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Res
         return Ok(());
     }
     let how = how(guest, turn.view.guest(id)?);
+    if let Some(why) = alike::unlike(turn, id, guest, debt)? {
+        stays(turn, id, debt, Some(guest.node.clone()), &why);
+        return Ok(());
+    }
     ask(turn, id, guest, debt, how, turn.view.rules.limits.ha_return_within.0);
     Ok(())
 }
@@ -253,6 +274,10 @@ fn our_home(
         return Ok(());
     }
     let detail = turn.view.guest(id)?;
+    if let Some(why) = alike::unlike(turn, id, guest, debt)? {
+        stays(turn, id, debt, Some(guest.node.clone()), &why);
+        return Ok(());
+    }
     let how = how(guest, detail);
     let need = need(guest, detail, how, &turn.view.rules.packing);
     let refusal = match way.rooms.get(&node) {
@@ -268,8 +293,11 @@ fn our_home(
     };
     if let Some(why) = refusal {
         // Who is on its way there, or about to leave, may be what stands in the way.
-        if !way.slots.busy(&node) && !will_empty(turn, &node) {
-            stays(turn, id, debt, Some(guest.node.clone()), &why);
+        if !way.slots.busy(&node) {
+            match in_the_way(turn, &node) {
+                others if others.is_empty() => stays(turn, id, debt, Some(guest.node.clone()), &why),
+                others => drop(way.blocked.insert(id, others)),
+            }
         }
         return Ok(());
     }

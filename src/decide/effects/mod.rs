@@ -3,12 +3,16 @@
 //! Debts first: they are committed with the steps, before any step is taken. Each file brings one kind of effect to
 //! what is desired, and says what is still missing.
 
+mod alike;
 mod arrivals;
 mod away;
 mod course;
+mod elsewhere;
 mod flags;
 mod home;
+mod knot;
 mod locate;
+mod missing;
 mod replan;
 mod sheet;
 mod silence;
@@ -17,6 +21,7 @@ mod watch;
 mod way_home;
 mod work_order;
 
+pub(super) use alike::ha_may_bring_home;
 pub(super) use arrivals::follow;
 pub(super) use away::{ahead, away, ha_still_fits, owe_all};
 pub(super) use flags::{

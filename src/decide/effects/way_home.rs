@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alike;
 use super::home::{how, known_to_be_there, stays};
+use super::knot::Blocked;
 use super::slots::Slots;
 use crate::decide::live::{self, Ask, Going, Need, Room, room};
 use crate::decide::turn::Turn;
@@ -19,6 +21,8 @@ pub struct WayHome {
     pub rooms: BTreeMap<NodeName, Result<Room, String>>,
     /// Cannot go now for a reason of their own: nobody waits for them.
     pub held: BTreeSet<GuestId>,
+    /// There is no room for these until others have left: who that is.
+    pub blocked: Blocked,
     /// Of this case alone.
     pub slots: Slots,
 }
@@ -41,7 +45,7 @@ impl WayHome {
                 slots.begin(from, &debt.home);
             }
         }
-        Ok(Self { moves, rooms, held: BTreeSet::new(), slots })
+        Ok(Self { moves, rooms, held: BTreeSet::new(), blocked: Blocked::new(), slots })
     }
 
     /// In the order of the plan; whoever is not in it comes last.
@@ -87,6 +91,10 @@ fn plan(turn: &mut Turn, rooms: &BTreeMap<NodeName, Result<Room, String>>) -> Re
         }
         // One that cannot be seen holds up no other.
         let Ok(detail) = turn.view.guest(id) else { continue };
+        // Nor does one whose home is unlike, or is not known to be alike.
+        if !matches!(alike::unlike(turn, id, guest, debt), Ok(None)) {
+            continue;
+        }
         missing |= matches!(debt.at, Whereabouts::Away { .. }) && !kept.iter().any(|m| m.guest == id);
         ask.going.insert(id, Going::Ours(how(guest, detail)));
         ask.homes.insert(id, debt.home.clone());
@@ -103,7 +111,7 @@ fn plan(turn: &mut Turn, rooms: &BTreeMap<NodeName, Result<Room, String>>) -> Re
     let debts: BTreeMap<GuestId, GuestDebt> = turn.case.owed.guests.clone();
     for (id, blockers) in &found.left {
         let (Some(debt), Some(guest)) = (debts.get(id), cluster.guests.get(id)) else { continue };
-        let at_once = guest.lock.is_none() && !will_empty(turn, &debt.home);
+        let at_once = guest.lock.is_none() && in_the_way(turn, &debt.home).is_empty();
         if matches!(debt.at, Whereabouts::Away { .. }) && at_once {
             let why = blockers.iter().find(|(node, _)| *node == debt.home).map_or("no room", |(_, why)| why);
             stays(turn, *id, debt, Some(guest.node.clone()), why);
@@ -122,10 +130,11 @@ fn plan(turn: &mut Turn, rooms: &BTreeMap<NodeName, Result<Room, String>>) -> Re
     Ok(moves)
 }
 
-/// Somebody of ours is on this node who will leave it for a home of its own: HA's guest for which the room was made. Until
+/// Guests of ours on this node who will leave it for a home of their own: HA's guest for which the room was made, say. Until
 /// then it is no news that there is no room.
-pub fn will_empty(turn: &Turn, home: &NodeName) -> bool {
-    let Ok(cluster) = turn.view.cluster() else { return true };
+pub fn in_the_way(turn: &Turn, home: &NodeName) -> BTreeSet<GuestId> {
+    let Ok(cluster) = turn.view.cluster() else { return BTreeSet::new() };
     let there = |id: &GuestId| cluster.guests.get(id).is_some_and(|guest| &guest.node == home);
-    turn.case.owed.away().any(|(id, debt)| &debt.home != home && there(&id))
+    let others = turn.case.owed.away().filter(|(id, debt)| &debt.home != home && there(id));
+    others.map(|(id, _)| id).collect()
 }

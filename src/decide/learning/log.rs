@@ -9,21 +9,9 @@ use std::collections::BTreeMap;
 
 use super::words::{bytes, span, stamped};
 use crate::model::ids::NodeName;
-use crate::model::observed::TaskLog;
-use crate::model::rates::Sent;
-
-/// What a log tells of a migration that went well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    pub to: NodeName,
-    pub ran: bool,
-    pub memory: Option<Sent>,
-    pub disks: Option<Sent>,
-    /// Bytes per second; only where QEMU named it, which it does above the stream's own rate.
-    pub dirty: Option<u64>,
-    pub downtime_ms: Option<u64>,
-    pub fixed_ms: Option<u64>,
-}
+use crate::model::observed::{GuestKind, Task, TaskLog};
+use crate::model::rates::{Measured, Sent};
+use crate::model::time::Time;
 
 /// Progress is told each second. A longer silence is a stall, and no stream's rate.
 const STALL_SECS: i64 = 5;
@@ -32,14 +20,17 @@ const FLOW_SECS_MIN: i64 = 3;
 /// No migration takes longer: a larger difference is a clock that was set.
 const SECS_MAX: i64 = 7 * 24 * 3600;
 
+/// What the log of a task that ended then tells; [`Measured::dirty`] only where QEMU named it, which it does above the
+/// stream's own rate.
+///
 /// `None`: it did not go well, or it is no migration's log.
-pub fn read(log: &TaskLog) -> Option<Told> {
+pub fn read(task: &Task, ended: Time, log: &TaskLog) -> Option<Measured> {
     let mut reading = Reading::default();
     for line in &log.lines {
         let (at, text) = stamped(line);
         reading.line(at, text);
     }
-    reading.told(log.cut)
+    reading.measured(task, ended, log.cut)
 }
 
 #[derive(Default)]
@@ -108,7 +99,7 @@ impl Reading {
         }
     }
 
-    fn told(mut self, cut: bool) -> Option<Told> {
+    fn measured(mut self, task: &Task, ended: Time, cut: bool) -> Option<Measured> {
         let all = between(self.first?, self.finished?)?;
         let memory = self.memory().filter(|sent| sent.millis <= all);
         let disks = if cut { None } else { self.disks() };
@@ -119,7 +110,13 @@ impl Reading {
             !self.copied && (memory.is_some() || !self.live) && (disks.is_some() || self.drives.is_empty());
         let fixed_ms = if whole { all.checked_sub(wire) } else { None };
         self.dirty.sort_unstable();
-        Some(Told {
+        Some(Measured {
+            task: task.upid.clone(),
+            guest: task.guest?,
+            kind: if task.kind == "vzmigrate" { GuestKind::Lxc } else { GuestKind::Qemu },
+            from: task.node.clone(),
+            started: task.started,
+            ended,
             ran: self.live || self.shut_down.is_some(),
             memory,
             disks,

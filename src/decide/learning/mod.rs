@@ -11,7 +11,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use crate::model::ids::NodeName;
-use crate::model::observed::{GuestKind, NodeDetail, Task, TaskLog};
+use crate::model::observed::{NodeDetail, Task, TaskLog};
 use crate::model::rates::Measured;
 use crate::model::seen::Seen;
 
@@ -35,27 +35,14 @@ pub fn worth_reading(nodes: &BTreeMap<NodeName, Seen<NodeDetail>>) -> Vec<Task> 
 /// `None`: it did not go well, or its log tells nothing that we can read.
 pub fn measured(task: &Task, log: &TaskLog, used: Option<u64>) -> Option<Measured> {
     let ended = task.ended.as_ref().filter(|end| end.good())?.at;
-    let told = log::read(log)?;
-    let sent = told.memory.and_then(|sent| Some((sent.rate?, sent.bytes)));
+    let mut measured = log::read(task, ended, log)?;
+    let sent = measured.memory.and_then(|sent| Some((sent.rate?, sent.bytes)));
     // More was sent than there is: what is above was rewritten meanwhile. `sent = rate · time` and
     // `used = (rate − dirty) · time`.
     let resent = sent.zip(used).map(|((rate, bytes), used)| {
         let above = bytes.saturating_sub(used);
         u64::try_from(u128::from(rate) * u128::from(above) / u128::from(bytes.max(1))).unwrap_or(rate)
     });
-    Some(Measured {
-        task: task.upid.clone(),
-        guest: task.guest?,
-        kind: if task.kind == "vzmigrate" { GuestKind::Lxc } else { GuestKind::Qemu },
-        from: task.node.clone(),
-        to: told.to,
-        started: task.started,
-        ended,
-        ran: told.ran,
-        memory: told.memory,
-        disks: told.disks,
-        dirty: told.dirty.or(resent),
-        downtime_ms: told.downtime_ms,
-        fixed_ms: told.fixed_ms,
-    })
+    measured.dirty = measured.dirty.or(resent);
+    Some(measured)
 }

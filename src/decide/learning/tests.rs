@@ -38,6 +38,10 @@ fn task(status: &str) -> Task {
     }
 }
 
+fn read(log: &TaskLog) -> Option<Measured> {
+    log::read(&task("OK"), at(24), log)
+}
+
 macro_rules! recording {
     ($name:literal) => {
         recorded(include_str!(concat!("../../../tests/data/pve/recordings/", $name, ".json")))
@@ -46,7 +50,7 @@ macro_rules! recording {
 
 #[test]
 fn a_recorded_live_migration_is_read() {
-    let told = log::read(&recording!("task-log-migrate-online")).expect("it went well");
+    let told = read(&recording!("task-log-migrate-online")).expect("it went well");
     assert_eq!((told.to.as_str(), told.ran, told.downtime_ms), ("pve1", true, Some(6)));
     let sent = told.memory.expect("it sent its memory");
     assert_eq!((sent.bytes / MIB, sent.millis), (101, 11_000));
@@ -61,10 +65,10 @@ fn a_recorded_live_migration_is_read() {
 
 #[test]
 fn a_migration_too_short_to_tell_a_rate_tells_the_rest() {
-    let told = log::read(&recording!("get-nodes-tasks-log-migrate-online")).expect("it went well");
+    let told = read(&recording!("get-nodes-tasks-log-migrate-online")).expect("it went well");
     assert_eq!(told.memory, Some(Sent { bytes: 2_306_867, millis: 1_000, rate: None }));
     assert_eq!((told.downtime_ms, told.fixed_ms), (Some(2), Some(7_000)));
-    let told = log::read(&recording!("task-log-migrate-offline")).expect("it went well");
+    let told = read(&recording!("task-log-migrate-offline")).expect("it went well");
     assert_eq!((told.to.as_str(), told.ran, told.fixed_ms), ("pve3", false, Some(3_000)));
 }
 
@@ -79,7 +83,7 @@ fn what_failed_or_never_ended_or_is_no_migration_measures_nothing() {
         recording!("task-log-shutdown-timeout"),
         TaskLog::default(),
     ] {
-        assert_eq!(log::read(&failed), None, "{failed:?}");
+        assert_eq!(read(&failed), None, "{failed:?}");
     }
     let good = recording!("task-log-migrate-online");
     assert!(measured(&task("OK"), &good, None).is_some());
@@ -94,7 +98,7 @@ const STALLED: &str = include_str!("../../../tests/data/pve/logs/stalled.log");
 
 #[test]
 fn a_stall_is_time_that_passed_and_no_streams_rate() {
-    let sent = log::read(&log(STALLED)).and_then(|told| told.memory).expect("it sent its memory");
+    let sent = read(&log(STALLED)).and_then(|told| told.memory).expect("it sent its memory");
     assert_eq!(sent.millis, 46_000);
     let rate = sent.rate.expect("long enough");
     assert!((3_700_000..4_100_000).contains(&rate), "{rate}");
@@ -105,13 +109,13 @@ const BUSY: &str = include_str!("../../../tests/data/pve/logs/busy.log");
 
 #[test]
 fn local_disks_and_a_guest_that_rewrites_its_memory_are_read() {
-    let told = log::read(&log(BUSY)).expect("it went well");
+    let told = read(&log(BUSY)).expect("it went well");
     assert_eq!(told.memory, Some(Sent { bytes: 800 * MIB, millis: 4_000, rate: Some(200 * MIB) }));
     assert_eq!(told.disks, Some(Sent { bytes: 32 << 30, millis: 128_000, rate: Some(256 * MIB) }));
     assert_eq!((told.dirty, told.downtime_ms), (Some(300 * MIB), Some(187)));
     assert_eq!(told.fixed_ms, Some(8_000));
     // The middle of a long log is not read: nobody knows how many disks it told of.
-    let cut = log::read(&TaskLog { cut: true, ..log(BUSY) }).expect("it went well");
+    let cut = read(&TaskLog { cut: true, ..log(BUSY) }).expect("it went well");
     assert_eq!((cut.disks, cut.fixed_ms, cut.memory), (None, None, told.memory));
 }
 
@@ -119,13 +123,13 @@ fn local_disks_and_a_guest_that_rewrites_its_memory_are_read() {
 #[test]
 fn an_older_version_without_the_last_sum_is_read() {
     let older: Vec<&str> = STALLED.lines().filter(|line| !line.contains("completed, transferred")).collect();
-    let sent = log::read(&log(&older.join("\n"))).and_then(|told| told.memory).expect("it sent its memory");
+    let sent = read(&log(&older.join("\n"))).and_then(|told| told.memory).expect("it sent its memory");
     assert_eq!((sent.bytes, sent.millis), (24_117_248, 46_000));
 }
 
 #[test]
 fn a_container_is_away_from_its_shutdown_to_its_start() {
-    let told = log::read(&log("\
+    let told = read(&log("\
 2026-11-22 10:00:00 shutdown CT 105
 2026-11-22 10:00:06 starting migration of CT 105 to node 'pve3' (10.99.0.13)
 2026-11-22 10:00:06 volume 'ceph:vm-105-disk-0' is on shared storage 'ceph'
@@ -142,9 +146,9 @@ TASK OK"));
 #[test]
 fn clocks_that_were_put_back_measure_nothing() {
     let back = STALLED.replace("00:21:2", "23:21:2").replace("11-22 23", "11-21 23");
-    assert_eq!(log::read(&log(&back)), None);
+    assert_eq!(read(&log(&back)), None);
     let later = STALLED.replace("00:21:28", "00:20:50");
-    let told = log::read(&log(&later)).expect("it went well");
+    let told = read(&log(&later)).expect("it went well");
     assert_eq!((told.memory, told.fixed_ms), (None, None), "no part is longer than the whole");
 }
 
@@ -152,7 +156,7 @@ fn clocks_that_were_put_back_measure_nothing() {
 fn what_was_sent_above_what_is_used_was_rewritten() {
     let good = recording!("task-log-migrate-online");
     let dirty = |used| measured(&task("OK"), &good, used).and_then(|measured| measured.dirty);
-    let rate = log::read(&good).and_then(|told| told.memory?.rate).expect("a rate");
+    let rate = read(&good).and_then(|told| told.memory?.rate).expect("a rate");
     assert_eq!(dirty(None), None);
     assert_eq!(dirty(Some(500 * MIB)), Some(0), "pages of zeros are used and not sent");
     let half = dirty(Some(51 * MIB)).expect("known");

@@ -94,12 +94,17 @@ impl Live {
         };
         // Of a node that takes nobody only the guests count, and they count wherever they are.
         let memory = row.capacity.map_or(0, |c| c.memory.saturating_sub(packing.node_reserve));
-        let free = |storage: &crate::model::observed::Storage| storage.free.map(|free| (free / MIB) as i64);
+        let coming = ask.promised.iter().filter(|(_, to)| *to == name);
+        let coming: Vec<_> = coming.filter_map(|(id, _)| Some(disks(view.guest(*id).ok()?))).collect();
+        let promised = |on: &String| coming.iter().filter_map(|disks| disks.get(on)).sum::<u64>();
+        let left = |on: &String, storage: &crate::model::observed::Storage| {
+            storage.free.map(|free| (free.saturating_sub(promised(on)) / MIB) as i64)
+        };
         let storages: Vec<(String, i64)> = row
             .storages
             .iter()
             .filter(|(_, storage)| !storage.shared)
-            .filter_map(|(name, storage)| Some((name.clone(), free(storage)?)))
+            .filter_map(|(on, storage)| Some((on.clone(), left(on, storage)?)))
             .collect();
         let storages = storages.into_iter().map(|(name, free)| (self.storage(&name), Some(free))).collect();
         self.placing.nodes.push(Node {
@@ -134,7 +139,7 @@ impl Live {
         let mut guest = GuestIn {
             // Names sort as numbers do.
             id: format!("{:010}", id.0),
-            node: self.node_at(&row.node).unwrap_or_default(),
+            node: self.node_at(ask.promised.get(&id).unwrap_or(&row.node)).unwrap_or_default(),
             running,
             cpus: row.cpus,
             memory: cost(row, &view.rules.packing).div_ceil(MIB) as i64,
@@ -160,7 +165,7 @@ impl Live {
             }
             let mut refused = detail.refused.clone();
             refused.extend(processors::unfit(row, detail, ask.leaving.as_ref(), view));
-            refused.extend(ask.lost.get(&id).cloned());
+            refused.extend(ask.lost.get(&id).cloned().unwrap_or_default());
             let within =
                 |node: &&NodeName| ask.targets.as_ref().is_none_or(|targets| targets.contains(*node));
             if !refused.is_empty() || ask.targets.is_some() {

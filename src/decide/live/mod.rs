@@ -35,9 +35,11 @@ pub struct Ask {
     /// Our guests go nowhere else; `None`: anywhere.
     pub targets: Option<BTreeSet<NodeName>>,
     /// Where a guest shall not go again, and why.
-    pub lost: BTreeMap<GuestId, (NodeName, String)>,
+    pub lost: BTreeMap<GuestId, BTreeMap<NodeName, String>>,
     /// Where an earlier plan wanted guests to go.
     pub keep: BTreeMap<GuestId, NodeName>,
+    /// Guests of other drains that have not set out, and where they are to go: they count there already.
+    pub promised: BTreeMap<GuestId, NodeName>,
     /// Moved already: they have had their turn.
     pub done: BTreeSet<GuestId>,
     pub canary: bool,

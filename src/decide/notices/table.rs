@@ -166,6 +166,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             "begins nothing new and holds what it holds.",
             format!("look at the other failure first; pitlane abort {id} --reason WHY gives everything back"),
         ),
+        Noted::Waits { wait: wait @ Wait::MonsAfter { .. } } => say(
+            Page,
+            "monitors",
+            format!("{node} must not be switched off: {wait}"),
+            "begins nothing new and holds what it holds.",
+            format!("tell the technician at once, then bring the other monitors back. {show}"),
+        ),
         Noted::Waits { wait: wait @ Wait::CameAboard { .. } } => say(
             Page,
             "came-aboard",
@@ -178,6 +185,13 @@ pub(super) fn of_note(what: &Noted, case: &Case) -> Option<Said> {
             &format!("move-fails-{guest}"),
             format!("{node}: {wait}"),
             "does not try that guest again by itself.",
+            wait.remedy(),
+        ),
+        Noted::Waits { wait: wait @ Wait::HaBringsHome { guest, why, .. } } => say(
+            Page,
+            &format!("unlike-{guest}"),
+            format!("{node}: HA would bring guest {guest} home to an unlike processor"),
+            &format!("keeps the HA maintenance, and with it the node out: {why}."),
             wait.remedy(),
         ),
         Noted::Waits { wait: wait @ Wait::HaDisarmed } if case.holds_the_node() => say(

@@ -1,6 +1,6 @@
 //! The node leaves: manager moved off, HA maintenance on, noout held, guests away; then seen empty twice.
 
-use super::second_failure;
+use super::{monitors, second_failure};
 use crate::decide::effects::{
     ahead, away, follow, ha_still_fits, hold_maintenance, hold_noout, hold_silence, move_mgr, owe_all,
     tell_the_sheet,
@@ -70,6 +70,9 @@ fn drain(turn: &mut Turn) -> Result<Phase, Wait> {
     hold_noout(turn)?;
     begin_the_clock(turn);
     away(turn)?;
+    if let Some(wait) = monitors::look(&turn.case, turn.view)? {
+        return Err(wait);
+    }
     let second = emptiness::look(&turn.case.node, turn.view)?;
     let first = sighting(turn, &second)?;
     let emptied = first.at;

@@ -3,7 +3,8 @@
 
 use super::back;
 use crate::decide::effects::{
-    close_work_order, give_maintenance_back, give_noout_back, give_silence_back, home, leave_lit, put_out,
+    close_work_order, give_maintenance_back, give_noout_back, give_silence_back, ha_may_bring_home, home,
+    leave_lit, put_out,
 };
 use crate::decide::emptiness;
 use crate::decide::turn::Turn;
@@ -41,6 +42,7 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
             give_noout_back(turn)?;
         }
         back(turn)?;
+        ha_may_bring_home(turn)?;
     }
     give_maintenance_back(turn)?;
     home(turn)?;
@@ -65,6 +67,11 @@ fn relapse(turn: &mut Turn) -> Result<Option<Phase>, Wait> {
         matches!(&turn.case.phase, Phase::GivingBack { handover: Some(Handover::InPlace { .. }), .. });
     let all_held = if in_place { !asked(turn) } else { still_held(turn)? };
     turn.note(Noted::ReturnStopped { fault: fault.clone() });
+    // "Heal" was said while its OSDs were down. They were up since, and another round needs its noout again.
+    let host = turn.view.host(&turn.case.node)?;
+    if turn.view.ceph().is_ok_and(|ceph| host.is_some_and(|host| ceph.osds_of(host).all(|(_, osd)| osd.up))) {
+        turn.case.heal = false;
+    }
     let wanted = turn.view.policy_of(&turn.case, &fault)?.respond.action;
     if in_place && wanted == Response::Drain {
         // The disk is served; this is another part, and nobody knows yet whether it is true.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::draining::died;
-use super::second_failure;
+use super::{monitors, second_failure};
 use crate::decide::effects::{
     give_noout_back, give_silence_back, hold, hold_silence, light, open_work_order, tell_called_off,
     tell_the_sheet, work_order_shown,
@@ -59,7 +59,10 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
         Err(wait) => {
             // Before what cannot be held just now: somebody stands at the machine.
             let danger = match second_failure::look(&turn.case, turn.view) {
-                Ok(None) if !(in_place || halfway) => came_aboard(turn),
+                Ok(None) if !(in_place || halfway) => match monitors::look(&turn.case, turn.view) {
+                    Ok(None) => came_aboard(turn),
+                    alone => alone,
+                },
                 second => second,
             };
             if let Ok(danger) = &danger {
@@ -173,6 +176,9 @@ pub fn safe_to_power_off(case: &Case, view: &View) -> Result<Time, Wait> {
     super::known(&case.node, view)?;
     emptiness::look(&case.node, view)?;
     if let Some(wait) = second_failure::look(case, view)? {
+        return Err(wait);
+    }
+    if let Some(wait) = monitors::look(case, view)? {
         return Err(wait);
     }
     // Once it is off there is nothing left to ask Ceph about this host.

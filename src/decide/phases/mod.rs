@@ -4,6 +4,7 @@ mod confirming;
 mod draining;
 mod giving_back;
 mod handed_over;
+mod monitors;
 mod preparing;
 mod proving;
 mod second_failure;

@@ -1,6 +1,7 @@
 //! It is true. May the node leave, and does somebody agree? An approval is bound to the plan's hash and dies when
 //! the world changes what the plan says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::confirming::false_alarm;
@@ -194,5 +195,6 @@ fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approv
         true => Noted::DrainBegins { node },
         false => Noted::ServiceBegins { node, osds },
     });
-    Ok(Phase::Draining { since: turn.view.now, clearance, empty: None, course: Vec::new() })
+    let (course, failed_at) = (Vec::new(), BTreeMap::new());
+    Ok(Phase::Draining { since: turn.view.now, clearance, empty: None, course, failed_at })
 }

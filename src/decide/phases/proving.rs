@@ -36,10 +36,12 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     next
 }
 
-/// Nobody watched: what was soaked so far does not count.
+/// Nobody watched: what was soaked so far does not count, and what was clean has to be so anew.
 pub fn interrupt(case: &mut Case) {
-    if let Phase::Proving { good_since, .. } = &mut case.phase {
-        *good_since = None;
+    if let Phase::Proving { good_since: since, .. } | Phase::GivingBack { clean_since: since, .. } =
+        &mut case.phase
+    {
+        *since = None;
     }
 }
 
@@ -246,6 +248,10 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
         }
         ProofCheck::TimeSync => {
             let ahead = view.node(&case.node)?.clock_ahead;
+            if ahead.abs() > CLOCK_OFF_MAX_SECS && view.seen.clock_off.abs() > CLOCK_OFF_MAX_SECS {
+                let text = format!("our own clock was set, and differs from the node's by {} s", ahead.abs());
+                return Err(Unproved::Elsewhere(text));
+            }
             if ahead.abs() > CLOCK_OFF_MAX_SECS {
                 let (off, way) = (ahead.abs(), if ahead > 0 { "ahead of" } else { "behind" });
                 return Err(Unproved::NotYet(format!("the node's clock is {off} s {way} ours")));

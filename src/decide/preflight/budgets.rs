@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Found, Question};
 use crate::decide::memory;
+use crate::decide::view::View;
 use crate::model::ids::NodeName;
 use crate::model::observed::HaNodeState;
 use crate::model::time::{Time, age};
@@ -20,7 +21,7 @@ pub(super) fn check(q: &Question) -> Check {
 
 fn find(q: &Question) -> Result<Found, Wait> {
     let budgets = &q.view.rules.budgets;
-    let out = out(q)?;
+    let out = out(q.node, q.view)?;
     let today = drains_today(q);
     let alarming = alarming(q)?;
     let mut found = Found::new(format!(
@@ -53,9 +54,8 @@ fn find(q: &Question) -> Result<Found, Wait> {
 }
 
 /// Other nodes that are offline, fenced, in maintenance, flagged noout, with OSDs down, or held by a case of ours.
-fn out(q: &Question) -> Result<BTreeSet<NodeName>, Wait> {
-    let view = q.view;
-    let mut out: BTreeSet<NodeName> = view.held_by_others(q.node).into_iter().cloned().collect();
+fn out(node: &NodeName, view: &View) -> Result<BTreeSet<NodeName>, Wait> {
+    let mut out: BTreeSet<NodeName> = view.held_by_others(node).into_iter().cloned().collect();
     out.extend(view.cluster()?.nodes.iter().filter(|(_, row)| !row.online).map(|(name, _)| name.clone()));
     let ha = view.ha()?;
     let away = |state: HaNodeState| !matches!(state, HaNodeState::Online | HaNodeState::Unknown);
@@ -73,8 +73,21 @@ fn out(q: &Question) -> Result<BTreeSet<NodeName>, Wait> {
         };
         out.extend(ceph.hosts.iter().filter(|(_, host)| sick(host)).map(|(name, _)| name.clone()));
     }
-    out.remove(q.node);
+    out.remove(node);
     Ok(out)
+}
+
+/// A drain that has begun takes the next of what it wants: somebody may have taken another node out since.
+///
+/// # Errors
+/// So many are out, or it cannot be seen.
+pub fn still_within(node: &NodeName, view: &View) -> Result<(), Wait> {
+    let (out, max) = (out(node, view)?, view.rules.budgets.nodes_out_max);
+    // A budget that was lowered meanwhile stops nothing that has begun.
+    if out.is_empty() || u32::try_from(out.len()).unwrap_or(u32::MAX) < max {
+        return Ok(());
+    }
+    Err(Wait::NodesOut { out: out.into_iter().collect(), max })
 }
 
 fn drains_today(q: &Question) -> u32 {

@@ -27,7 +27,7 @@ fn find(q: &Question) -> Result<Found, Wait> {
     for (code, health) in &ceph.checks {
         // A flag is a matter of the flags' own check; a muted code is still there.
         if !q.view.rules.limits.ceph_benign.contains(code) {
-            found.block(Wait::CephHealth { code: code.clone(), summary: health.summary.clone() });
+            found.block(Wait::CephHealth { code: code.clone(), summary: health.told() });
         }
     }
     let unclean = ceph.unclean_pgs();
@@ -41,11 +41,13 @@ fn find(q: &Question) -> Result<Found, Wait> {
     if !down.is_empty() {
         found.block(Wait::OsdsDown { osds: down });
     }
-    let here = |name: &str| name == q.node.as_str();
+    // Another node that we handed over is on still, and may be switched off at any moment.
+    let off = q.view.off_with_others(q.node);
+    let here = |name: &str| name == q.node.as_str() || off.iter().any(|node| node.as_str() == name);
     if ceph.active_mgr.is_none() || !ceph.standby_mgrs.iter().chain(&ceph.active_mgr).any(|mgr| !here(mgr)) {
         found.block(Wait::NoStandbyMgr);
     }
-    let left = ceph.quorum.iter().filter(|mon| !here(mon)).count();
+    let left = ceph.monitors_without(q.node);
     if left * 2 <= ceph.monitors.len() {
         found.block(Wait::MonsAfter { left, monitors: ceph.monitors.len() });
     }

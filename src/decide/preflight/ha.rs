@@ -1,6 +1,9 @@
 //! Is HA awake, can pitlane tell it to stay off the node, and does it have a place for each of its guests?
 
+use std::collections::BTreeSet;
+
 use super::{Found, Question};
+use crate::model::ids::NodeName;
 use crate::model::observed::HaNodeState;
 use crate::model::rules::HandSetup;
 use crate::model::time::age;
@@ -10,6 +13,8 @@ use crate::model::wait_text::count;
 
 /// Proxmox itself calls a manager with an older timestamp dead.
 const DEAD_AFTER_SECS: u64 = 30;
+/// Nodes that the helper keeps under maintenance at a time.
+const HAND_MAX: u32 = 1;
 
 pub(super) fn check(q: &Question) -> Check {
     if q.view.ha().is_ok_and(|ha| !ha.in_use()) {
@@ -47,6 +52,10 @@ fn find(q: &Question) -> Result<Found, Wait> {
             if !hand.quorate {
                 found.block(Wait::NoQuorum { member: hand.member.clone() });
             }
+            let out = maintained_beside(q)?;
+            if !out.is_empty() {
+                found.block(Wait::NodesOut { out: out.into_iter().collect(), max: HAND_MAX });
+            }
         }
     }
     let ours = q.case.is_some_and(|case| case.owed.maintenance.is_some());
@@ -57,6 +66,14 @@ fn find(q: &Question) -> Result<Found, Wait> {
         found.warn(Wait::HaRuleBroken { rule: rule.clone(), text: text.clone() });
     }
     Ok(found)
+}
+
+/// Other nodes under HA maintenance, or soon: whoever asked for it, the helper refuses a second one.
+fn maintained_beside(q: &Question) -> Result<BTreeSet<NodeName>, Wait> {
+    let asked = q.view.ha()?.nodes.iter().filter(|(_, node)| node.maintenance_requested);
+    let owed = q.view.state.cases.iter().filter(|case| case.owed.maintenance.is_some());
+    let all = asked.map(|(name, _)| name).chain(owed.map(|case| &case.node));
+    Ok(all.filter(|name| *name != q.node).cloned().collect())
 }
 
 /// Every HA guest on the node has somewhere to go, found before the drain: HA itself would say nothing and do nothing.

@@ -119,7 +119,7 @@ fn health(q: &Question, ours: &Result<&BTreeSet<OsdId>, Wait>) -> Result<Found, 
     for (code, health) in &ceph.checks {
         let expected = code == "OSD_DOWN" && others.is_empty() || OF_A_BAD_DISK.contains(&code.as_str());
         if !expected && !q.view.rules.limits.ceph_benign.contains(code) {
-            found.block(Wait::CephHealth { code: code.clone(), summary: health.summary.clone() });
+            found.block(Wait::CephHealth { code: code.clone(), summary: health.told() });
         }
     }
     let unclean = ceph.unclean_pgs();

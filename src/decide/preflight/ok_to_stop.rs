@@ -30,9 +30,13 @@ fn find(q: &Question) -> Result<Found, Wait> {
     };
     let stop = q.view.ok_to_stop(host)?;
     let osds: BTreeSet<OsdId> = ceph.osds_of(host).map(|(id, _)| *id).collect();
-    let mut found =
-        Found::new(format!("{} OSDs together, {} placement groups stay available", osds.len(), stop.ok_pgs));
-    if stop.asked != osds {
+    let mut found = Found::new(format!(
+        "{} OSDs together, {} placement groups stay available",
+        stop.asked.len(),
+        stop.ok_pgs
+    ));
+    // It is asked together with what others of ours took out.
+    if !osds.is_subset(&stop.asked) {
         // The tree changed between the two answers: the yes is about other OSDs.
         found.block(Wait::HostUnknown { node: q.node.clone() });
     }

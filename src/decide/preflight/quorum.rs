@@ -1,6 +1,7 @@
 //! Does the cluster keep its majority without the node? Asked of two members: one alone can be wrong.
 
 use super::{Found, Question};
+use crate::model::ids::NodeName;
 use crate::model::verdict::{Check, CheckName};
 use crate::model::wait::{Source, Wait};
 
@@ -13,7 +14,10 @@ fn find(q: &Question) -> Result<Found, Wait> {
     let second = q.view.second(q.node)?;
     let votes = q.view.fresh(Source::Votes, &q.view.seen.pve.votes)?;
     let total: u32 = votes.nodes.values().sum::<u32>() + votes.qdevice;
-    let online = votes.nodes.iter().filter(|(node, _)| *node != q.node && cluster.online(node));
+    // Another one that we handed over still votes, and may be switched off at any moment.
+    let off = q.view.off_with_others(q.node);
+    let stays = |node: &NodeName| node != q.node && !off.contains(node) && cluster.online(node);
+    let online = votes.nodes.iter().filter(|(node, _)| stays(node));
     let left: u32 = online.clone().map(|(_, votes)| votes).sum::<u32>() + votes.qdevice;
 
     let who =

@@ -37,6 +37,11 @@ impl CephView {
         self.quorum.len() * 2 > self.monitors.len() && !self.quorum.is_empty()
     }
 
+    /// Monitors in quorum on other machines than this member's. Proxmox names a monitor after its node.
+    pub fn monitors_without(&self, node: &NodeName) -> usize {
+        self.quorum.iter().filter(|monitor| monitor.as_str() != node.as_str()).count()
+    }
+
     pub fn osds_of<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = (&'a OsdId, &'a Osd)> {
         self.osds.iter().filter(move |(_, osd)| &osd.host == host)
     }
@@ -75,6 +80,13 @@ pub struct HealthCheck {
     pub severity: String,
     pub summary: String,
     pub muted: bool,
+}
+
+impl HealthCheck {
+    /// What it says, and that somebody muted it: who reads `HEALTH_OK` beside it would wonder.
+    pub fn told(&self) -> String {
+        if self.muted { format!("{} (muted)", self.summary) } else { self.summary.clone() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

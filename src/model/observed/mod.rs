@@ -66,6 +66,9 @@ pub struct Observed {
     pub surveys: BTreeMap<NodeName, Survey>,
     /// The kill switch's file is there.
     pub kill_file: bool,
+    /// Why our store's backup fails, if it does.
+    #[serde(default)]
+    pub backup_fails: Option<BackupFails>,
     /// Since when this process has been looking without a break. What was good before is hearsay.
     pub watching_since: Time,
     /// Since when the cluster cannot be seen, as far as this process knows.
@@ -112,6 +115,7 @@ impl Observed {
             bmc: BTreeMap::new(),
             surveys: BTreeMap::new(),
             kill_file: false,
+            backup_fails: None,
             watching_since: at,
             blind_since: None,
             ran: Period::secs(0),
@@ -119,6 +123,14 @@ impl Observed {
             clock_off: 0,
         }
     }
+}
+
+/// Our own store is not copied as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFails {
+    /// Since it first failed, as far as this process knows: it names the spell.
+    pub since: Time,
+    pub why: String,
 }
 
 /// What the next look must bring beside the cheap readings.

@@ -89,3 +89,42 @@ fn what_is_held_still_is_said_loudly() {
     assert!(text.contains("noout on pve2: since 2026-03-01T10:01:50Z, HELD STILL"), "{text}");
     assert!(text.contains("It is open still."), "{text}");
 }
+
+/// The time that people were told counts: a box that began to be counted earlier does not move it.
+#[test]
+fn a_time_that_people_were_told_is_held_against_the_end() {
+    let mut notes = told();
+    let late = Noted::LastSafeAbort {
+        within: Period::secs(600),
+        ends: at(400),
+        way_back: Period::secs(30),
+        choose: false,
+    };
+    notes.insert(9, note(310, late));
+    let report = Report::of(CaseId(1), "pve2".into(), &notes, at(9_999));
+    let time_box = report.promises.last().expect("the time box was promised");
+    assert_eq!((time_box.by, time_box.kept), (Some(at(400)), Some(false)), "{time_box}");
+    let text = report.to_string();
+    assert!(text.contains("(people were told 2026-03-01T10:06:40Z), took 5m50s: NOT kept"), "{text}");
+}
+
+#[test]
+fn a_months_cases_are_summed() {
+    let now = at(9_999);
+    let closed = Summary::of(&Report::of(CaseId(1), "pve2".into(), &told(), now), now);
+    let open = Summary::of(&Report::of(CaseId(2), "pve3".into(), &told()[..9], now), now);
+    assert_eq!((closed.held_for, open.held_for), (Period::secs(330), Period::secs(9_889)));
+    assert_eq!((closed.promised, closed.kept, open.promised), (1, 0, 0));
+    let all = Reports { since: at(0), until: now, cases: vec![open, closed], cut: false };
+    let text = all.to_string();
+    for line in [
+        "- cases: 2, of these open still: 1",
+        "- promises: 1, kept: 0",
+        "- guests moved: 2, of these with a restart: 2",
+        "| 1 | pve2 | 2026-03-01T10:00:00Z | the node is back in service | 5m30s | 0 of 1 | 1 |",
+        "| 2 | pve3 | 2026-03-01T10:00:00Z | open still | 2h44m49s | 0 of 0 | 1 |",
+        "- case 1 (pve2): watching the repair: promised 1m, took 2m: NOT kept",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line} in:\n{text}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Report;
+use super::{Promise, Report};
 use crate::model::time::to_the_second;
 
 impl fmt::Display for Report {
@@ -33,6 +33,23 @@ impl fmt::Display for Report {
     }
 }
 
+impl fmt::Display for Promise {
+    /// `the time box: promised 4h (people were told 2026-01-01T16:00:00Z), took 5h: NOT kept`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: promised {}", self.what, self.promised)?;
+        if let Some(by) = self.by {
+            write!(f, " (people were told {})", to_the_second(by))?;
+        }
+        let took = self.took.map_or_else(|| "not finished".to_owned(), |took| format!("took {took}"));
+        let kept = match self.kept {
+            Some(true) => "kept",
+            Some(false) => "NOT kept",
+            None => "open",
+        };
+        write!(f, ", {took}: {kept}")
+    }
+}
+
 impl Report {
     fn customers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let guests = &self.guests;
@@ -56,13 +73,7 @@ impl Report {
             return writeln!(f, "Nothing was promised.\n");
         }
         for promise in &self.promises {
-            let took = promise.took.map_or_else(|| "not finished".to_owned(), |took| format!("took {took}"));
-            let kept = match promise.kept {
-                Some(true) => "kept",
-                Some(false) => "NOT kept",
-                None => "open",
-            };
-            writeln!(f, "- {}: promised {}, {took}: {kept}", promise.what, promise.promised)?;
+            writeln!(f, "- {promise}")?;
         }
         writeln!(f)
     }

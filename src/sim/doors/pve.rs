@@ -181,12 +181,33 @@ impl Doors {
             .filter(|(id, row)| guests.contains(id) || nodes.contains(&row.node))
             .map(|(id, row)| (*id, self.part(Call::PveGuest, |w| guest_detail(w, via, &row.node, *id))))
             .collect();
-        for id in guests {
-            let why = || Trouble::Refused(format!("the cluster's list has no guest {id}"));
-            found.entry(*id).or_insert_with(|| why().into());
+        for id in guests.iter().filter(|id| !opinion.guests.contains_key(id)) {
+            let answer = self.ask(Call::PveGuest, |world| unlisted(world, opinion, via, *id));
+            found.insert(
+                *id,
+                answer
+                    .err()
+                    .unwrap_or_else(|| Trouble::NoTrace(format!("no member lists guest {id}")))
+                    .into(),
+            );
         }
         found
     }
+}
+
+/// Does no member that is online list it among its own?
+fn unlisted(world: &World, opinion: &Opinion, via: &NodeName, id: GuestId) -> Result<(), Trouble> {
+    for name in opinion.nodes.keys().filter(|name| opinion.online(name)) {
+        world.proxy(via, name)?;
+        if world.guests.get(&id).is_some_and(|guest| &guest.node == name)
+            && world.may(&format!("/vms/{id}"), "VM.Audit")
+        {
+            return Err(Trouble::Refused(format!(
+                "{name} knows guest {id}, and the cluster's list does not"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Another member's opinion, whatever it thinks of the quorum; the nodes under maintenance are never asked.

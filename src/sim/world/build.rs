@@ -123,6 +123,7 @@ impl World {
             alertmanagers: Vec::new(),
             machines: BTreeMap::new(),
             heard: BTreeMap::new(),
+            unlisted: BTreeSet::new(),
             board: Board::default(),
             backups: Default::default(),
             hand: names.iter().cloned().collect(),
@@ -321,10 +322,12 @@ impl Builder {
             electing_until: Time::MIN,
             quorum_lost: None,
             quorum_was: on(mons).into_keys().collect(),
+            mons_since: self.world.now,
             last: None,
             noout_gone: BTreeMap::new(),
             versions: BTreeMap::new(),
             mds: BTreeMap::new(),
+            stopped_mons: BTreeSet::new(),
         });
         self
     }

@@ -95,6 +95,9 @@ pub struct World {
     /// What reached people: notice → how often. Whoever is told twice has seen one id twice.
     #[serde(default)]
     pub heard: BTreeMap<NoticeId, u32>,
+    /// Guests that the cluster's list leaves out although their nodes know them: half an answer, and it looks like a whole one.
+    #[serde(default)]
+    pub unlisted: BTreeSet<GuestId>,
     /// Members that have the root helper installed.
     pub hand: BTreeSet<NodeName>,
     /// What pitlane's token may do: path → privileges. A deeper path replaces what is above it.

@@ -40,10 +40,15 @@ impl World {
             guests: self
                 .guests
                 .iter()
-                .filter(|(id, _)| self.may(&format!("/vms/{id}"), "VM.Audit"))
+                .filter(|(id, _)| self.lists(**id))
                 .map(|(id, guest)| (*id, self.guest_row(*id, guest)))
                 .collect(),
         }
+    }
+
+    /// It is in the cluster's list, as our token gets it.
+    pub fn lists(&self, guest: GuestId) -> bool {
+        self.may(&format!("/vms/{guest}"), "VM.Audit") && !self.unlisted.contains(&guest)
     }
 
     fn node_row(&self, via: &NodeName, name: &NodeName, node: &Node) -> NodeRow {

@@ -1,8 +1,9 @@
 //! What must never happen. The world panics with a sentence when pitlane does one of these:
 //!
 //! 1. A node is opened by the technician, or shut down by pitlane, with a guest running aboard.
-//! 2. A node is opened whose OSDs others still need: some placement group would stop.
-//! 3. HA maintenance or noout is taken for a node while more others are out than the budget allows.
+//! 2. A node is opened whose OSDs or monitor others still need: some placement group would stop, or the monitors' majority go.
+//! 3. HA maintenance or noout is taken for a node while more others are out than the budget allows. Taking again what a
+//!    human took away from pitlane is not taking.
 //! 4. A guest is sent to a node whose memory would not hold all that runs there and is on its way there.
 //! 5. HA maintenance or noout that a human set is taken back by pitlane.
 //! 6. More guests are on their way from one node, or to one node, than there are slots.
@@ -14,6 +15,7 @@
 //! 12. Anything at all is done while the kill switch is pulled.
 //! 13. A locate LED that a human lit is put out by pitlane.
 //! 14. A silence is set that is no lease; one that a human set or changed is ended.
+//! 15. A running guest that sees its node's own processor is sent live to a node that lacks one of its features.
 //!
 //! Facts are held against pitlane only once they have been visible for [`NOTICE_SECS`]: it may act on readings that are
 //! this old. What it did itself counts at once. Nothing here looks at why pitlane did it, and no rule is shared with
@@ -31,7 +33,7 @@ use crate::model::time::{Time, age};
 use super::ceph::Ceph;
 use super::migrate::MigrateCall;
 use super::task::Work;
-use super::{Actor, Node, NodeState, Refusal, Run, World};
+use super::{Actor, Guest, Node, NodeState, Refusal, Run, World};
 
 /// A reading may be so old when it is acted on.
 pub const NOTICE_SECS: u64 = 15;
@@ -45,6 +47,10 @@ pub struct Safety {
     pub slots_in: usize,
     /// Guests that a policy and a person allowed to shut down.
     pub may_shut_down: BTreeSet<GuestId>,
+    /// Marks of pitlane's that a human took away, and that it has not given back itself: asked for again, they are no further
+    /// node out.
+    #[serde(default)]
+    pub undone: BTreeSet<(Mark, NodeName)>,
     /// What was violated. A panic may be swallowed by a task; this is not.
     pub violations: Vec<String>,
 }
@@ -56,12 +62,33 @@ impl Default for Safety {
             slots_out: 3,
             slots_in: 2,
             may_shut_down: BTreeSet::new(),
+            undone: BTreeSet::new(),
             violations: Vec::new(),
         }
     }
 }
 
+/// What is held of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Mark {
+    Maintenance,
+    Noout,
+}
+
 impl World {
+    /// Remembers which of pitlane's marks a human takes away. `owner`: who had set it until now.
+    fn keep_account(&mut self, by: Actor, owner: Option<Actor>, to: Switch, mark: Mark, node: &NodeName) {
+        match (by, to) {
+            (Actor::Human, Switch::Off) if owner == Some(Actor::Pitlane) => {
+                self.safety.undone.insert((mark, node.clone()));
+            }
+            (Actor::Pitlane, Switch::Off) => {
+                self.safety.undone.remove(&(mark, node.clone()));
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn forbid(&mut self, broken: bool, words: impl FnOnce() -> String) {
         if broken {
             let words = format!("unsafe at {}: {}", self.now, words());
@@ -107,6 +134,7 @@ impl World {
             .get(&to)
             .is_some_and(|(who, since)| *who == Actor::Pitlane || self.noticed(*since));
         self.forbid(maintained, || format!("guest {id} is sent to {to}, which is under maintenance"));
+        self.forbid_unlike(call);
         if self.ha.manages(id) {
             return;
         }
@@ -117,6 +145,23 @@ impl World {
         self.forbid(need > 0 && taken + need > full, || {
             format!("guest {id} needs {need} bytes on {to}, where {taken} of {full} are taken")
         });
+    }
+
+    /// It arrives well, and dies later.
+    fn forbid_unlike(&mut self, call: &MigrateCall) {
+        let (id, to) = (call.guest, &call.target);
+        let native = |guest: &&Guest| matches!(guest.cpu.as_deref(), Some("host" | "max"));
+        let lacking =
+            self.guests.get(&id).filter(native).filter(|guest| call.online && guest.aboard()).and_then(
+                |guest| {
+                    let (from, to) = (self.nodes.get(&guest.node)?, self.nodes.get(to)?);
+                    from.machine.flags.difference(&to.machine.flags).next().cloned()
+                },
+            );
+        let words = format!(
+            "guest {id} sees its node's own processor and is sent live to {to}, which lacks {lacking:?}"
+        );
+        self.forbid(lacking.is_some(), || words);
     }
 
     /// Memory of what runs on a node and of what is on its way there, as far as anybody can know.
@@ -168,15 +213,16 @@ impl World {
     }
 
     pub(super) fn forbid_maintenance(&mut self, by: Actor, node: &NodeName, to: Switch) {
+        let owner = self.ha.maintenance_by.get(node).map(|(who, _)| *who);
+        self.keep_account(by, owner, to, Mark::Maintenance, node);
         if by != Actor::Pitlane {
             return;
         }
         self.forbid_killed("changing HA maintenance");
-        let owner = self.ha.maintenance_by.get(node).map(|(who, _)| *who);
         if to == Switch::On {
             let others = self.out_beside(node);
             let max = self.safety.nodes_out_max;
-            let already = owner.is_some();
+            let already = owner.is_some() || self.safety.undone.contains(&(Mark::Maintenance, node.clone()));
             self.forbid(!already && others.len() >= max, || {
                 format!("maintenance for {node} while {others:?} are out already")
             });
@@ -190,17 +236,19 @@ impl World {
     }
 
     pub(super) fn forbid_noout(&mut self, by: Actor, host: &HostName, to: Switch) {
+        let Some(ceph) = &self.ceph else { return };
+        let owner = ceph.host_noout.get(host).map(|(who, _)| *who);
+        let node = ceph.hosts.get(host).cloned().unwrap_or_else(|| NodeName(host.0.clone()));
+        self.keep_account(by, owner, to, Mark::Noout, &node);
         if by != Actor::Pitlane {
             return;
         }
         self.forbid_killed("changing noout");
-        let Some(ceph) = &self.ceph else { return };
-        let owner = ceph.host_noout.get(host).map(|(who, _)| *who);
-        let node = ceph.hosts.get(host).cloned().unwrap_or_else(|| NodeName(host.0.clone()));
         if to == Switch::On {
             let others = self.out_beside(&node);
             let max = self.safety.nodes_out_max;
-            self.forbid(owner.is_none() && others.len() >= max, || {
+            let already = owner.is_some() || self.safety.undone.contains(&(Mark::Noout, node.clone()));
+            self.forbid(!already && others.len() >= max, || {
                 format!("noout for {host} while {others:?} are out already")
             });
         } else {
@@ -268,7 +316,11 @@ impl World {
             let host = ceph.host_of(node).cloned();
             let osds = ceph.osds.iter().filter(|(_, o)| Some(&o.host) == host.as_ref()).map(|(id, _)| *id);
             let answer = self.as_noticed(ceph).stoppable(&osds.collect());
+            let noticed = self.noticed(ceph.mons_since);
+            let stay = ceph.quorum_was.iter().filter(|mon| ceph.mons.get(*mon) != Some(node)).count();
+            let needed = ceph.quorate() && noticed && stay * 2 <= ceph.mons.len();
             self.forbid(!answer.ok, || format!("{node} is opened and {} PGs stop", answer.bad_pgs));
+            self.forbid(needed, || format!("{node} is opened and {stay} monitors are no majority"));
         }
         self.power_cut(node, true);
         if let Some(node) = self.nodes.get_mut(node) {

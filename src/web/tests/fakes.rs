@@ -68,7 +68,7 @@ impl World {
 }
 
 fn case() -> Case {
-    let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true };
+    let debt = Debt { since: at(0), reason: "case 7".into(), alarm_at: at(3600), seen: true, unsure: false };
     let order = WorkOrderDebt {
         warning: None,
         warned: 0,

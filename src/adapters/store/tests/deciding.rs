@@ -139,9 +139,18 @@ async fn a_machine_with_an_open_case_remembers_its_earlier_ones_for_longer() {
     let told: Vec<_> =
         state.earlier.iter().map(|e| (e.case.0, e.faults.len(), e.served, e.by_alarm)).collect();
     assert_eq!(told, [(1, 1, true, true)]);
-    // A document of a version that nobody reads any more: a hint is lost, and nothing else.
-    bench.meddle("UPDATE cases SET doc = '{\"older\": true}' WHERE id = 1");
-    assert_eq!(bench.store().load().await.expect("loads").earlier[0].faults.len(), 0);
+    // Read as "no faults", a machine that failed for the third time would be one that fails for the first.
+    for spoilt in [
+        "json_remove(doc, '$.faults')",
+        "json_set(doc, '$.faults', 'none')",
+        "json_set(doc, '$.faults', json('[7]'))",
+    ] {
+        bench.meddle(&format!("UPDATE cases SET doc = {spoilt} WHERE id = 1"));
+        let why = bench.store().load().await.expect_err("a spoilt row refuses").to_string();
+        assert!(why.contains("case 1 (pve1)"), "{spoilt}: {why}");
+    }
+    bench.meddle("UPDATE cases SET doc = json_set(doc, '$.faults', json('[]')) WHERE id = 1");
+    assert_eq!(bench.store().load().await.expect("loads").earlier[0].faults.len(), 0, "none is no mistake");
     bench.set(at(101 + 401 * DAY));
     assert_eq!(bench.store().load().await.expect("loads").earlier, []);
 }
@@ -153,7 +162,7 @@ async fn every_phase_comes_back_as_it_was() {
     let proof = Drained::of(read(at(10)), read(at(30))).expect("far enough apart");
     let handover = crate::model::case::Handover::Drained { proof };
     let mut handed = case(2, Phase::HandedOver { since: at(31), handover, claim: None, cancelled: None });
-    let debt = Debt { since: at(1), reason: "fan".into(), alarm_at: at(9), seen: true };
+    let debt = Debt { since: at(1), reason: "fan".into(), alarm_at: at(9), seen: true, unsure: false };
     handed.owed.noout = Some(("host-a".into(), debt.clone()));
     handed.owed.maintenance = Some(debt);
     let cases =

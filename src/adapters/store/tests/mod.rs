@@ -1,6 +1,7 @@
 //! The store through its front door, and through SQLite's back door where somebody else's hand is played.
 
 mod board;
+mod copies;
 mod deciding;
 mod journal;
 mod kept;

@@ -11,7 +11,7 @@ use super::*;
 /// A store with something of everything that a decision is made from.
 async fn lived_in() -> Bench {
     let bench = Bench::new();
-    let debt = Debt { since: at(1), reason: "fan".into(), alarm_at: at(9), seen: true };
+    let debt = Debt { since: at(1), reason: "fan".into(), alarm_at: at(9), seen: true, unsure: false };
     for id in 1..=40 {
         let mut one = case(id, confirming());
         if id % 3 == 0 {

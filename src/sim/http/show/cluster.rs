@@ -145,7 +145,8 @@ impl Call<'_> {
         let world = &*self.world;
         let mut rows = Vec::new();
         if wants("vm") {
-            let seen = world.guests.iter().filter(|(id, _)| self.sees_guest(**id));
+            let listed = |id: GuestId| self.sees_guest(id) && !world.unlisted.contains(&id);
+            let seen = world.guests.iter().filter(|(id, _)| listed(**id));
             rows.extend(seen.map(|(id, guest)| self.guest_resource(*id, guest)));
         }
         if wants("node") {

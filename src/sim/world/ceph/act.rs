@@ -103,6 +103,17 @@ impl World {
         self.stir();
     }
 
+    /// A monitor's daemon dies, or is started again; its host works on.
+    pub fn set_mon_stopped(&mut self, mon: &str, stopped: bool) {
+        if let Some(ceph) = &mut self.ceph {
+            match stopped {
+                true => drop(ceph.stopped_mons.insert(mon.to_owned())),
+                false => drop(ceph.stopped_mons.remove(mon)),
+            }
+        }
+        self.stir();
+    }
+
     /// A health code appears (`None`: goes).
     pub fn set_check(&mut self, code: &str, check: Option<HealthCheck>) {
         if let Some(ceph) = &mut self.ceph {

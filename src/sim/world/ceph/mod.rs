@@ -6,7 +6,7 @@ mod act;
 mod pgs;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{HostName, NodeName, OsdId};
 use crate::model::observed::{CephView, HealthCheck, Pool};
@@ -21,6 +21,9 @@ pub struct Ceph {
     pub osds: BTreeMap<OsdId, Osd>,
     /// Monitor → member.
     pub mons: BTreeMap<String, NodeName>,
+    /// Monitors whose daemon alone is dead.
+    #[serde(default)]
+    pub stopped_mons: BTreeSet<String>,
     /// Manager → member.
     pub mgrs: BTreeMap<String, NodeName>,
     pub active_mgr: Option<String>,
@@ -31,7 +34,7 @@ pub struct Ceph {
     pub host_noout: BTreeMap<HostName, (Actor, Time)>,
     /// Further health codes: benign ones, or trouble that a story wants.
     pub checks: BTreeMap<String, HealthCheck>,
-    pub muted: std::collections::BTreeSet<String>,
+    pub muted: BTreeSet<String>,
     /// `mon_osd_down_out_interval`, seconds.
     pub out_after: u64,
     /// What the active manager last told the monitors.
@@ -40,6 +43,8 @@ pub struct Ceph {
     pub(crate) electing_until: Time,
     pub(crate) quorum_lost: Option<Time>,
     pub(crate) quorum_was: Vec<String>,
+    /// When that changed.
+    pub(crate) mons_since: Time,
     pub(crate) last: Option<CephView>,
     /// When a daemon last came, went or moved: PG states follow within [`SETTLED_AFTER`].
     pub(crate) changed: Time,
@@ -159,14 +164,16 @@ impl World {
     }
 
     fn tick_mons(&self, ceph: &mut Ceph) -> bool {
+        let lives = |mon: &str, node: &NodeName| self.ceph_alive(node) && !ceph.stopped_mons.contains(mon);
         let alive: Vec<String> =
-            ceph.mons.iter().filter(|(_, node)| self.ceph_alive(node)).map(|(mon, _)| mon.clone()).collect();
+            ceph.mons.iter().filter(|(mon, node)| lives(mon, node)).map(|(mon, _)| mon.clone()).collect();
         if alive == ceph.quorum_was {
             return false;
         }
         let lost: Vec<&String> = ceph.quorum_was.iter().filter(|mon| !alive.contains(mon)).collect();
         if let Some(mon) = lost.first() {
-            let clean = ceph.mons.get(*mon).is_some_and(|node| self.left_cleanly(node));
+            // A host that lives refuses connections at once, as one does that was shut down.
+            let clean = ceph.mons.get(*mon).is_some_and(|n| self.left_cleanly(n) || self.ceph_alive(n));
             ceph.electing_until = self.later(if clean { ELECTION_SHUTDOWN } else { ELECTION_POWER_LOSS });
         }
         let majority = alive.len() * 2 > ceph.mons.len();
@@ -175,7 +182,7 @@ impl World {
             ceph.last = Some(self.compose(ceph));
         }
         ceph.quorum_lost = if majority { None } else { ceph.quorum_lost.or(Some(self.now)) };
-        ceph.quorum_was = alive;
+        (ceph.quorum_was, ceph.mons_since) = (alive, self.now);
         true
     }
 

@@ -22,7 +22,7 @@ const ASKED_MAX: usize = 32;
 ///
 /// # Errors
 /// Something needed cannot be seen.
-pub fn residents(
+pub fn that_may_move(
     leaving: &NodeName,
     policy: &Policy,
     agreed: bool,
