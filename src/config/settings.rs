@@ -45,10 +45,10 @@ pub struct Config {
     pub bmc: std::collections::BTreeMap<NodeName, bmc::BmcSettings>,
     pub http: Http,
     pub channels: BTreeMap<ChannelName, Channel>,
-    /// All that lie beside the house's own policies, named by one of them or not.
-    pub calendars: Vec<crate::model::calendar::Calendar>,
     /// Where `self` is missing although mode act needs it.
     pub self_unsaid: Option<super::Mistake>,
+    /// All that lie beside the house's own policies, named by one of them or not.
+    pub calendars: Vec<crate::model::calendar::Calendar>,
 }
 
 #[derive(Clone, Debug)]
@@ -157,8 +157,8 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         tickets,
         bmc: bmcs,
         channels,
-        calendars,
         self_unsaid,
+        calendars,
         ..assemble(file, base, policies, token, asked, tokens, tokens_file)
     });
     mistakes.or(config)

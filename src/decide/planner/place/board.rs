@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Wishes;
-use super::super::instance::{Guest, GuestAt, Instance, Kind, NodeAt, Role, Way, gain};
+use super::super::instance::{GuestAt, Instance, Kind, NodeAt, Role, Way, gain};
 use super::super::load::{Load, NOWHERE, Ties};
 
 /// Index into [`Board::units`].
@@ -99,6 +99,14 @@ impl<'a> Board<'a> {
                 board.lift(unit);
             }
         }
+        // Who belongs to a guest under way goes after it, asked for or not: what is under way does not turn back.
+        for guest in wishes.running.iter().flat_map(|(guest, _)| ties.bundle(inst, *guest)) {
+            let under_way = board.running.contains_key(&guest);
+            if board.unit_of[guest] == NO_UNIT && !under_way && board.movable(guest) {
+                let unit = board.make(guest);
+                board.lift(unit);
+            }
+        }
         board.asked = board.units.len();
         for (guest, to) in &wishes.running {
             let unit = board.make(*guest);
@@ -111,13 +119,18 @@ impl<'a> Board<'a> {
     /// Can the guest move, with all that must go along? One that is to be shut down holds nobody back.
     fn movable(&self, guest: GuestAt) -> bool {
         let inst = self.inst;
-        let stops = |g: &Guest| g.may_stop && inst.kind == Kind::Drain && g.node == inst.guests[guest].node;
+        // Only on a node that shall be empty is anybody shut down.
+        let stops = |at: GuestAt| {
+            let same_node = inst.guests[at].node == inst.guests[guest].node;
+            inst.guests[at].may_stop && inst.kind == Kind::Drain && inst.leaves(at) && same_node
+        };
         let settled = |g: &GuestAt| self.settled.contains(g) && !inst.leaves(*g);
         inst.guests[guest].way != Way::No
-            && self.ties.bundle(inst, guest).iter().all(|other| {
-                let guest = &inst.guests[*other];
-                (guest.way != Way::No || stops(guest)) && !settled(other)
-            })
+            && self
+                .ties
+                .bundle(inst, guest)
+                .iter()
+                .all(|other| (inst.guests[*other].way != Way::No || stops(*other)) && !settled(other))
     }
 
     fn make(&mut self, guest: GuestAt) -> UnitAt {
@@ -128,7 +141,7 @@ impl<'a> Board<'a> {
         let pinned = self.running.contains_key(&guest);
         let with = guests.iter().find_map(|g| self.running.get(g)).copied();
         guests.retain(|g| if pinned { *g == guest } else { !self.running.contains_key(g) });
-        let asked = guests.iter().any(|g| inst.leaves(*g));
+        let asked = guests.iter().any(|g| inst.leaves(*g)) || with.is_some();
         let homeward = |g: &GuestAt, node: &NodeAt| {
             inst.kind == Kind::Drain || !inst.leaves(*g) || inst.guests[*g].home == Some(*node)
         };

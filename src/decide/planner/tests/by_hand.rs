@@ -33,6 +33,29 @@ fn the_two_go_to_different_nodes_and_share_the_wire() {
 }
 
 #[test]
+fn a_local_disk_goes_where_there_is_room_for_it() {
+    let mut inst = cluster(3, vec![guest("x", 0, 10_000), guest("w", 2, 50_000)]);
+    inst.guests[0].disks = vec![(1, 4000)];
+    inst.nodes[1].storages[1].1 = Some(4000);
+    assert_eq!(to(&planned(&inst), 0), Some(1), "it just fits on the emptier node");
+    inst.nodes[1].storages[1].1 = Some(3999);
+    assert_eq!(to(&planned(&inst), 0), Some(2));
+}
+
+/// The planner sorts by name; what it says is about the nodes as they were written down.
+#[test]
+fn why_not_is_said_of_the_right_node() {
+    let mut inst = cluster(3, vec![guest("x", 0, 60_000), guest("z", 1, 90_000)]);
+    for (node, id) in inst.nodes.iter_mut().zip(["n9", "n5", "n1"]) {
+        node.id = id.to_owned();
+    }
+    inst.nodes[2].role = Role::Closed;
+    let mut why = planned(&inst).left[0].blockers.clone();
+    why.sort_unstable_by_key(|(node, _)| *node);
+    assert_eq!(why, [(1, Reason::Memory), (2, Reason::NodeClosed)]);
+}
+
+#[test]
 fn a_guest_that_writes_much_is_not_slowed_down() {
     let mut inst = cluster(3, vec![guest("x", 0, 10_000), guest("y", 0, 10_000)]);
     inst.guests[0].dirty = 4500.0;
@@ -108,6 +131,35 @@ fn those_that_belong_together_go_together_or_stay() {
     inst.guests[1].may_stop = true;
     let plan = planned(&inst);
     assert_eq!((plan.stops.as_slice(), plan.moves.len()), ([1].as_slice(), 1), "one is shut down, one moves");
+}
+
+/// Shutting down is for guests of the node that shall be empty: a resident is kept with one that cannot move.
+#[test]
+fn a_resident_is_not_parted_from_one_that_cannot_move() {
+    let all = [("x", 0, 60_000), ("z", 1, 45_000), ("i", 1, 1000), ("w", 2, 50_000)];
+    let mut inst = cluster(3, all.map(|(id, node, memory)| guest(id, node, memory)).to_vec());
+    (inst.guests[2].way, inst.guests[2].may_stop) = (Way::No, true);
+    inst.guests[3].way = Way::No;
+    assert_eq!(to(&planned(&inst), 1), Some(2), "it makes room where nothing holds it");
+    inst.rules = vec![rule(RuleKind::Together, &[1, 2])];
+    let plan = planned(&inst);
+    assert!(plan.moves.is_empty(), "{:?}", plan.moves);
+    assert_eq!(plan.left.iter().map(|left| left.guest).collect::<Vec<_>>(), [0]);
+}
+
+/// One of a group is on its way home; the other has its home nowhere and follows.
+#[test]
+fn who_belongs_to_one_under_way_goes_after_it() {
+    let mut inst = cluster(3, vec![guest("x", 1, 10_000), guest("y", 1, 10_000)]);
+    (inst.kind, inst.nodes[0].role, inst.guests[0].home) = (Kind::Return, Role::Open, Some(0));
+    inst.rules = vec![rule(RuleKind::Together, &[0, 1])];
+    let wishes = Wishes { running: vec![(0, 0)], ..quick() };
+    let after = plan(&inst, &wishes).expect("the check agrees");
+    assert_eq!((to(&after, 0), to(&after, 1)), (Some(0), Some(0)));
+    // Where it cannot follow, it stays: the one under way is parted from it already.
+    inst.guests[1].allowed = Some(vec![1, 2]);
+    let parted = plan(&inst, &wishes).expect("the check agrees");
+    assert_eq!(to(&parted, 1), None);
 }
 
 #[test]
