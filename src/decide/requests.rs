@@ -170,12 +170,12 @@ fn on_case(request: &Request, turn: &mut Turn) -> Result<(), String> {
             | Phase::Stranded { .. }
             | Phase::Proving { .. }
             | Phase::GivingBack { .. } => {
-                with_a_technician(&turn.case)?;
                 let node = &turn.case.node;
                 // HA would fill it again as soon as its maintenance ends.
                 if turn.view.cluster().map_err(|wait| wait.to_string())?.online(node) {
                     return Err(format!("{node} is online; switch it off, or pitlane done {id}"));
                 }
+                with_a_technician(&turn.case)?;
                 let why = Ending::Retired { by, reason: reason.clone() };
                 turn.note(Noted::ReturnBegins { why: why.clone() });
                 turn.case.phase = Phase::GivingBack {

@@ -189,6 +189,9 @@ impl Wait {
             MoveFails { guest, .. } | HaStuck { guest } => {
                 format!("read the task log of guest {guest} and mend the cause")
             }
+            Unproved { check: ProofCheck::AlertsClear, .. } => {
+                "see that Alertmanager answers, and that no alarm of the node fires".into()
+            }
             Unproved { check: ProofCheck::SensorsOk, .. } => {
                 "see to the part, and to whoever reads it; pitlane accept CASE bmc --reason … goes on without a BMC".into()
             }

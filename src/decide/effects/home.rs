@@ -23,6 +23,7 @@ use crate::model::wait::Wait;
 /// Proxmox gives a guest three minutes to shut down.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(200);
 const START_SETTLES: Duration = Duration::from_secs(30);
+const KEPT_OUT: &str = "a person keeps its node in HA maintenance";
 /// Longer than a server takes to start again.
 pub(super) const HOME_LOST: Duration = Duration::from_secs(1800);
 
@@ -194,6 +195,10 @@ fn may_still_leave(turn: &Turn, id: GuestId, home: &NodeName) -> Result<bool, Wa
 /// HA brings its guests home when maintenance ends. Those that it forgets are asked for after a while.
 fn ha_home(turn: &mut Turn, id: GuestId, guest: &Guest, debt: &GuestDebt) -> Result<(), Wait> {
     let now = turn.view.now;
+    if turn.case.owed.maintenance.is_none() && turn.view.ha()?.maintenance_requested(&debt.home) {
+        stays(turn, id, debt, Some(guest.node.clone()), KEPT_OUT);
+        return Ok(());
+    }
     let Whereabouts::Returning { since, .. } = debt.at else {
         turn.note(Noted::HaBringsHome { guest: id, name: debt.name.clone() });
         set(turn, id, Whereabouts::Returning { from: guest.node.clone(), since: now });
@@ -287,9 +292,7 @@ fn our_home(
         // Another case has it, and gives it back.
         _ if turn.view.held_by_others(&turn.case.node).contains(&node) => return Ok(()),
         // A person keeps the node in maintenance: it is not ours to fill.
-        _ if turn.view.ha()?.maintenance_requested(&node) => {
-            Some("a person keeps its node in HA maintenance".to_owned())
-        }
+        _ if turn.view.ha()?.maintenance_requested(&node) => Some(KEPT_OUT.to_owned()),
         // HA shows the node as online half a minute after maintenance ends.
         _ => return Ok(()),
     };

@@ -13,7 +13,7 @@ use crate::decide::witness;
 use crate::model::case::{Case, Ending, Handover, Phase, Said};
 use crate::model::ids::OsdId;
 use crate::model::note::Noted;
-use crate::model::rules::ProofCheck;
+use crate::model::rules::{AlarmsSetup, ProofCheck};
 use crate::model::time::{Time, after, age};
 use crate::model::wait::Wait;
 use crate::model::wait_text::{list, osds_are};
@@ -219,6 +219,10 @@ fn passes(check: ProofCheck, turn: &Turn) -> Result<(), Unproved> {
     let (view, case) = (turn.view, &turn.case);
     match check {
         ProofCheck::AlertsClear => {
+            // That nobody lists an alarm is good only while somebody lists.
+            if view.rules.alarms != AlarmsSetup::Delivered {
+                view.alarms()?;
+            }
             if let Some(fault) = view.failing(case)? {
                 return Err(Unproved::Bad(format!("the alarm fires: {}", fault.key)));
             }
