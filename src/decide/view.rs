@@ -263,6 +263,18 @@ impl<'a> View<'a> {
         whole.filter(|c| &c.node != node && c.holds_the_node()).map(|c| &c.node).collect()
     }
 
+    /// Monitors in quorum that stay when the node is off. Proxmox names a monitor after its node; another node that we handed
+    /// over is on still, and may be switched off at any moment.
+    ///
+    /// # Errors
+    /// Ceph cannot be seen.
+    pub fn monitors_without(&self, node: &NodeName) -> Result<usize, Wait> {
+        let off = self.off_with_others(node);
+        let stays =
+            |monitor: &str| monitor != node.as_str() && off.iter().all(|node| monitor != node.as_str());
+        Ok(self.ceph()?.quorum.iter().filter(|monitor| stays(monitor.as_str())).count())
+    }
+
     /// Who pulled the kill switch, if it is pulled.
     pub fn paused(&self) -> Option<String> {
         if self.seen.kill_file {

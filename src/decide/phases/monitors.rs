@@ -14,7 +14,6 @@ pub fn look(case: &Case, view: &View) -> Result<Option<Wait>, Wait> {
     if !view.has_ceph() || !view.cluster()?.online(&case.node) {
         return Ok(None);
     }
-    let ceph = view.ceph()?;
-    let (left, monitors) = (ceph.monitors_without(&case.node), ceph.monitors.len());
+    let (left, monitors) = (view.monitors_without(&case.node)?, view.ceph()?.monitors.len());
     Ok((left * 2 <= monitors).then_some(Wait::MonsAfter { left, monitors }))
 }

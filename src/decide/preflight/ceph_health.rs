@@ -47,7 +47,7 @@ fn find(q: &Question) -> Result<Found, Wait> {
     if ceph.active_mgr.is_none() || !ceph.standby_mgrs.iter().chain(&ceph.active_mgr).any(|mgr| !here(mgr)) {
         found.block(Wait::NoStandbyMgr);
     }
-    let left = ceph.monitors_without(q.node);
+    let left = q.view.monitors_without(q.node)?;
     if left * 2 <= ceph.monitors.len() {
         found.block(Wait::MonsAfter { left, monitors: ceph.monitors.len() });
     }

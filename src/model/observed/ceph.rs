@@ -37,11 +37,6 @@ impl CephView {
         self.quorum.len() * 2 > self.monitors.len() && !self.quorum.is_empty()
     }
 
-    /// Monitors in quorum on other machines than this member's. Proxmox names a monitor after its node.
-    pub fn monitors_without(&self, node: &NodeName) -> usize {
-        self.quorum.iter().filter(|monitor| monitor.as_str() != node.as_str()).count()
-    }
-
     pub fn osds_of<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = (&'a OsdId, &'a Osd)> {
         self.osds.iter().filter(move |(_, osd)| &osd.host == host)
     }
