@@ -140,7 +140,9 @@ impl fmt::Display for Noted {
             DrainBegins { node } => write!(f, "{node} may leave; the drain begins."),
             MgrFails { mgr } => write!(f, "Ceph's manager {mgr} hands over to another node."),
             MaintenanceAsked { node } => write!(f, "HA is asked to empty {node}."),
-            NooutAsked { host } => write!(f, "noout is set on {host}: Ceph waits instead of copying."),
+            NooutAsked { host } => {
+                write!(f, "Ceph is asked for noout on {host}, to wait instead of copying.")
+            }
             Leaves { guest, name, to, how } => write!(f, "Guest {guest} ({name}) leaves for {to}, {how}."),
             MakesRoom { guest, name, from, to } => {
                 write!(f, "Guest {guest} ({name}) leaves {from} for {to}, live, to make room.")
@@ -211,7 +213,9 @@ impl fmt::Display for Noted {
                 "The work order was opened again in the ticket system: the technician has the node.",
             ),
             HandsOff { by } => write!(f, "{by} says that nobody works on the machine any more."),
-            LocateAsked { node, target } => write!(f, "The locate LED of {node} is lit ({target})."),
+            LocateAsked { node, target } => {
+                write!(f, "The BMC is asked to light the locate LED of {node} ({target}).")
+            }
             SilenceAsked { node, alertnames, lease } => write!(
                 f,
                 "Alertmanager is to hold back {} of {node}, for {lease} at a time.",
@@ -281,9 +285,9 @@ impl fmt::Display for Noted {
             Heals { by, host } => {
                 write!(f, "{by} lets Ceph heal: noout on {host} goes back although OSDs are down.")
             }
-            NooutReturned { host } => write!(f, "noout on {host} is given back."),
+            NooutReturned { host } => write!(f, "Ceph is asked to clear noout on {host}."),
             NooutGone { host } => write!(f, "noout on {host} is gone."),
-            MaintenanceReturned { node } => write!(f, "HA may use {node} again."),
+            MaintenanceReturned { node } => write!(f, "HA is asked to take {node} back."),
             MaintenanceGone { node } => write!(f, "HA maintenance of {node} is over."),
             SilenceReturned { node } => write!(f, "The silence for {node} in Alertmanager is to end now."),
             SilenceGone { node } => write!(f, "The silence for {node} in Alertmanager is over."),

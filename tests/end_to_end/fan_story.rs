@@ -158,7 +158,7 @@ async fn back_in_service(site: &Site, ceph: &Lab) {
         "An alarm opens a case for pve1",
         "alice approves plan",
         "HA is asked to empty pve1",
-        "noout is set on pve1",
+        "Ceph is asked for noout on pve1",
         "pve1 is empty, seen twice",
         "Work order",
         "tom says that the work is done",

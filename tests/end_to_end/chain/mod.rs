@@ -181,7 +181,9 @@ fn shipped() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let files = fs::read_dir(folder).expect("ours").map(|entry| entry.expect("readable").path());
     let policies = files.filter(|path| {
-        path.extension().is_some_and(|ext| ext == "yaml") && !path.to_string_lossy().ends_with(".test.yaml")
+        // Not its test, and no calendar.
+        path.extension().is_some_and(|ext| ext == "yaml")
+            && path.file_stem().is_some_and(|stem| !stem.to_string_lossy().contains('.'))
     });
     let read = |path: &std::path::PathBuf| {
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
