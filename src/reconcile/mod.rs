@@ -174,7 +174,7 @@ impl Reconciler {
         if !decision.notices.is_empty() {
             self.courier.notify_one();
         }
-        self.blind(&observed);
+        self.tell_oddities(&observed);
         act::act(world, &decision.steps).await;
         act::end_leaked(world, &decision.leaked).await;
 
@@ -188,8 +188,16 @@ impl Reconciler {
         Ok(pace)
     }
 
-    /// Says so when the cluster cannot be seen, and when it can be seen again: a blind service looks like a quiet one.
-    fn blind(&self, observed: &Observed) {
+    /// Says so when the cluster cannot be seen, and when it can be seen again: a blind service looks like a quiet one. And when
+    /// our clock was set: lines of the log that follow one another are hours apart.
+    fn tell_oddities(&self, observed: &Observed) {
+        if let Some(secs) = observed.jumped {
+            let way = if secs < 0 { "back" } else { "forward" };
+            warn!(
+                "the clock of this machine was set {way} by {} s; what was watched is watched anew",
+                secs.unsigned_abs()
+            );
+        }
         let was = self.shown.borrow().blind().is_some();
         match observed.blind() {
             Some(why) if !was => error!("the cluster cannot be seen: {why}"),

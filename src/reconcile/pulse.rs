@@ -1,7 +1,7 @@
 //! Has the process stood still? Nothing is decided from it: facts are aged by the clock that dated them, and what is too old is
 //! looked at again. But a person who wonders about a gap shall find the reason in the log.
 //!
-//! That somebody has set the clock is not told here: the next look sees it, and it is in the journal.
+//! That somebody has set the clock is not told here: the next look sees it, and the turn tells it.
 
 use std::time::{Duration, Instant};
 

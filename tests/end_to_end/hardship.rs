@@ -252,7 +252,11 @@ async fn a_deleted_token_is_blindness_and_a_new_one_ends_it() {
     assert!(said.out.contains("401") || said.out.contains("token"), "it says why: {said:?}");
     begins_nothing(&site, "begun without a token").await;
     let said = site.said("bob", &["check", "pve2"]).await;
-    assert_eq!(said.code, 4, "unknown is no: {said:?}");
+    // 3 where something else is known to stand in the way as well: Ceph is still seen.
+    assert!(
+        matches!(said.code, 3 | 4) && said.out.contains("cannot see the cluster"),
+        "unknown is no: {said:?}"
+    );
     site.door.revoke("pitlane@pve!ctl", false);
     ready(&site).await;
     ends_well(&site).await;
