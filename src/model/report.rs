@@ -139,6 +139,11 @@ fn span(from: Time, to: Time) -> Period {
     Period::secs(age(to, from).as_secs())
 }
 
+/// A span that was promised, and how long it took.
+fn within(what: &str, promised: Period, took: Period) -> Promise {
+    Promise { what: what.to_owned(), promised, by: None, took: Some(took), kept: Some(took <= promised) }
+}
+
 fn promises(notes: &[Note], end: Time, closed: bool) -> Vec<Promise> {
     let mut all = Vec::new();
     let mut soaking: Option<(Time, Period)> = None;
@@ -147,14 +152,7 @@ fn promises(notes: &[Note], end: Time, closed: bool) -> Vec<Promise> {
             Noted::Took { took, .. } => {
                 if let (Some(until), Some(planned)) = (took.until, took.planned) {
                     let (promised, took) = (Period::secs(planned.secs), span(took.since, until));
-                    let what = "emptying the node".to_owned();
-                    all.push(Promise {
-                        what,
-                        promised,
-                        by: None,
-                        took: Some(took),
-                        kept: Some(took <= promised),
-                    });
+                    all.push(within("emptying the node", promised, took));
                 }
             }
             Noted::ProofBegins { soak } => {
@@ -164,14 +162,7 @@ fn promises(notes: &[Note], end: Time, closed: bool) -> Vec<Promise> {
                 if let Some((since, promised)) = soaking.take() {
                     // Longer than promised: it was interrupted, and began anew.
                     let took = span(since, note.at);
-                    let what = "watching the repair".to_owned();
-                    all.push(Promise {
-                        what,
-                        promised,
-                        by: None,
-                        took: Some(took),
-                        kept: Some(took <= promised),
-                    });
+                    all.push(within("watching the repair", promised, took));
                 }
             }
             Noted::ProofBroken { .. } => {
