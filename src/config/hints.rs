@@ -5,9 +5,24 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::fleet::Service;
 use super::mistakes::meant;
 use super::settings::Config;
 use crate::model::rules::CephSetup;
+
+/// Of everything that one process serves: what holds for all clusters is told once, the rest with its cluster's name.
+pub fn hints_of(service: &Service) -> Vec<String> {
+    let each: Vec<Vec<String>> = service.clusters().iter().map(hints).collect();
+    let [first, others @ ..] = &each[..] else { return Vec::new() };
+    let of_all = |hint: &String| others.iter().all(|other| other.contains(hint));
+    let mut told: Vec<String> = first.iter().filter(|hint| of_all(hint)).cloned().collect();
+    for (config, hints) in service.clusters().iter().zip(&each) {
+        let name = config.cluster.as_deref().unwrap_or_default();
+        let own = hints.iter().filter(|hint| !(of_all(hint) && first.contains(hint)));
+        told.extend(own.map(|hint| format!("{name}: {hint}")));
+    }
+    told
+}
 
 pub fn hints(config: &Config) -> Vec<String> {
     let mut hints = Vec::new();
@@ -148,7 +163,7 @@ fn secrets(config: &Config, hints: &mut Vec<String>) {
 
 /// In an emergency the switch is pulled with `touch`; then is too late to learn that there is no directory.
 fn kill_file(config: &Config, hints: &mut Vec<String>) {
-    let dir = match config.kill_file.parent() {
+    let dir = match config.kill_files.first().and_then(|file| file.parent()) {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };

@@ -5,10 +5,13 @@
 
 mod address;
 mod asked;
+mod assemble;
 pub mod bmc;
+mod bounds;
 pub mod calendar_test;
 pub mod calendars;
 pub mod file;
+mod fleet;
 mod formats;
 mod hints;
 pub mod kept;
@@ -28,8 +31,10 @@ mod tickets;
 mod tree;
 mod witnesses;
 
-pub use address::ServiceAddress;
-pub use hints::hints;
+pub use address::{ServiceAddress, cluster_file, state_dir};
+pub use fleet::{Service, serve, state_of};
+pub use formats::cluster_name;
+pub use hints::{hints, hints_of};
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
 pub use settings::{AlertmanagerSettings, Asked, Config, Http, ProxmoxSettings, Secret, load, read_tokens};

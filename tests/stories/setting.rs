@@ -29,6 +29,7 @@ pub fn setting(script: &Script) -> Result<(World, Rules), String> {
         notify: Default::default(),
         own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     };
     for line in &script.setting {
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -117,6 +118,7 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         // What the work itself raises is silenced, so long at a time.
         ["silences", lease, alertnames @ ..] => {
             rules.silences = Some(SilenceRules {
+                cluster_label: None,
                 cluster: "lab".to_owned(),
                 lease: lease.parse().map_err(|why| format!("{why}"))?,
                 label: "node".to_owned(),

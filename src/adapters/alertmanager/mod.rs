@@ -6,6 +6,7 @@
 
 mod alerts;
 mod calls;
+mod directory;
 mod error;
 mod intake;
 mod listing;
@@ -13,10 +14,13 @@ mod parse;
 mod poll;
 mod route;
 mod silences;
+mod sorter;
 
 pub use calls::Asked;
+pub use directory::{Directory, Has, OfCluster, Shelf};
 pub use error::PollError;
 pub use intake::{Answer, Intake, Limits};
 pub use parse::{Bad, NotADelivery, Parsed, fingerprint, parse};
 pub use poll::{Alertmanagers, AlertmanagersConfig, Login, Wanted};
 pub use route::{Receiver, Tokens, router};
+pub use sorter::{Sink, Sorter};
