@@ -75,7 +75,6 @@ fn says_something(all: &Explored) {
                 && world.calls.iter().flatten().any(|call| Some(call.of) == world.lease.holder)
         });
     }
-    some("it leads after the other one has", &|world| world.lease.holder == Some(1) && world.flag.acted > 0);
 }
 
 /// From everywhere each instance gets to lead, and everything gets done, if it lives and the database answers: with nothing but

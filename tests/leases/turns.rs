@@ -5,7 +5,7 @@ use super::asks;
 use super::moves::{Answer, Move, Next};
 use super::rules::{Lasts, Rules};
 use super::world::{
-    Act, Broken, Call, Commit, FlagWrite, Ledger, OrderWrite, Phase, Statement, Todo, Turn, World,
+    Act, Broken, Call, Commit, FlagWrite, Held, Ledger, OrderWrite, Phase, Statement, Todo, Turn, World,
 };
 
 pub fn moves(rules: &Rules, world: &World, of: u8, next: &mut Next) {
@@ -111,13 +111,13 @@ pub fn forget_the_hopeless(rules: &Rules, world: &mut World) {
         let proc = &mut world.procs[usize::from(of)];
         let refused = |term| rules.fenced && asks::past(&lease, of, term);
         let hopeless = |commit: &Commit| (rules.revisions && !commit.fits()) || refused(commit.term);
+        let skips = |term, held: Option<Held>| {
+            let asked = rules.steps_expire && rules.steps_keep_their_term;
+            asked && held.is_none_or(|held| held.term != term)
+        };
         match proc.turn {
             Turn::Committing(commit) if hopeless(&commit) => proc.turn = Turn::Idle,
-            Turn::Steps { term, .. } if rules.steps_expire && rules.steps_keep_their_term => {
-                if proc.held.is_none_or(|held| held.term != term) {
-                    proc.turn = Turn::Idle;
-                }
-            }
+            Turn::Steps { term, .. } if skips(term, proc.held) => proc.turn = Turn::Idle,
             _ => {}
         }
         match proc.adrift {
