@@ -11,6 +11,7 @@ mod intake;
 mod listing;
 mod parse;
 mod poll;
+mod quick;
 mod route;
 mod silences;
 
