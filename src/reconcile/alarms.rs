@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::model::alert::{Episode, EpisodeKey, Listed};
+use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::matcher::Labels;
 use crate::model::observed::{AlarmsView, Observed};
 use crate::model::rules::Rules;
@@ -29,7 +29,7 @@ pub async fn told(
     rules: &Rules,
     before: &Observed,
     since: Time,
-) -> Result<(Seen<AlarmsView>, Vec<Episode>), Trouble> {
+) -> Result<(Seen<AlarmsView>, Episodes), Trouble> {
     let polled = poll(world, before).await;
     let episodes = world.store.episodes(since).await?;
     let Polled::Now { view, at } = polled else {

@@ -14,6 +14,7 @@ mod error;
 mod inbox;
 mod inspect;
 mod journal;
+mod known;
 mod load;
 mod mark;
 mod measured;
@@ -47,7 +48,7 @@ pub use inspect::{Inspected, inspect};
 pub use journal::Head;
 pub use place::fit;
 
-use crate::model::alert::{Episode, EpisodeKey, Listed};
+use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
@@ -80,6 +81,9 @@ struct Shared {
     readers: reader::Readers,
     clock: Arc<dyn Clock>,
     rates: measured::Known,
+    alerts: Arc<known::Known>,
+    /// One reads all episodes; the others wait for what it finds.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -116,7 +120,8 @@ pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, StoreError
         dir: dir.into(),
         why: format!("the store's thread does not start: {e}"),
     })?;
-    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock, rates: measured::Known::default() }) })
+    let (rates, alerts, reading) = Default::default();
+    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock, rates, alerts, reading }) })
 }
 
 impl SqliteStore {
@@ -155,11 +160,25 @@ impl SqliteStore {
         }
     }
 
+    /// What is heard of alerts. The next turn knows it before anybody is told that it is durable.
+    async fn tell<F>(&self, doing: &'static str, work: F) -> Result<Ingested, Trouble>
+    where
+        F: Fn(&Connection) -> Result<episodes::Heard, StoreError> + Send + 'static,
+    {
+        let known = Arc::clone(&self.shared.alerts);
+        let then =
+            move |heard: Option<&episodes::Heard>| known.heard(heard.map(|heard| heard.news.as_slice()));
+        Ok(self.shared.writer.tell(doing, work, then).await?.count)
+    }
+
     async fn prune_when_due(&self, now: Time) -> Result<(), StoreError> {
         if !self.shared.read("asking when it was pruned", move |conn| prune::due(conn, now)).await? {
             return Ok(());
         }
         let gone = self.shared.write("pruning", move |conn| prune::prune(conn, now)).await?;
+        if gone > 0 {
+            self.shared.alerts.forget();
+        }
         tracing::debug!(rows = gone, "the store forgot {gone} rows that no decision needs any more");
         Ok(())
     }
@@ -207,8 +226,19 @@ impl Store for SqliteStore {
         Ok(State { rates: self.rates(now).await, ..state })
     }
 
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
-        Ok(self.shared.read("reading the episodes", move |conn| episodes::since(conn, since)).await?)
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
+        let known = &self.shared.alerts;
+        if let Some(all) = known.now(since) {
+            return Ok(all);
+        }
+        let _one_at_a_time = self.shared.reading.lock().await;
+        if let Some(all) = known.now(since) {
+            return Ok(all);
+        }
+        let before = known.reads();
+        let read = move |conn: &Connection| episodes::since(conn, since, &before);
+        let all = self.shared.read("reading the episodes", read).await?;
+        Ok(known.read(since, all))
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {
@@ -238,16 +268,14 @@ impl Store for SqliteStore {
         if told.is_empty() {
             return Ok(Ingested::default());
         }
-        let write = move |conn: &Connection| episodes::ingest(conn, &told);
-        Ok(self.shared.write("storing alerts", write).await?)
+        self.tell("storing alerts", move |conn| episodes::ingest(conn, &told)).await
     }
 
     async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
         if listed.is_empty() && gone.is_empty() {
             return Ok(Ingested::default());
         }
-        let write = move |conn: &Connection| episodes::level(conn, &listed, &gone, at);
-        Ok(self.shared.write("storing what fires", write).await?)
+        self.tell("storing what fires", move |conn| episodes::level(conn, &listed, &gone, at)).await
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {

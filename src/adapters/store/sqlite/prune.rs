@@ -27,14 +27,13 @@ pub(super) fn prune(conn: &Connection, now: Time) -> Result<usize, StoreError> {
         |doing, statement: &str| conn.execute(statement, params![horizon, AT_ONCE]).map_err(sql(doing));
     let ended = drop_rows(
         "forgetting episodes",
-        "DELETE FROM episodes WHERE (fingerprint, starts_at) IN
-         (SELECT fingerprint, starts_at FROM episodes WHERE ends_at < ?1 LIMIT ?2)",
+        "DELETE FROM episodes WHERE rowid IN (SELECT rowid FROM episodes WHERE ends_at < ?1 LIMIT ?2)",
     )?;
     // Its end was never told. But one label set has one alert at a time: fired again means that this one is over.
     let overtaken = drop_rows(
         "forgetting overtaken episodes",
-        "DELETE FROM episodes WHERE (fingerprint, starts_at) IN
-         (SELECT old.fingerprint, old.starts_at FROM episodes AS old
+        "DELETE FROM episodes WHERE rowid IN
+         (SELECT old.rowid FROM episodes AS old
           WHERE old.ends_at IS NULL AND old.received_at < ?1 AND EXISTS
             (SELECT 1 FROM episodes AS new
              WHERE new.fingerprint = old.fingerprint AND new.starts_at > old.starts_at) LIMIT ?2)",

@@ -21,6 +21,7 @@ use super::*;
 use crate::model::case::{Ending, Origin, Phase};
 use crate::model::fault::FaultKey;
 use crate::model::ids::{Fingerprint, NodeName, Person, TicketRef};
+use crate::model::labels::Labels;
 use crate::model::note::Noted;
 use crate::model::observed::WorkOrderStatus;
 use crate::model::owed::{Debt, Owed};
@@ -139,7 +140,7 @@ fn request(id: &str, ask: Ask) -> Request {
 fn episode(alert: u64, start: u64, end: Option<u64>) -> Episode {
     Episode {
         fingerprint: Fingerprint(alert.to_string()),
-        labels: BTreeMap::from([("node".into(), format!("pve{alert}"))]),
+        labels: Labels::from([("node", format!("pve{alert}"))]),
         starts_at: at(start),
         received_at: at(start + 1),
         ends_at: end.map(at),
