@@ -5,6 +5,7 @@
 
 mod act;
 mod alarms;
+mod apart;
 pub mod courier;
 mod glance;
 pub mod last_word;
@@ -28,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
-use crate::model::ids::NodeName;
+use crate::model::fault::Unplaced;
+use crate::model::ids::{Fingerprint, NodeName};
 use crate::model::note::Noted;
 use crate::model::notice::ChannelName;
 use crate::model::observed::{BackupFails, Observed, Wish};
@@ -37,6 +39,7 @@ use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
+use apart::Apart;
 use glance::Glance;
 use pulse::Pulse;
 
@@ -44,10 +47,11 @@ use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
 };
 
-/// Two turns are at least so far apart, however the bell rings.
-const TURNS_APART: Duration = Duration::from_millis(200);
 /// A turn that wants to be followed at once comes after this: whoever was asked to change needs a moment.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Of alerts that newly lead nowhere a turn tells so many; the faces show all.
+const UNPLACED_TOLD_MAX: usize = 20;
 
 /// A loop that waits says so at least so often.
 const NAP: Duration = Duration::from_secs(10);
@@ -170,7 +174,7 @@ impl Reconciler {
                 Err(Uncommitted::Trouble(trouble)) => return Err(TurnFailed::Commit(trouble)),
             }
         }
-        tell(&decision);
+        tell(&decision, &before.show.unplaced);
         if !decision.notices.is_empty() {
             self.courier.notify_one();
         }
@@ -234,7 +238,9 @@ impl Reconciler {
             max_elapsed_time: None,
             ..backoff::ExponentialBackoff::default()
         };
+        let mut apart = Apart::at(Instant::now());
         while !stop.is_cancelled() {
+            let began = Instant::now();
             let pause = match self.turn().instrument(info_span!("turn")).await {
                 Ok(pace) => {
                     patience.reset();
@@ -251,7 +257,7 @@ impl Reconciler {
                     patience.next_backoff().unwrap_or(AT_ONCE)
                 }
             };
-            tokio::time::sleep(TURNS_APART).await;
+            tokio::time::sleep(apart.rest(began, Instant::now())).await;
             tokio::select! {
                 () = self.rest(pause) => {}
                 () = self.bell.notified() => {}
@@ -355,7 +361,7 @@ fn nothing_to_write(decision: &Decision) -> bool {
 }
 
 /// The story, in the log as well.
-fn tell(decision: &Decision) {
+fn tell(decision: &Decision, unplaced_before: &[Unplaced]) {
     for note in &decision.notes {
         match note.case {
             // The one line about it: spans that are told may be wrong by as much.
@@ -364,7 +370,9 @@ fn tell(decision: &Decision) {
             None => info!("{}", note.what),
         }
     }
-    for unplaced in &decision.show.unplaced {
+    let known: BTreeSet<&Fingerprint> = unplaced_before.iter().map(|alert| &alert.fingerprint).collect();
+    let new = decision.show.unplaced.iter().filter(|alert| !known.contains(&alert.fingerprint));
+    for unplaced in new.take(UNPLACED_TOLD_MAX) {
         warn!(fingerprint = %unplaced.fingerprint, "an alert leads nowhere: {}", unplaced.why);
     }
 }
