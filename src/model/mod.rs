@@ -28,6 +28,7 @@ pub mod request;
 pub mod rights;
 pub mod rules;
 pub mod seen;
+pub mod shared;
 pub mod shown;
 pub mod silence;
 pub mod state;

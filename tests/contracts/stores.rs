@@ -1,7 +1,7 @@
 //! The store in memory, on which stories and crash tests stand, and the store on disk promise the same: whatever is
 //! done to both, both answer the same and remember the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 

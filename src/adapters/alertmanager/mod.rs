@@ -14,6 +14,7 @@ mod poll;
 mod quick;
 mod route;
 mod silences;
+mod sorter;
 
 pub use calls::Asked;
 pub use error::PollError;
@@ -21,3 +22,4 @@ pub use intake::{Answer, Intake, Limits};
 pub use parse::{Bad, NotADelivery, Parsed, fingerprint, parse};
 pub use poll::{Alertmanagers, AlertmanagersConfig, Login, Wanted};
 pub use route::{Receiver, Tokens, router};
+pub use sorter::{Sink, Sorter};

@@ -21,6 +21,7 @@ mod measured;
 mod notices;
 mod open;
 mod place;
+mod places;
 mod prune;
 mod reader;
 mod rows;
@@ -47,6 +48,7 @@ pub use inbox::Poison;
 pub use inspect::{Inspected, inspect};
 pub use journal::Head;
 pub use place::fit;
+pub use places::SqliteFleet;
 
 use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::case::Case;

@@ -104,7 +104,7 @@ fn telling() -> impl Strategy<Value = Vec<Episode>> {
     prop::collection::vec(one, 0..24)
 }
 
-fn known(conn: &Connection) -> Vec<Episode> {
+fn every(conn: &Connection) -> Vec<Episode> {
     episodes::since(conn, Time::UNIX_EPOCH, &[]).expect("reads")
 }
 
@@ -116,18 +116,18 @@ proptest! {
     ) {
         let once = memory();
         episodes::ingest(&once, &told).expect("stored");
-        let expected = known(&once);
+        let expected = every(&once);
         let again = memory();
         for part in shuffled.chunks(cut).chain(told.chunks(cut)) {
-            let before = known(&again);
+            let before = every(&again);
             episodes::ingest(&again, part).expect("stored");
             for known in before.iter().filter(|known| !known.fires()) {
                 let same = |e: &&Episode| (&e.fingerprint, e.starts_at) == (&known.fingerprint, known.starts_at);
-                let now = known(&again);
+                let now = every(&again);
                 prop_assert!(now.iter().find(same).is_some_and(|e| !e.fires()), "an ended episode fires again");
             }
         }
-        prop_assert_eq!(known(&again), expected.clone());
+        prop_assert_eq!(every(&again), expected.clone());
         let third = episodes::ingest(&again, &told).expect("stored");
         prop_assert_eq!(third.count, Ingested { new: 0, resolved: 0, known: told.len() });
         prop_assert_eq!(third.news, [], "nothing is what it was not");
