@@ -77,8 +77,9 @@ impl Running {
         let units = Arc::new(units);
         let stop = common.stop.clone();
         let speaks = tls(front)?;
-        let listening =
-            Listening::bind(listen, speaks).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
+        let listening = Listening::bind(listen, speaks)
+            .await
+            .map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let (replace, router) = web::replaceable(fleet::surface(&service, &units, hooks, of_all.as_ref())?);
         let mut tasks: Vec<JoinHandle<()>> = units.iter().flat_map(|unit| unit.begin(&stop)).collect();

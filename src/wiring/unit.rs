@@ -1,7 +1,7 @@
 //! One cluster's service: its store, its loop, its couriers, its surface. A fleet is several of them in one process, which know
 //! nothing of each other.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pitlane::adapters::store;
 use pitlane::cli::Stop;
@@ -41,7 +41,7 @@ pub struct Unit {
     pub reconciler: Arc<Reconciler>,
     pub courier: Arc<Courier>,
     /// Of the configuration that counts.
-    pub cluster: std::sync::Mutex<Cluster>,
+    cluster: Mutex<Cluster>,
     /// Says `true` when the first turn has begun.
     pub begun: watch::Receiver<bool>,
 }
@@ -51,9 +51,14 @@ impl Unit {
     ///
     /// # Errors
     /// The state is not ours to use, or a matter of configuration.
-    pub fn open(config: &Config, metrics: Arc<Metrics>, common: &Common) -> Result<(Self, axum::Router), Stop> {
+    pub fn open(
+        config: &Config,
+        metrics: Arc<Metrics>,
+        common: &Common,
+    ) -> Result<(Self, axum::Router), Stop> {
         let name = common.fleet.is_some().then(|| config.cluster.as_deref().map(ClusterName::from)).flatten();
-        let of = |what: &str| name.as_ref().map_or_else(|| what.to_owned(), |name| format!("{what} of {name}"));
+        let of =
+            |what: &str| name.as_ref().map_or_else(|| what.to_owned(), |name| format!("{what} of {name}"));
         store::fit(&config.state).map_err(|e| failed(&of("the state"), e))?;
         let store = store::open(&config.state, common.clock.clone())
             .map_err(|e| failed(&of("the state"), e.chain()))?;
@@ -80,6 +85,12 @@ impl Unit {
         let courier = Arc::new(notify::courier(config, &lasting)?);
         let cluster = Cluster::of(config).into();
         Ok((Self { name, lasting, reconciler, courier, cluster, begun }, hook))
+    }
+
+    /// The cluster of the configuration that counts.
+    pub fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        // A panic elsewhere does not make a name wrong.
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its turns, and what goes on beside them.

@@ -54,7 +54,8 @@ impl Sorter {
             });
         }
         let answers: Vec<_> = self.clusters.iter().map(|(name, sink)| (name, (sink.has)(labels))).collect();
-        let has: Vec<_> = answers.iter().filter(|(_, has)| *has == Some(true)).map(|(name, _)| *name).collect();
+        let has: Vec<_> =
+            answers.iter().filter(|(_, has)| *has == Some(true)).map(|(name, _)| *name).collect();
         let unseen: Vec<_> = answers.iter().filter(|(_, has)| has.is_none()).map(|(name, _)| *name).collect();
         let label = self.labels.first().map_or("cluster", String::as_str);
         match (has.as_slice(), unseen.is_empty()) {
@@ -125,7 +126,11 @@ impl Sorter {
     /// One row for all refused alerts of a body.
     async fn refuse(&self, refused: &[(Labels, String)]) -> Result<(), Trouble> {
         let Some((_, first)) = refused.first() else { return Ok(()) };
-        tracing::warn!(alerts = refused.len(), "{} alerts of a delivery lead to no cluster: {first}", refused.len());
+        tracing::warn!(
+            alerts = refused.len(),
+            "{} alerts of a delivery lead to no cluster: {first}",
+            refused.len()
+        );
         let labels: Vec<&Labels> = refused.iter().map(|(labels, _)| labels).collect();
         let body = serde_json::to_vec(&labels).unwrap_or_default();
         let why = format!("{} alerts lead to no cluster; the first: {first}", refused.len());
@@ -171,7 +176,13 @@ mod tests {
     fn alert(labels: &[(&str, &str)]) -> Episode {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let at = Noon.now();
-        Episode { fingerprint: Fingerprint("x".into()), labels, starts_at: at, received_at: at, ends_at: None }
+        Episode {
+            fingerprint: Fingerprint("x".into()),
+            labels,
+            starts_at: at,
+            received_at: at,
+            ends_at: None,
+        }
     }
 
     /// Three clusters: two have a pve1, one of them a pve7; the third is seen only where `seen` says so.
@@ -190,7 +201,8 @@ mod tests {
         });
         let refused = Arc::new(Kept::default());
         let labels = vec!["cluster".to_owned()];
-        let sorter = Sorter { clusters: clusters.into(), labels, refused: refused.clone(), clock: Arc::new(Noon) };
+        let sorter =
+            Sorter { clusters: clusters.into(), labels, refused: refused.clone(), clock: Arc::new(Noon) };
         (sorter, kept, refused)
     }
 
@@ -208,7 +220,10 @@ mod tests {
         let count = |name: &str| kept[name].alerts.lock().expect("whole").len();
         assert_eq!((count("berlin"), count("paris"), count("oslo")), (1, 1, 0));
         let why = refused.refused.lock().expect("whole").join("\n");
-        assert!(why.starts_with("3 alerts lead to no cluster; the first: berlin and paris each have such a node"), "{why}");
+        assert!(
+            why.starts_with("3 alerts lead to no cluster; the first: berlin and paris each have such a node"),
+            "{why}"
+        );
     }
 
     #[tokio::test]

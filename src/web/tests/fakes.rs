@@ -369,6 +369,7 @@ pub fn parts() -> Parts {
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {
+        cluster: None,
         store: world.clone(),
         archive: world.clone(),
         shown,
