@@ -14,6 +14,7 @@ mod error;
 mod inbox;
 mod inspect;
 mod journal;
+mod keep;
 mod known;
 mod load;
 mod mark;
@@ -33,7 +34,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,6 +48,7 @@ pub use error::StoreError;
 pub use inbox::Poison;
 pub use inspect::{Inspected, inspect};
 pub use journal::Head;
+pub use keep::Keep;
 pub use place::fit;
 pub use places::SqliteFleet;
 
@@ -83,6 +85,7 @@ struct Shared {
     readers: reader::Readers,
     clock: Arc<dyn Clock>,
     rates: measured::Known,
+    keep: Mutex<Keep>,
     alerts: Arc<known::Known>,
     /// One reads all episodes; the others wait for what it finds.
     reading: tokio::sync::Mutex<()>,
@@ -122,14 +125,19 @@ pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, StoreError
         dir: dir.into(),
         why: format!("the store's thread does not start: {e}"),
     })?;
-    let (rates, alerts, reading) = Default::default();
-    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock, rates, alerts, reading }) })
+    let (rates, keep, alerts, reading) = Default::default();
+    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock, rates, keep, alerts, reading }) })
 }
 
 impl SqliteStore {
     /// The built-in ticket system in the same file.
     pub fn board(&self) -> Board {
         Board { shared: Arc::clone(&self.shared) }
+    }
+
+    /// How long closed cases and the journal are kept; for ever if this is never said.
+    pub fn keep(&self, keep: Keep) {
+        *self.shared.keep.lock().unwrap_or_else(PoisonError::into_inner) = keep;
     }
 
     /// Walks the journal's hash chain; the head it returns may be noted elsewhere.
@@ -177,11 +185,13 @@ impl SqliteStore {
         if !self.shared.read("asking when it was pruned", move |conn| prune::due(conn, now)).await? {
             return Ok(());
         }
-        let gone = self.shared.write("pruning", move |conn| prune::prune(conn, now)).await?;
-        if gone > 0 {
+        let keep = *self.shared.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.shared.write("pruning", move |conn| prune::prune(conn, keep, now)).await?;
+        if gone.alerts {
             self.shared.alerts.forget();
         }
-        tracing::debug!(rows = gone, "the store forgot {gone} rows that no decision needs any more");
+        let rows = gone.rows;
+        tracing::debug!(rows, "the store forgot {rows} rows that no decision needs any more");
         Ok(())
     }
 }
@@ -204,6 +214,20 @@ impl Reader {
         tokio::task::spawn_blocking(move || inspect::inspect_state(&dir))
             .await
             .map_err(|_| StoreError::Gone)?
+    }
+
+    /// The journal as lines of JSON with their hashes, of one case or all, after a number: at most so many.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub async fn lines(
+        &self,
+        case: Option<CaseId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        let read = move |conn: &Connection| journal::lines(conn, case, after, limit);
+        self.readers.read("reading the journal", reader::DEADLINE, read).await
     }
 
     /// As [`SqliteStore::verify`].

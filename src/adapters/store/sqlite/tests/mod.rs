@@ -4,6 +4,7 @@ mod board;
 mod copies;
 mod deciding;
 mod journal;
+mod keep;
 mod kept;
 mod spoilt;
 mod told;
