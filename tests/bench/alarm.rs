@@ -164,8 +164,11 @@ fn rules(mode: Mode) -> Rules {
 }
 
 fn main() {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         for (nodes, guests) in [(5, 8), (100, 80)] {
             looks(nodes, guests).await;
@@ -223,7 +226,8 @@ async fn calls(nodes: u32, guests: u32) {
     let bench = Bench::new(cluster(nodes, guests), Mode::Act);
     bench.reconciler.turn().await.expect("a turn");
     let at = bench.now();
-    let told_of = alertmanager::parse(alerts::delivered(16, 1, &at).as_bytes(), bench.doors.now()).expect("good");
+    let told_of =
+        alertmanager::parse(alerts::delivered(16, 1, &at).as_bytes(), bench.doors.now()).expect("good");
     bench.store.ingest(told_of.episodes).await.expect("stored");
     let mut spans = Vec::new();
     let began = Instant::now();

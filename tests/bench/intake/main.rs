@@ -4,7 +4,8 @@
 //!   cargo bench --bench intake -- [--pitlane PROGRAM] [--alertmanager PROGRAM] [--runs 5] [WHAT ...]
 //!
 //! WHAT: `batches` (64 a request), `singles` (one a request), `body` (10,000 in one), `rest` (start, memory, idling),
-//! and when asked for, `kills` (200 kills under load; nothing that was acknowledged may be lost).
+//! and when asked for, `overload` (100 senders at once, 10,000 alerts each) and `kills` (200 kills under load; nothing that was
+//! acknowledged may be lost).
 //! It must never be run by a test: what it prints is about the machine as well.
 
 mod alerts;
@@ -12,7 +13,9 @@ mod kills;
 mod load;
 mod server;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use load::{Seen, Target, send};
@@ -70,6 +73,7 @@ fn main() {
             "singles" => side_by_side(&asked, what, 1, 20_000),
             "body" => side_by_side(&asked, what, 10_000, 1),
             "rest" => rest(&asked),
+            "overload" => overload(&asked),
             "kills" => kills::kills(&asked.pitlane, &asked.dir, 200),
             other => panic!("{other} is not measured here"),
         }
@@ -163,6 +167,33 @@ fn line(name: &str, did: &Did) {
     println!(
         "{name:<26} {:>10.0} {:>10.0} {:>9.2} {:>9.2} {:>9.2} {:>9.1} {:>9.1}",
         did.rate, did.per_cpu, did.cpu, did.p50, did.p99, did.resident, did.peak
+    );
+}
+
+/// More than it takes in at once: how it answers, and what that costs in memory.
+fn overload(asked: &Asked) {
+    const SENDERS: usize = 100;
+    let server = server::pitlane(&asked.pitlane, &asked.dir, false);
+    let body = Arc::new(alerts::delivered(0, 10_000, &now()));
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            let (target, body) = (server.target.clone(), body.clone());
+            // A sender that is turned away at the door comes to no answer.
+            std::thread::spawn(move || load::Line::to(&target)?.ask(&body).map(|(status, _)| status))
+        })
+        .collect();
+    let mut answers: BTreeMap<String, usize> = BTreeMap::new();
+    for sender in senders {
+        let answer = sender
+            .join()
+            .expect("a sender")
+            .map_or_else(|e| e.kind().to_string(), |status| status.to_string());
+        *answers.entry(answer).or_default() += 1;
+    }
+    println!(
+        "overload: {SENDERS} bodies of {:.1} MiB at once: {answers:?}, peak {:.0} MiB",
+        body.len() as f64 / f64::from(1 << 20),
+        server.peak()
     );
 }
 
