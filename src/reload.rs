@@ -279,7 +279,7 @@ impl Reload {
             let name = unit.name.as_ref().map(ClusterName::as_str);
             let config = service.cluster(name).map_err(|text| vec![text])?.clone();
             let Outside { world, hook, tickets } = wiring::outside(&config, &unit.lasting).map_err(said)?;
-            let channels = wiring::channels(&config).map_err(said)?;
+            let channels = wiring::channels(&config, unit.name.as_ref()).map_err(said)?;
             units.push(BuiltUnit { config, world, tickets, channels });
             hooks.push(hook);
         }

@@ -222,6 +222,8 @@ pub struct Lasting {
     pub store: SqliteStore,
     /// Where there are other clusters.
     pub fleet: Option<Arc<dyn Fleet>>,
+    /// Whose alerts are whose, where there are other clusters.
+    pub shelf: alertmanager::Shelf,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub meter: Arc<systemd::Watched>,

@@ -219,9 +219,14 @@ fn joined(config: Config, name: &ClusterName, front: &Config) -> Config {
         .backup
         .clone()
         .map(|backup| super::kept::BackupFile { dir: backup.dir.join(name.as_str()), ..backup });
+    let mut rules = config.rules;
+    if let Some(silences) = &mut rules.silences {
+        silences.cluster_label = front.cluster_labels.first().cloned();
+    }
     let kill_files = front.kill_files.iter().chain(&config.kill_files).cloned().collect();
     Config {
         cluster: Some(name.to_string()),
+        rules,
         state: state_of(&front.state, name.as_str()),
         http: Http { ..front.http.clone() },
         log: front.log,

@@ -364,8 +364,8 @@ fn nothing_to_write(decision: &Decision) -> bool {
         && decision.pause.is_none()
 }
 
-/// The story, in the log as well.
-fn tell(decision: &Decision, unplaced_before: &[Unplaced]) {
+/// The story, in the log as well. `told`: alerts that led nowhere at the last turn.
+fn tell(decision: &Decision, told: &[Unplaced]) {
     for note in &decision.notes {
         match note.case {
             // The one line about it: spans that are told may be wrong by as much.
@@ -374,8 +374,8 @@ fn tell(decision: &Decision, unplaced_before: &[Unplaced]) {
             None => info!("{}", note.what),
         }
     }
-    let known: BTreeSet<&Fingerprint> = unplaced_before.iter().map(|alert| &alert.fingerprint).collect();
-    let new = decision.show.unplaced.iter().filter(|alert| !known.contains(&alert.fingerprint));
+    let told: BTreeSet<&Fingerprint> = told.iter().map(|unplaced| &unplaced.fingerprint).collect();
+    let new = decision.show.unplaced.iter().filter(|unplaced| !told.contains(&unplaced.fingerprint));
     for unplaced in new.take(UNPLACED_TOLD_MAX) {
         warn!(fingerprint = %unplaced.fingerprint, "an alert leads nowhere: {}", unplaced.why);
     }

@@ -57,6 +57,7 @@ impl Running {
             configuration: path.is_some().then(|| desk.clone() as Arc<dyn Configuration>),
             desk,
             fleet: None,
+            shelf: Default::default(),
             stop: CancellationToken::new(),
         };
         let mut opened = Vec::new();

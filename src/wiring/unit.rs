@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pitlane::adapters::store;
+use pitlane::adapters::{alertmanager, store};
 use pitlane::cli::Stop;
 use pitlane::config::Config;
 use pitlane::model::ids::ClusterName;
@@ -30,6 +30,7 @@ pub struct Common {
     pub configuration: Option<Arc<dyn Configuration>>,
     /// Where there are several of them.
     pub fleet: Option<Arc<dyn Fleet>>,
+    pub shelf: alertmanager::Shelf,
     pub stop: CancellationToken,
 }
 
@@ -71,6 +72,7 @@ impl Unit {
             cluster: name.clone(),
             store,
             fleet: common.fleet.clone(),
+            shelf: common.shelf.clone(),
             clock: common.clock.clone(),
             metrics,
             meter,
