@@ -32,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
-use crate::model::ids::NodeName;
+use crate::model::fault::Unplaced;
+use crate::model::ids::{Fingerprint, NodeName};
 use crate::model::note::Noted;
 use crate::model::notice::ChannelName;
 use crate::model::observed::{BackupFails, Observed, Wish};
@@ -197,7 +198,7 @@ impl Reconciler {
                 Err(Uncommitted::Trouble(trouble)) => return Err(TurnFailed::Commit(trouble)),
             }
         }
-        tell(&decision);
+        tell(&decision, &self.shown.borrow().show.unplaced);
         places::give_back(world, rules, &observed, &decision).await;
         if !decision.notices.is_empty() {
             self.courier.notify_one();
@@ -341,8 +342,8 @@ fn nothing_to_write(decision: &Decision) -> bool {
         && decision.pause.is_none()
 }
 
-/// The story, in the log as well.
-fn tell(decision: &Decision) {
+/// The story, in the log as well. `told`: alerts that led nowhere at the last turn.
+fn tell(decision: &Decision, told: &[Unplaced]) {
     for note in &decision.notes {
         match note.case {
             // The one line about it: spans that are told may be wrong by as much.
@@ -351,7 +352,8 @@ fn tell(decision: &Decision) {
             None => info!("{}", note.what),
         }
     }
-    for unplaced in &decision.show.unplaced {
+    let told: BTreeSet<&Fingerprint> = told.iter().map(|unplaced| &unplaced.fingerprint).collect();
+    for unplaced in decision.show.unplaced.iter().filter(|unplaced| !told.contains(&unplaced.fingerprint)) {
         warn!(fingerprint = %unplaced.fingerprint, "an alert leads nowhere: {}", unplaced.why);
     }
 }
