@@ -263,7 +263,7 @@ impl Reconciler {
             max_elapsed_time: None,
             ..backoff::ExponentialBackoff::default()
         };
-        self.first(self.spread.first(), &stop).await;
+        rest::first(self.spread.first(), &self.bell, &stop).await;
         while !stop.is_cancelled() {
             let pause = match self.turn().instrument(info_span!("turn")).await {
                 Ok(pace) => {
