@@ -266,7 +266,7 @@ impl Reconciler {
             max_elapsed_time: None,
             ..backoff::ExponentialBackoff::default()
         };
-        self.first(self.spread.first(), &stop).await;
+        rest::first(self.spread.first(), &self.bell, &stop).await;
         let mut apart = Apart::at(Instant::now());
         while !stop.is_cancelled() {
             let began = Instant::now();

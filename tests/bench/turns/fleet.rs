@@ -101,6 +101,7 @@ fn rules() -> Rules {
         notify: Default::default(),
         own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     }
 }
 
@@ -138,9 +139,11 @@ pub fn reconciler(
         bmc: None,
         tickets,
         store,
+        fleet: None,
         clock: clock.clone(),
         meter: Arc::new(Metrics::new().expect("metrics")),
-        kill_file: None,
+        // As an installation has them: one of the cluster, one of all.
+        kill_files: vec!["/run/pitlane/turns-bench-cluster".into(), "/run/pitlane/turns-bench".into()],
     };
     Reconciler::new(world, rules(), Arc::new(Notify::new()))
 }
