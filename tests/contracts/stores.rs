@@ -1,7 +1,7 @@
 //! The store in memory, on which stories and crash tests stand, and the store on disk promise the same: whatever is
 //! done to both, both answer the same and remember the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use pitlane::adapters::store;
 use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
 use pitlane::model::ids::{CaseId, Fingerprint, GuestId, Person, RequestId, Upid};
+use pitlane::model::labels::Labels;
 use pitlane::model::note::{Note, Noted};
 use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::observed::GuestKind;
@@ -304,7 +305,7 @@ fn request_id(id: u8) -> RequestId {
 fn episode(alert: u8, start: u8, end: Option<u8>) -> Episode {
     Episode {
         fingerprint: Fingerprint(alert.to_string()),
-        labels: BTreeMap::from([("node".into(), "pve1".into())]),
+        labels: Labels::from([("node", "pve1")]),
         starts_at: at(start.into()),
         received_at: at(start.into()),
         ends_at: end.map(|end| at(end.into())),

@@ -269,7 +269,7 @@ impl Store for Deadly {
         self.store.load().await
     }
 
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
         self.store.episodes(since).await
     }
 

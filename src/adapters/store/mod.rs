@@ -6,6 +6,6 @@
 mod sqlite;
 
 pub use sqlite::{
-    Board, Comment, Copied, Copies, Head, Inspected, Poison, Reader, Sheet, SqliteFleet, SqliteStore,
+    Board, Comment, Copied, Copies, Head, Inspected, Keep, Poison, Reader, Sheet, SqliteFleet, SqliteStore,
     StoreError, backup, fit, inspect, keep_copying, open, restore,
 };
