@@ -12,9 +12,12 @@ pub mod last_word;
 mod learn;
 mod look;
 mod machines;
+mod memory;
 mod places;
 mod pulse;
+mod rest;
 mod silences;
+mod spread;
 mod survey;
 
 use std::collections::BTreeSet;
@@ -42,7 +45,9 @@ use crate::model::state::Decision;
 use crate::model::time::Period;
 use apart::Apart;
 use glance::Glance;
+use memory::Memory;
 use pulse::Pulse;
+pub use spread::Spread;
 
 use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
@@ -53,9 +58,6 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Of alerts that newly lead nowhere a turn tells so many; the faces show all.
 const UNPLACED_TOLD_MAX: usize = 20;
-
-/// A loop that waits says so at least so often.
-const NAP: Duration = Duration::from_secs(10);
 
 /// Everything outside.
 #[derive(Clone)]
@@ -86,6 +88,7 @@ struct Given {
 
 /// The loop of one cluster.
 pub struct Reconciler {
+    spread: Spread,
     /// Replaced between two turns when the configuration is read again.
     given: watch::Sender<Arc<Given>>,
     bell: Arc<Notify>,
@@ -98,6 +101,8 @@ pub struct Reconciler {
     glance: tokio::sync::Mutex<Glance>,
     /// `None` before the first rest.
     pulse: Mutex<Option<Pulse>>,
+    /// What was read of our store, while nobody writes to it.
+    memory: Memory,
     /// Told by whoever copies our store.
     backup_fails: Mutex<Option<BackupFails>>,
 }
@@ -117,8 +122,26 @@ impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
         let shown = watch::Sender::new(Arc::new(Shown::nothing()));
-        let (glance, learned, pulse, backup_fails) = Default::default();
-        Self { given, bell, shown, courier: Arc::default(), glance, learned, pulse, backup_fails }
+        let (glance, learned, pulse, memory, backup_fails) = Default::default();
+        let spread = Spread::default();
+        Self {
+            spread,
+            given,
+            bell,
+            shown,
+            courier: Arc::default(),
+            glance,
+            learned,
+            pulse,
+            memory,
+            backup_fails,
+        }
+    }
+
+    /// One of several clusters in a process: they take turns.
+    #[must_use]
+    pub fn spread(self, spread: Spread) -> Self {
+        Self { spread, ..self }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -163,11 +186,12 @@ impl Reconciler {
         let given = self.given();
         let Given { world, rules } = &*given;
         world.meter.begins();
-        let state = world.store.load().await.map_err(TurnFailed::Load)?;
+        let state = self.memory.state(world).await.map_err(TurnFailed::Load)?;
         let wish = decide::wish(&state);
         let before = Arc::clone(&self.shown.borrow());
-        let mut observed =
-            look::look(world, rules, &wish, &state, &before.observed).await.map_err(TurnFailed::Load)?;
+        let mut observed = look::look(world, rules, &self.memory, &wish, &state, &before.observed)
+            .await
+            .map_err(TurnFailed::Load)?;
         observed.backup_fails = self.backup_fails.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let decision = places::decide(world, rules, &state, &mut observed).await?;
         if !nothing_to_write(&decision) {
@@ -187,7 +211,7 @@ impl Reconciler {
         act::end_leaked(world, &decision.leaked).await;
 
         let Decision { show, pace, .. } = decision;
-        let state = world.store.load().await.unwrap_or(state);
+        let state = self.memory.state(world).await.unwrap_or(state);
         let (turn_at, not_asked) = (world.clock.now(), world.pve.not_asked());
         let shown = Shown { state, observed, show, turn_at, pace, failing: None, not_asked };
         world.meter.turn(began.elapsed(), &shown);
@@ -243,12 +267,13 @@ impl Reconciler {
             ..backoff::ExponentialBackoff::default()
         };
         let mut apart = Apart::at(Instant::now());
+        self.first(self.spread.first(), &stop).await;
         while !stop.is_cancelled() {
             let began = Instant::now();
             let pause = match self.turn().instrument(info_span!("turn")).await {
                 Ok(pace) => {
                     patience.reset();
-                    pace.0.max(AT_ONCE)
+                    self.pause(pace).max(AT_ONCE)
                 }
                 Err(TurnFailed::Conflict) => {
                     info!("another decision came first; deciding again");
@@ -271,48 +296,6 @@ impl Reconciler {
     }
 }
 
-impl Reconciler {
-    /// Nobody is under way, so nothing that ends could be missed.
-    pub async fn idle(&self) -> bool {
-        self.glance.lock().await.idle()
-    }
-
-    /// A moment's look between two turns: has a migration ended that ran? Then a turn is due.
-    pub async fn glance(&self) -> bool {
-        let mut glance = self.glance.lock().await;
-        !glance.idle() && glance.look(self.given().world.pve.as_ref()).await
-    }
-
-    fn beat(&self, stop_max: Duration) {
-        let now = Instant::now();
-        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(what) = pulse.get_or_insert_with(|| Pulse::at(now)).beat(now, stop_max) {
-            warn!("{what}");
-        }
-    }
-
-    /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
-    async fn rest(&self, pause: Duration) {
-        // The turn before this took its time; that is no stop.
-        self.beat(Duration::MAX);
-        // A glance takes time, too: a node that does not answer must not stretch the turns.
-        let end = tokio::time::Instant::now() + pause;
-        loop {
-            let given = self.given();
-            given.world.meter.waits();
-            self.beat(pulse::STOOD);
-            let idle = self.idle().await;
-            let left = end.saturating_duration_since(tokio::time::Instant::now());
-            tokio::time::sleep(left.min(if idle { NAP } else { glance::EVERY })).await;
-            let left = end.saturating_duration_since(tokio::time::Instant::now());
-            if left.is_zero() || (!idle && self.glance().await) {
-                self.beat(pulse::STOOD);
-                return;
-            }
-        }
-    }
-}
-
 /// Hears nothing. A look that a person asked for says nothing of the loop: while somebody keeps the console open, a loop
 /// that hangs would be held to be alive.
 struct Deaf;
@@ -329,21 +312,21 @@ impl Looker for Reconciler {
         let given = self.given();
         let Given { world, rules } = &*given;
         let world = &World { meter: Arc::new(Deaf), ..world.clone() };
-        let state = world.store.load().await?;
+        let state = self.memory.state(world).await?;
         let only: BTreeSet<NodeName> = [node.clone()].into();
         let mut wish = decide::wish(&state);
         wish.nodes.insert(node.clone());
         wish.surveys.insert(node.clone());
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
-        let observed = look::look(world, rules, &wish, &state, &before.observed).await?;
+        let observed = look::look(world, rules, &self.memory, &wish, &state, &before.observed).await?;
         let more = decide::might_make_room(node, &state, &observed, rules);
         let observed = match more.is_empty() {
             true => observed,
             false => {
                 let guests = &wish.guests | &more;
                 let wish = Wish { guests, ..wish };
-                look::look(world, rules, &wish, &state, &observed).await?
+                look::look(world, rules, &self.memory, &wish, &state, &observed).await?
             }
         };
         let (verdict, plan) = decide::judge(node, &state, &observed, rules)

@@ -9,7 +9,7 @@ use pitlane::config::Config;
 use pitlane::model::ids::ClusterName;
 use pitlane::ports::{Clock, Configuration, Fleet};
 use pitlane::reconcile::courier::Courier;
-use pitlane::reconcile::{Reconciler, last_word};
+use pitlane::reconcile::{Reconciler, Spread, last_word};
 use pitlane::telemetry::Metrics;
 use pitlane::web;
 use tokio::sync::{Notify, watch};
@@ -86,7 +86,9 @@ impl Unit {
             let (desk, since) = (common.desk.clone(), common.desk.since());
             tokio::spawn(async move { desk.tickets_lack(since, tickets::lacks(&asked).await) });
         }
-        let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
+        let spread = name.as_ref().map_or_else(Spread::default, |name| Spread::of(name.as_str()));
+        let reconciler = Reconciler::new(world, config.rules.clone(), lasting.bell.clone());
+        let reconciler = Arc::new(reconciler.spread(spread));
         copies::begin(config, &lasting, &reconciler, &common.stop)?;
         let courier = Arc::new(notify::courier(config, &lasting)?);
         let cluster = Cluster::of(config).into();

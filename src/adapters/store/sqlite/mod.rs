@@ -252,6 +252,11 @@ impl Store for SqliteStore {
         Ok(State { rates: self.rates(now).await, ..state })
     }
 
+    async fn written(&self) -> Result<Option<u64>, Trouble> {
+        self.shared.writer.works().await?;
+        Ok(Some(self.shared.writer.written()))
+    }
+
     async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
         let known = &self.shared.alerts;
         if let Some(all) = known.now(since) {
