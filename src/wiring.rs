@@ -76,7 +76,11 @@ impl Local for LocalState {
             0 => String::new(),
             last => format!(" Those up to number {last} were let go (store.keep)."),
         };
-        Ok(format!("The journal is whole: {} entries, the last one's hash is {}.{gone}", head.entries(), head.hash))
+        Ok(format!(
+            "The journal is whole: {} entries, the last one's hash is {}.{gone}",
+            head.entries(),
+            head.hash
+        ))
     }
 
     async fn journal_lines(

@@ -20,7 +20,9 @@ pub async fn print(local: &dyn Local, state: &Path, case: Option<CaseId>) -> End
             Ok(()) => {}
             // A reader that has read enough closes the pipe; that is its choice.
             Err(why) if why.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Done),
-            Err(why) => return Err(Stop::new(Exit::Failed, format!("the journal is not written whole: {why}"))),
+            Err(why) => {
+                return Err(Stop::new(Exit::Failed, format!("the journal is not written whole: {why}")));
+            }
         }
     }
 }

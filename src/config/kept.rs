@@ -75,7 +75,8 @@ pub(super) fn across(read: &Read<ConfigFile>, base: &Path, mistakes: &mut Mistak
         if let Some(kept) = read.get::<Period>(&format!("/store/keep/{key}"))
             && kept < EARLIER_MAX
         {
-            let text = format!("store.keep.{key}: decisions look back further than {kept}; write 400d or more");
+            let text =
+                format!("store.keep.{key}: decisions look back further than {kept}; write 400d or more");
             mistakes.add(place(&format!("store.keep.{key}")), text);
         }
     }
@@ -125,7 +126,10 @@ mod tests {
     #[test]
     fn what_decisions_read_is_kept() {
         let (_, told) = told("store:\n  keep:\n    closed_cases: 399d\n    journal: 400d\n");
-        assert!(matches!(&told[..], [one] if one.contains("3:19") && one.contains("write 400d or more")), "{told:?}");
+        assert!(
+            matches!(&told[..], [one] if one.contains("3:19") && one.contains("write 400d or more")),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -164,9 +164,7 @@ mod tests {
 
     fn directory(oslo: bool) -> Directory {
         let has = |nodes: &'static [&str], seen: bool| -> Has {
-            Arc::new(move |labels| {
-                seen.then(|| labels.get("node").is_some_and(|node| nodes.contains(&node)))
-            })
+            Arc::new(move |labels| seen.then(|| labels.get("node").is_some_and(|node| nodes.contains(&node))))
         };
         let clusters = [
             ("berlin", has(&["pve1", "pve7"], true)),

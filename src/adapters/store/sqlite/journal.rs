@@ -130,7 +130,8 @@ pub(super) fn let_go(conn: &Connection, horizon: &str, at_most: i64) -> Result<u
         .prepare_cached("SELECT id FROM cases WHERE closed_at IS NULL")
         .and_then(|mut ask| ask.query_map([], |row| row.get(0))?.collect())
         .map_err(sql("looking for open cases"))?;
-    let old = |entry: &Row| entry.at.as_str() < horizon && entry.case.is_none_or(|case| !open.contains(&case));
+    let old =
+        |entry: &Row| entry.at.as_str() < horizon && entry.case.is_none_or(|case| !open.contains(&case));
     let begin = begin(conn)?;
     let last = walk(conn, begin.clone(), at_most, old)?;
     if last == begin {

@@ -10,8 +10,12 @@ fn closed(id: u64) -> Case {
 /// Three cases with a work order each: the first is over, the second is closed but its work order is open, the third is open.
 async fn lived() -> Bench {
     let bench = Bench::new();
-    let order =
-        WorkOrder { node: "pve1".into(), title: "a fan".into(), body: "see there".into(), checklist: Vec::new() };
+    let order = WorkOrder {
+        node: "pve1".into(),
+        title: "a fan".into(),
+        body: "see there".into(),
+        checklist: Vec::new(),
+    };
     let story = Decision {
         cases: vec![closed(1), closed(2), case(3, confirming())],
         notes: [1, 2, 1, 3, 1].iter().map(|id| note(*id, remark(&format!("of case {id}")))).collect(),
@@ -32,7 +36,8 @@ const KEPT: Keep =
     Keep { closed_cases: Some(Duration::from_secs(400 * DAY)), journal: Some(Duration::from_secs(1)) };
 
 async fn cases(bench: &Bench) -> Vec<u64> {
-    let mut all: Vec<u64> = bench.store().cases(9).await.expect("reads").iter().map(|case| case.id.0).collect();
+    let mut all: Vec<u64> =
+        bench.store().cases(9).await.expect("reads").iter().map(|case| case.id.0).collect();
     all.sort_unstable();
     all
 }
@@ -63,7 +68,10 @@ async fn what_is_over_goes_and_what_is_open_stays() {
     // The fourth entry is of an open case: it stays, and with it everything after it.
     let head = bench.store().verify().await.expect("whole");
     assert_eq!(head, Head { begins_after: 3, ..before });
-    bench.commit(Decision { notes: vec![note(3, remark("more"))], ..Decision::default() }).await.expect("commits");
+    bench
+        .commit(Decision { notes: vec![note(3, remark("more"))], ..Decision::default() })
+        .await
+        .expect("commits");
     let head = bench.store().verify().await.expect("whole");
     assert_eq!((head.seq, head.entries()), (6, 3));
     let reader = Reader::open(bench.dir.path()).expect("opens");
@@ -75,7 +83,10 @@ async fn what_is_over_goes_and_what_is_open_stays() {
         .iter()
         .map(|(_, line)| serde_json::from_str(line).expect("a line of JSON"))
         .collect();
-    assert_eq!(lines.iter().map(|line| line["seq"].as_u64()).collect::<Vec<_>>(), [Some(4), Some(5), Some(6)]);
+    assert_eq!(
+        lines.iter().map(|line| line["seq"].as_u64()).collect::<Vec<_>>(),
+        [Some(4), Some(5), Some(6)]
+    );
     assert!(lines.windows(2).all(|pair| pair[1]["before"] == pair[0]["hash"]));
     assert_eq!(lines[2]["hash"], head.hash);
     assert_eq!(lines[0]["before"].as_str().map(str::len), Some(64), "what went before is still named");
