@@ -69,10 +69,10 @@ impl Memory {
             && *from <= since
         {
             let wanted = |episode: &&Episode| episode.ends_at.is_none_or(|end| end > since);
-            if episodes.iter().all(|episode| wanted(&episode)) {
-                return Ok(episodes.clone());
-            }
-            return Ok(episodes.iter().filter(wanted).cloned().collect::<Vec<_>>().into());
+            return Ok(match episodes.iter().all(|episode| wanted(&episode)) {
+                true => episodes.clone(),
+                false => episodes.iter().filter(wanted).cloned().collect::<Vec<_>>().into(),
+            });
         }
         let episodes = outside.store.episodes(since).await?;
         self.keep(written, |kept| kept.episodes = Some((since, episodes.clone())));

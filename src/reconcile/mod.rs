@@ -266,8 +266,8 @@ impl Reconciler {
             max_elapsed_time: None,
             ..backoff::ExponentialBackoff::default()
         };
-        let mut apart = Apart::at(Instant::now());
         self.first(self.spread.first(), &stop).await;
+        let mut apart = Apart::at(Instant::now());
         while !stop.is_cancelled() {
             let began = Instant::now();
             let pause = match self.turn().instrument(info_span!("turn")).await {

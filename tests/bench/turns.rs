@@ -87,8 +87,14 @@ impl Fleet {
         for each in &self.loops {
             let shown = each.shown().borrow().clone();
             let seen = shown.observed.pve.first.any_age().expect("the cluster is seen");
-            assert_eq!((seen.nodes.len(), seen.guests.len()), (wanted.nodes as usize, wanted.guests as usize));
-            assert!(shown.observed.pve.ha.any_age().is_some() && shown.observed.pve.privileges.any_age().is_some());
+            assert_eq!(
+                (seen.nodes.len(), seen.guests.len()),
+                (wanted.nodes as usize, wanted.guests as usize)
+            );
+            assert!(
+                shown.observed.pve.ha.any_age().is_some()
+                    && shown.observed.pve.privileges.any_age().is_some()
+            );
         }
         let other = self.asked.other.lock().expect("nobody panics while holding it");
         assert!(other.is_empty(), "a quiet turn asks nothing else: {other:?}");

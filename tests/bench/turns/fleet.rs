@@ -105,7 +105,12 @@ fn rules() -> Rules {
 }
 
 /// One cluster's loop. `state`: a directory for its SQLite file, or `None` for a store in memory.
-pub fn reconciler(cluster: Cluster, clock: &Arc<Stepped>, asked: &Arc<Asked>, state: Option<&Path>) -> Reconciler {
+pub fn reconciler(
+    cluster: Cluster,
+    clock: &Arc<Stepped>,
+    asked: &Arc<Asked>,
+    state: Option<&Path>,
+) -> Reconciler {
     let members = (0..3).map(|at| Member {
         node: cluster.node(at).as_str().into(),
         url: format!("https://{}:8006", cluster.node(at)),
