@@ -5,27 +5,17 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::deciding::drain_began;
 use super::error::{StoreError, sql};
 use super::rows::{from_json, instant, meta, set_meta, stamp, to_json};
 use super::seal::{OfCase, of_step};
 use super::{board, journal, notices};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::{CaseId, RequestId};
-use crate::model::note::{Note, Noted};
 use crate::model::request::{Reply, Request};
 use crate::model::state::Decision;
 use crate::model::step::{Outcome, Step, StepId};
 use crate::model::time::Time;
-
-/// There is something to write. An empty decision costs no wait for the disk.
-pub(super) fn needed(decision: &Decision) -> bool {
-    !decision.cases.is_empty()
-        || !decision.notes.is_empty()
-        || !decision.notices.is_empty()
-        || !decision.steps.is_empty()
-        || !decision.replies.is_empty()
-        || decision.pause.is_some()
-}
 
 pub(super) fn write(conn: &Connection, decision: &Decision, at: Time) -> Result<(), StoreError> {
     for case in &decision.cases {
@@ -154,18 +144,6 @@ pub(super) fn next_case(conn: &Connection) -> Result<u64, StoreError> {
     match meta(conn, "next_case")? {
         Some(text) => text.parse().map_err(|e| StoreError::document("the next case's number", e)),
         None => Ok(1),
-    }
-}
-
-/// Noted when it happens, because a closed case no longer holds it and the daily budget counts it.
-fn drain_began(case: &Case, notes: &[Note]) -> Option<Time> {
-    match case.phase {
-        Phase::Draining { since, .. } => Some(since),
-        // Within one turn it may have begun and be over.
-        _ => notes
-            .iter()
-            .find(|note| note.case == Some(case.id) && matches!(note.what, Noted::DrainBegins { .. }))
-            .map(|note| note.at),
     }
 }
 

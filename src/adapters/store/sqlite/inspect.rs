@@ -8,10 +8,10 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::Serialize;
 
+use super::chain::Head;
 use super::error::{StoreError, sql};
-use super::journal::{self, Head};
 use super::rows::{from_json, meta_unspoilt};
-use super::{board, episodes, inbox, load, mark, notices, open};
+use super::{board, episodes, inbox, journal, load, mark, notices, open};
 use crate::model::notice::Notice;
 use crate::model::request::{Reply, Request};
 use crate::model::time::Time;

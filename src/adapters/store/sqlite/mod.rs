@@ -10,7 +10,6 @@ mod commit;
 mod copies;
 mod copying;
 mod episodes;
-mod error;
 mod inbox;
 mod inspect;
 mod journal;
@@ -23,7 +22,6 @@ mod place;
 mod prune;
 mod reader;
 mod rows;
-mod seal;
 mod swap;
 #[cfg(test)]
 mod tests;
@@ -38,15 +36,16 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 pub use backup::{backup, restore};
-pub use board::{Board, Comment, Sheet};
+pub use board::Board;
 pub use copies::Copies;
 pub use copying::{Copied, keep_copying};
-pub use error::StoreError;
-pub use inbox::Poison;
 pub use inspect::{Inspected, inspect};
-pub use journal::Head;
 pub use place::fit;
 
+use super::chain::Head;
+use super::error::StoreError;
+use super::poison::Poison;
+use super::{chain, deciding, documents, error, poison, seal, sheet};
 use crate::model::alert::{Episode, EpisodeKey, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
@@ -79,7 +78,7 @@ struct Shared {
     writer: writer::Writer,
     readers: reader::Readers,
     clock: Arc<dyn Clock>,
-    rates: measured::Known,
+    rates: super::rates::Known,
 }
 
 impl Shared {
@@ -116,7 +115,9 @@ pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, StoreError
         dir: dir.into(),
         why: format!("the store's thread does not start: {e}"),
     })?;
-    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock, rates: measured::Known::default() }) })
+    Ok(SqliteStore {
+        shared: Arc::new(Shared { writer, readers, clock, rates: super::rates::Known::default() }),
+    })
 }
 
 impl SqliteStore {
@@ -212,7 +213,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {
-        if !commit::needed(decision) {
+        if !deciding::needed(decision) {
             return Ok(());
         }
         let decision = Decision {
@@ -251,7 +252,7 @@ impl Store for SqliteStore {
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
-        let (kept, size, why) = inbox::cut(body, why);
+        let (kept, size, why) = poison::cut(body, why);
         let write = move |conn: &Connection| inbox::poison(conn, &kept, size, &why, at);
         Ok(self.shared.write("storing an unreadable delivery", write).await?)
     }
