@@ -22,6 +22,7 @@ use crate::model::rates::Measured;
 use crate::model::request::{Reply, Request};
 use crate::model::rules::SensorQuery;
 use crate::model::seen::{Seen, Trouble};
+use crate::model::shared::Place;
 use crate::model::silence::{Silence, SilenceMark, SilencesView};
 use crate::model::state::{Decision, State};
 use crate::model::step::{Outcome, StepId, Switch, WorkOrder};
@@ -183,6 +184,27 @@ pub trait Tickets: Send + Sync {
     async fn look(&self, case: CaseId) -> Seen<WorkOrderView>;
 }
 
+/// Where deliveries of alerts are kept: the store of a cluster, or whoever sorts them to several.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// As [`Store::ingest`].
+    async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble>;
+
+    /// As [`Store::poison`].
+    async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble>;
+}
+
+#[async_trait]
+impl<S: Store + ?Sized> Inbox for S {
+    async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble> {
+        Store::ingest(self, told).await
+    }
+
+    async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
+        Store::poison(self, body, why, at).await
+    }
+}
+
 /// What is remembered. One writer; a commit is all or nothing.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -239,6 +261,20 @@ pub trait Outbox: Send + Sync {
     ) -> Result<(), Trouble>;
 }
 
+/// What clusters share: the places in the budgets that count over several of them.
+#[async_trait]
+pub trait Fleet: Send + Sync {
+    /// Every place that is taken, of every cluster.
+    async fn places(&self) -> Result<Vec<Place>, Trouble>;
+
+    /// Takes a place, if fewer than `max` other nodes have one in its budget. Taking one's own again is granted, and keeps when
+    /// it was taken. Durable when it returns; of several at the same time no more than `max` are granted.
+    async fn claim(&self, place: &Place, max: u32) -> Result<Claimed, Trouble>;
+
+    /// Gives the place of this node back. One that is not there was given back already.
+    async fn release(&self, place: &Place) -> Result<(), Trouble>;
+}
+
 /// A way to people. The notice's id is the idempotency key: sending twice is sending once, as far as the other side can.
 #[async_trait]
 pub trait Notifier: Send + Sync {
@@ -253,6 +289,14 @@ pub trait Notifier: Send + Sync {
     async fn try_out(&self, notice: &Notice) -> Result<(), Trouble> {
         self.send(notice).await
     }
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    Granted,
+    /// So many others have one.
+    Full,
 }
 
 /// What a delivery changed.

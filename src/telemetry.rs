@@ -71,7 +71,16 @@ impl Metrics {
     /// # Errors
     /// Never in a program whose tests pass: names are fixed and differ.
     pub fn new() -> Made<Self> {
-        let registry = Registry::new();
+        Self::of(None)
+    }
+
+    /// Of one cluster of a fleet: each number carries its name.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn of(cluster: Option<&str>) -> Made<Self> {
+        let labels = cluster.map(|name| [("cluster".to_owned(), name.to_owned())].into());
+        let registry = Registry::new_custom(None, labels)?;
         let counter = |name: &str, help: &str| -> Made<IntCounter> {
             let metric = IntCounter::new(name, help)?;
             registry.register(Box::new(metric.clone()))?;

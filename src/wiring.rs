@@ -1,11 +1,14 @@
 //! In which order things start and stop.
 
 mod copies;
+mod fleet;
 mod keep;
 mod notify;
 mod outside;
 mod rights;
+mod running;
 mod tickets;
+mod unit;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -22,13 +25,14 @@ use pitlane::cli::{
     TicketsTold, Told,
 };
 use pitlane::config::file::LogFormat;
-use pitlane::config::{self, Config};
+use pitlane::config::{self, Config, Service};
 use pitlane::model::access::{KnownToken, Role};
+use pitlane::model::ids::ClusterName;
 use pitlane::model::notice::ChannelName;
 use pitlane::model::rights::TokenRights;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Clock, Configuration};
+use pitlane::ports::{Archive, Clock, Configuration, Fleet};
 use pitlane::reconcile::{Reconciler, last_word};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, App, Clients, Listening};
@@ -43,9 +47,6 @@ use crate::{discover, systemd};
 pub use notify::channels;
 pub use outside::{Outside, outside};
 pub use tickets::lacks as tickets_lack;
-
-/// After the signal: the running turn is finished, then everything ends.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// The machine's clock.
 struct SystemClock;
@@ -107,19 +108,17 @@ pub fn failed(what: &str, error: impl std::fmt::Display) -> Stop {
     Stop::new(Exit::Failed, format!("{what}: {error}"))
 }
 
-fn configured(global: &Global) -> Result<Config, Stop> {
-    config::load(&global.config).map_err(|mistakes| usage(mistakes.to_string()))
+fn configured(global: &Global) -> Result<Service, Stop> {
+    config::serve(&global.config).map_err(|mistakes| usage(mistakes.to_string()))
 }
 
 /// `pitlane run`: until SIGTERM or SIGINT. SIGHUP reads the configuration again.
 pub async fn service(global: &Global) -> Ended {
-    let config = configured(global)?;
-    start_logging(&config, global, "info");
-    for hint in config::hints(&config) {
-        tracing::warn!("{hint}");
-    }
-    let listen = config.http.listen;
-    let running = Running::start(config, listen, Some(global.config.clone())).await?;
+    let service = configured(global)?;
+    start_logging(service.front(), global, "info");
+    config::each_hint(&service, |hint| tracing::warn!("{hint}"));
+    let listen = service.front().http.listen;
+    let running = Running::start(service, listen, Some(global.config.clone())).await?;
     tracing::info!("pitlane {} serves {}", env!("CARGO_PKG_VERSION"), running.address);
     let signalled = async {
         running.first_look().await;
@@ -137,16 +136,21 @@ pub async fn service(global: &Global) -> Ended {
 
 /// `drain --standalone`: the same service on a loopback port, for one drain, asked through its own front door.
 pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
-    let mut config = configured(global)?;
+    let mut config = configured(global)?.cluster(global.cluster.as_deref()).map_err(usage)?.clone();
     start_logging(&config, global, "warn");
     let token = one_time_token();
     let name = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let sha256 = Sha256::digest(token.as_bytes()).into();
-    config.http.tokens = vec![KnownToken { name, role: Role::Operate, sha256 }];
+    config.http.tokens = vec![KnownToken { name, role: Role::Operate, sha256, clusters: None }];
     config.http.tls = None;
-    let running = Running::start(config, SocketAddr::from(([127, 0, 0, 1], 0)), None).await?;
-    let here =
-        Global { url: Some(format!("http://{}", running.address)), token: Some(token), ..global.clone() };
+    // Its budgets beside other clusters are kept by the fleet's process, which would have to be stopped for this.
+    if config.rules.shared.is_some() {
+        return Err(usage("this cluster shares budgets with others, so it is drained by their service: drain without --standalone"));
+    }
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let running = Running::start(Service::One(Box::new(config)), listen, None).await?;
+    let url = Some(format!("http://{}", running.address));
+    let here = Global { url, token: Some(token), cluster: None, ..global.clone() };
     let mut args = args.clone();
     args.wait.wait = true;
     let drain = Command::Drain(args);
@@ -190,20 +194,14 @@ async fn wait_for_signal() -> Result<(), Stop> {
     Ok(())
 }
 
-/// A service that runs: its loop and its surface.
-struct Running {
-    address: SocketAddr,
-    stop: CancellationToken,
-    begun: watch::Receiver<bool>,
-    turning: tokio::task::JoinHandle<()>,
-    serving: tokio::task::JoinHandle<()>,
-    delivering: tokio::task::JoinHandle<()>,
-}
-
 /// What stays when the configuration is read again.
 #[derive(Clone)]
 pub struct Lasting {
+    /// Its name in a fleet; `None`: there is but one cluster.
+    pub cluster: Option<ClusterName>,
     pub store: SqliteStore,
+    /// Where there are other clusters.
+    pub fleet: Option<Arc<dyn Fleet>>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub meter: Arc<systemd::Watched>,
@@ -219,6 +217,7 @@ impl Lasting {
     pub fn surface(&self, config: &Config, hook: axum::Router, reconciler: &Arc<Reconciler>) -> axum::Router {
         let alerts = alerts(config, self);
         let app = App {
+            cluster: self.cluster.clone(),
             store: Arc::new(self.store.clone()),
             archive: Arc::new(self.store.clone()),
             shown: reconciler.shown(),
@@ -236,105 +235,33 @@ impl Lasting {
     }
 }
 
-impl Running {
-    /// Store first: whoever does not hold the state must not look, let alone act. `path`: the file that is read again
-    /// when asked for.
-    async fn start(config: Config, listen: SocketAddr, path: Option<PathBuf>) -> Result<Self, Stop> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        store::fit(&config.state).map_err(|e| failed("the state", e))?;
-        let store = store::open(&config.state, clock.clone()).map_err(|e| failed("the state", e.chain()))?;
-        let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
-        let bell = Arc::new(Notify::new());
-        let (meter, begun) = systemd::watched(metrics.clone());
-        let (desk, asked) = reload::desk(clock.now(), metrics.clone());
-        let configuration = path.is_some().then(|| desk.clone() as Arc<dyn Configuration>);
-        let (alerts_missed, pace) = (Arc::default(), Arc::default());
-        let lasting = Lasting { store, clock, metrics, meter, bell, alerts_missed, pace, configuration };
-        let Outside { world, hook, tickets } = outside(&config, &lasting)?;
-        if let Some(asked) = tickets {
-            let (desk, since) = (desk.clone(), desk.in_force().since);
-            tokio::spawn(async move { desk.tickets_lack(since, tickets::lacks(&asked).await) });
-        }
-        let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
-        let stop = CancellationToken::new();
-        copies::begin(&config, &lasting, &reconciler, &stop)?;
-        let tls = tls(&config)?;
-        let listening =
-            Listening::bind(listen, tls).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
-        let address = listening.address;
-        let courier = Arc::new(notify::courier(&config, &lasting)?);
-        let lasting_clock = lasting.clock.clone();
-        let (replace, router) = web::replaceable(lasting.surface(&config, hook, &reconciler));
-        if let Some(path) = path {
-            let reload = Reload {
-                path,
-                fixed: Fixed::of(&config),
-                cluster: Cluster::of(&config).into(),
-                lasting,
-                reconciler: reconciler.clone(),
-                courier: courier.clone(),
-                replace,
-                renewal: listening.renewal(),
-            };
-            tokio::spawn(reload.run(asked, stop.clone()));
-        }
-        tokio::spawn(rights::watch(reconciler.shown(), stop.clone()));
-        let serving = tokio::spawn(web::serve(listening, router, stop.clone()));
-        let delivering = {
-            let (stop, bell, courier) = (stop.clone(), reconciler.courier(), courier.clone());
-            tokio::spawn(async move { courier.run(bell, stop).await })
-        };
-        let last_word = last_word::watch(reconciler.clone(), courier.clone(), lasting_clock, stop.clone());
-        tokio::spawn(last_word);
-        let turning = {
-            let stop = stop.clone();
-            tokio::spawn(async move { reconciler.run(stop).await })
-        };
-        Ok(Self { address, stop, begun, turning, serving, delivering })
-    }
-
-    /// Returns when the loop has begun to look for the first time.
-    async fn first_look(&self) {
-        // The loop holds the other end as long as it lives; one that is gone is told by `turning`.
-        let _ = self.begun.clone().wait_for(|begun| *begun).await;
-    }
-
-    /// An effect that was asked for is not torn: the turn ends first, if it ends in time. If it does not, every step
-    /// was written down before it was taken, as for any other death.
-    async fn stop(self) -> Exit {
-        self.stop.cancel();
-        let all = async { tokio::join!(self.turning, self.serving, self.delivering) };
-        match tokio::time::timeout(STOP_WITHIN, all).await {
-            Ok((Ok(()), Ok(()), Ok(()))) => Exit::Done,
-            Ok(_) => Exit::Failed,
-            Err(_) => {
-                tracing::warn!("the turn did not end within {} s and is left behind", STOP_WITHIN.as_secs());
-                Exit::Done
-            }
-        }
-    }
-}
-
 /// The receiver of alerts, and whoever counts its answers.
 fn alerts(config: &Config, lasting: &Lasting) -> axum::Router {
     let Lasting { store, clock, metrics, bell, alerts_missed, .. } = lasting.clone();
     let intake = Arc::new(Intake::new(alertmanager::Limits::default(), alerts_missed));
-    let of_alerts = config.http.tokens.iter().filter(|token| token.role == Role::Alerts);
+    let here = |token: &&KnownToken| match (&token.clusters, &lasting.cluster) {
+        (Some(only), Some(cluster)) => only.contains(cluster),
+        _ => true,
+    };
+    let of_alerts = config.http.tokens.iter().filter(|token| token.role == Role::Alerts).filter(here);
     let tokens = alertmanager::Tokens::of_hashes(of_alerts.map(|token| token.sha256));
-    let heard = Arc::new(move |answer: &Answer| {
-        metrics.delivery(match answer {
-            Answer::Stored(_) => Delivery::Stored,
-            Answer::Cut { .. } => Delivery::Truncated,
-            Answer::Poison => Delivery::Unreadable,
-            Answer::TooLarge => Delivery::TooLarge,
-            Answer::NotNow(_) => Delivery::NotNow,
-            Answer::NotStored(_) => Delivery::NotStored,
-        });
-        if let Answer::Stored(told) | Answer::Cut { told, .. } = answer {
-            metrics.ingested(told);
-        }
-    });
+    let heard = Arc::new(move |answer: &Answer| counted(&metrics, answer));
     alertmanager::router(Receiver { store: Arc::new(store), clock, bell, intake, tokens, heard })
+}
+
+/// Every answer to a delivery is counted.
+fn counted(metrics: &Metrics, answer: &Answer) {
+    metrics.delivery(match answer {
+        Answer::Stored(_) => Delivery::Stored,
+        Answer::Cut { .. } => Delivery::Truncated,
+        Answer::Poison => Delivery::Unreadable,
+        Answer::TooLarge => Delivery::TooLarge,
+        Answer::NotNow(_) => Delivery::NotNow,
+        Answer::NotStored(_) => Delivery::NotStored,
+    });
+    if let Answer::Stored(told) | Answer::Cut { told, .. } = answer {
+        metrics.ingested(told);
+    }
 }
 
 /// Certificate and key, and whose certificates are known, where they are configured.

@@ -103,6 +103,7 @@ pub fn rules_of(policies: Vec<Policy>) -> Rules {
         notify: Default::default(),
         own: crate::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::calendar_test::Wall;
 use crate::model::calendar::{ClockTime, Date, Zone};
-use crate::model::ids::{CalendarName, NodeName, PolicyName};
+use crate::model::ids::{BudgetName, CalendarName, ClusterName, NodeName, PolicyName};
 use crate::model::matcher::Matcher;
 use crate::model::time::Period;
 
@@ -25,6 +25,8 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
         }
         Some("https-url") => url(text, schema),
         Some("node-name") => word(text, "a node's name", &['-'], 63),
+        Some("cluster-name") => cluster_name(text),
+        Some("budget-name") => word(text, "a budget's name", &['-', '_'], 63),
         Some("policy-name") => word(text, "a policy's name", &['-', '_'], 63),
         Some("calendar-name") => word(text, "a calendar's name", &['-', '_'], 63),
         Some("time-of-day") => text.parse::<ClockTime>().map(drop),
@@ -42,6 +44,11 @@ pub fn check(schema: &Value, text: &str) -> Result<(), String> {
         Some("sha256") => sha256(text).map(drop),
         _ => Ok(()),
     }
+}
+
+/// Part of an address and of a directory's name.
+pub fn cluster_name(text: &str) -> Result<(), String> {
+    word(text, "a cluster's name", &['-', '_'], 63)
 }
 
 fn url(text: &str, schema: &Value) -> Result<(), String> {
@@ -146,6 +153,8 @@ macro_rules! text_format {
 text_format!(Period, "Period", "duration", "10m");
 text_format!(Matcher, "Matcher", "matcher", r#"alarm_class="fan""#);
 text_format!(NodeName, "NodeName", "node-name", "pve1");
+text_format!(ClusterName, "ClusterName", "cluster-name", "lab");
+text_format!(BudgetName, "BudgetName", "budget-name", "row-7");
 text_format!(PolicyName, "PolicyName", "policy-name", "fan");
 text_format!(CalendarName, "CalendarName", "calendar-name", "staffed-hours");
 text_format!(ClockTime, "ClockTime", "time-of-day", "07:00");

@@ -148,7 +148,7 @@ fn secrets(config: &Config, hints: &mut Vec<String>) {
 
 /// In an emergency the switch is pulled with `touch`; then is too late to learn that there is no directory.
 fn kill_file(config: &Config, hints: &mut Vec<String>) {
-    let dir = match config.kill_file.parent() {
+    let dir = match config.kill_files.first().and_then(|file| file.parent()) {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };

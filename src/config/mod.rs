@@ -5,10 +5,13 @@
 
 mod address;
 mod asked;
+mod assemble;
 pub mod bmc;
+mod bounds;
 pub mod calendar_test;
 pub mod calendars;
 pub mod file;
+mod fleet;
 mod formats;
 mod hints;
 pub mod kept;
@@ -29,6 +32,7 @@ mod tree;
 mod witnesses;
 
 pub use address::ServiceAddress;
+pub use fleet::{Service, serve, state_of};
 pub use hints::hints;
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};

@@ -27,6 +27,19 @@ impl<T> Read<T> {
     }
 }
 
+impl Read<super::file::ConfigFile> {
+    /// As if this name were written.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        if let Some(map) = self.json.as_object_mut() {
+            map.insert("name".to_owned(), Value::from(name));
+        }
+        if let Some(file) = &mut self.value {
+            file.name = Some(name.to_owned());
+        }
+        self
+    }
+}
+
 /// The schema of a file format, as published and as checked.
 pub fn schema_of<T: JsonSchema>() -> Value {
     schemars::schema_for!(T).to_value()

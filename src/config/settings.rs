@@ -5,19 +5,18 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::assemble::{Beside, assemble};
 use super::file::{ConfigFile, Endpoint, LogFormat, TlsFile, TokensFile};
 use super::formats;
 use super::mistakes::{Mistakes, Place};
 use super::notify::{self, Channel};
 use super::policy;
 use super::reader::{Read, read};
-use super::{asked, bmc, file, kept, own, silences, tree};
+use super::{asked, bmc, file, fleet, kept, own, silences, tree};
 use crate::model::access::KnownToken;
 use crate::model::ids::NodeName;
 use crate::model::notice::ChannelName;
-use crate::model::rules::{
-    AlarmsSetup, Attempts, Budgets, HandSetup, Limits, Mapping, Packing, RecoveryLimits, Required, Rules,
-};
+use crate::model::rules::Rules;
 use crate::model::state::EARLIER_MAX;
 use crate::model::time::Period;
 
@@ -31,7 +30,8 @@ pub struct Config {
     pub cluster: Option<String>,
     pub rules: Rules,
     pub state: PathBuf,
-    pub kill_file: PathBuf,
+    /// While one of these is there, nothing new is begun.
+    pub kill_files: Vec<PathBuf>,
     /// Copies of the store that the service makes by itself.
     pub backup: Option<super::kept::BackupFile>,
     pub log: LogFormat,
@@ -104,22 +104,36 @@ impl std::fmt::Debug for Secret {
 /// All mistakes of all files together.
 pub fn load(path: &Path) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::of(path.display().to_string());
-    let Some(text) = text_of(path, &mut mistakes, Place::START) else { return mistakes.or(None) };
-    let Some(read) = read::<ConfigFile>(&text, &mut mistakes) else { return mistakes.or(None) };
-    across(&read, &mut mistakes);
-    asked::across(&read, &mut mistakes);
-    silences::across(&read, &mut mistakes);
-    own::across(&read, &mut mistakes);
-    let self_unsaid = own::unsaid(&read, &mistakes);
+    let Some(read) = open(path, &mut mistakes, Place::START) else { return mistakes.or(None) };
+    fleet::alone(&read, &mut mistakes);
+    let config = of_file(read, path, &mut mistakes);
+    mistakes.or(config)
+}
+
+/// One file's contents, as far as they are right by themselves. `named`: where the file's name stands.
+pub(super) fn open(path: &Path, mistakes: &mut Mistakes, named: Place) -> Option<Read<ConfigFile>> {
+    let text = text_of(path, mistakes, named)?;
+    mistakes.turn_to(path.display().to_string());
+    read::<ConfigFile>(&text, mistakes)
+}
+
+/// One file, and everything that it names. Whatever is wrong is added to the mistakes, so a value is good only where there are
+/// none.
+pub(super) fn of_file(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistakes) -> Option<Config> {
+    across(&read, mistakes);
+    asked::across(&read, mistakes);
+    silences::across(&read, mistakes);
+    own::across(&read, mistakes);
+    let self_unsaid = own::unsaid(&read, mistakes);
     let base = path.parent().unwrap_or(Path::new("."));
-    kept::across(&read, base, &mut mistakes);
+    kept::across(&read, base, mistakes);
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
-    let token = token(&read, base, &mut mistakes);
-    let asked = asked::read(&read, base, &mut mistakes);
+    let token = token(&read, base, mistakes);
+    let asked = asked::read(&read, base, mistakes);
     let tokens_file = named("/http/tokens_file");
     let place = read.root.at("http.tokens_file").place;
-    let tokens_text = tokens_file.as_ref().and_then(|file| text_of(file, &mut mistakes, place));
+    let tokens_text = tokens_file.as_ref().and_then(|file| text_of(file, mistakes, place));
     for (pointer, path) in [
         ("/proxmox/ca_file", "proxmox.ca_file"),
         ("/hand/key", "hand.key"),
@@ -136,32 +150,31 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             mistakes.add(read.root.at(path).place, format!("{path}: cannot read {}: {why}", file.display()));
         }
     }
-    let tickets = super::tickets::load(&read, base, &mut mistakes);
-    let bmcs = bmc::settings(&read, base, &mut mistakes);
-    let channels = notify::channels(&read, base, &mut mistakes);
+    let tickets = super::tickets::load(&read, base, mistakes);
+    let bmcs = bmc::settings(&read, base, mistakes);
+    let channels = notify::channels(&read, base, mistakes);
     let policies_dir = named("/policies");
-    let (policies, mut calendars) = policy::load_all(policies_dir.as_deref(), &mut mistakes);
+    let (policies, mut calendars) = policy::load_all(policies_dir.as_deref(), mistakes);
     if policies_dir.is_none() {
         // No shipped policy names one of the shipped calendars: they are nobody's hours.
         calendars.clear();
     }
-    notify::known_to(&policies, &channels, &mut mistakes);
+    notify::known_to(&policies, &channels, mistakes);
     let tokens = match (&tokens_file, tokens_text) {
         (Some(file), Some(text)) => {
             mistakes.turn_to(file.display().to_string());
-            read_tokens(&text, &mut mistakes)
+            read_tokens(&text, mistakes)
         }
         _ => Vec::new(),
     };
-    let config = read.value.map(|file| Config {
+    read.value.map(|file| Config {
         tickets,
         bmc: bmcs,
         channels,
         self_unsaid,
         calendars,
-        ..assemble(file, base, policies, token, asked, tokens, tokens_file)
-    });
-    mistakes.or(config)
+        ..assemble(file, base, Beside { policies, token, asked, tokens, tokens_file })
+    })
 }
 
 /// The file's text, or a mistake at the place that names it.
@@ -300,7 +313,8 @@ pub fn read_tokens(text: &str, mistakes: &mut Mistakes) -> Vec<KnownToken> {
             let place = read.root.at(&format!("tokens.{i}.sha256")).place;
             mistakes.add(place, "this token is there twice; give each person a token of their own");
         }
-        known.push(KnownToken { name: entry.name, role: entry.role, sha256 });
+        let clusters = entry.clusters.map(|all| all.into_iter().collect());
+        known.push(KnownToken { name: entry.name, role: entry.role, sha256, clusters });
     }
     known
 }
@@ -311,134 +325,6 @@ fn bytes_of(digits: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(digits.get(2 * i..2 * i + 2)?, 16).ok()?;
     }
     Some(bytes)
-}
-
-/// Bytes per second in so many Mbit/s.
-fn wire_of(mbps: u32) -> u64 {
-    u64::from(mbps) * 125_000
-}
-
-fn assemble(
-    file: ConfigFile,
-    base: &Path,
-    policies: Vec<crate::model::rules::Policy>,
-    token: Option<Secret>,
-    asked: asked::AskedOf,
-    tokens: Vec<KnownToken>,
-    tokens_file: Option<PathBuf>,
-) -> Config {
-    let (silences, backup) = (silences::of(&file), kept::of(&file, base));
-    let (budgets, limits, packing) = (Budgets::default(), Limits::default(), Packing::default());
-    let (b, l, p) = (file.budgets, file.limits, file.packing);
-    let rules = Rules {
-        mode: file.mode,
-        policies,
-        mapping: Mapping {
-            node_labels: file
-                .mapping
-                .node_labels
-                .map_or_else(|| Mapping::default().node_labels, |all| all.into_iter().map(|l| l.0).collect()),
-            map: file.mapping.map,
-        },
-        ceph: file.ceph.setup,
-        hand: if file.hand.is_some() { HandSetup::Installed } else { HandSetup::Absent },
-        own: super::own::home(file.own.as_ref()),
-        silences,
-        alarms: if file.alertmanager.is_some() { AlarmsSetup::Polled } else { AlarmsSetup::Delivered },
-        budgets: Budgets {
-            nodes_out_max: b.nodes_out_max.unwrap_or(budgets.nodes_out_max),
-            drains_per_day_max: b.drains_per_day_max.unwrap_or(budgets.drains_per_day_max),
-            nodes_alarming_max: b.nodes_alarming_max.unwrap_or(budgets.nodes_alarming_max),
-            domains: b.domains,
-            attempts_per_node: match b.attempts_per_node {
-                Some(a) => Some(Attempts { max: a.max, within: a.within }),
-                None => budgets.attempts_per_node,
-            },
-        },
-        limits: Limits {
-            fresh_for: l.fresh_for.unwrap_or(limits.fresh_for),
-            empty_apart: l.empty_apart.unwrap_or(limits.empty_apart),
-            clean_for: l.clean_for.unwrap_or(limits.clean_for),
-            migration_max: l.migration_max.unwrap_or(limits.migration_max),
-            ha_stuck_after: l.ha_stuck_after.unwrap_or(limits.ha_stuck_after),
-            ha_return_within: l.ha_return_within.unwrap_or(limits.ha_return_within),
-            step_for: l.step_for.unwrap_or(limits.step_for),
-            proof_patience: l.proof_patience.unwrap_or(limits.proof_patience),
-            migration_tries_max: l.migration_tries_max.unwrap_or(limits.migration_tries_max),
-            turn_busy: l.turn_busy.unwrap_or(limits.turn_busy),
-            turn_quiet: l.turn_quiet.unwrap_or(limits.turn_quiet),
-            ceph_benign: l.ceph_benign.map_or(limits.ceph_benign, |codes| codes.into_iter().collect()),
-            recovery: RecoveryLimits {
-                backup_max_age: l.backup_max_age.unwrap_or(limits.recovery.backup_max_age),
-                replication_max_lag: l.replication_max_lag.unwrap_or(limits.recovery.replication_max_lag),
-                restore_rate: l.restore_rate.map(|rate| rate.0),
-                required: if l.require_backup { Required::Yes } else { Required::No },
-            },
-        },
-        packing: Packing {
-            cpu_overcommit: p.cpu_overcommit.unwrap_or(packing.cpu_overcommit),
-            node_reserve: p.node_reserve.map_or(packing.node_reserve, |b| b.0),
-            guest_overhead: p.guest_overhead.map_or(packing.guest_overhead, |b| b.0),
-            guest_overhead_percent: p.guest_overhead_percent.unwrap_or(packing.guest_overhead_percent),
-            slots_out: p.slots_out.unwrap_or(packing.slots_out),
-            slots_in: p.slots_in.unwrap_or(packing.slots_in),
-            n_plus_one: p.n_plus_one.unwrap_or(packing.n_plus_one),
-            nic: p.nic_mbps.map(wire_of),
-            nics: p.nics_mbps.into_iter().map(|(node, mbps)| (node, wire_of(mbps))).collect(),
-        },
-        notify: file.notify.into(),
-    };
-    let proxmox = file.proxmox.zip(token).map(|(proxmox, token)| ProxmoxSettings {
-        endpoints: proxmox.endpoints,
-        token,
-        token_file: proxmox.token_file.map(|f| base.join(f)),
-        ca_file: proxmox.ca_file.map(|f| base.join(f)),
-        fingerprints: proxmox
-            .fingerprints
-            .into_iter()
-            .map(|(node, all)| (node, all.iter().filter_map(|f| formats::sha256(&f.0).ok()).collect()))
-            .collect(),
-    });
-    let hand = file.hand.map(|hand| file::HandFile {
-        key: base.join(hand.key),
-        known_hosts: base.join(hand.known_hosts),
-        ..hand
-    });
-    let ceph = file::CephFile {
-        client: file.ceph.client.map(|c| file::CephClient { keyring: base.join(c.keyring), ..c }),
-        ..file.ceph
-    };
-    Config {
-        cluster: file.name,
-        rules,
-        state: base.join(file.state),
-        kill_file: base.join(file.kill_file),
-        backup,
-        log: file.log,
-        proxmox,
-        hand,
-        ceph,
-        prometheus: asked.prometheus,
-        alertmanager: asked.alertmanager,
-        tickets: None,
-        bmc: Default::default(),
-        self_unsaid: None,
-        http: Http {
-            // Checked by its format already; the default of the schema is what stays.
-            listen: file.http.listen.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 9690))),
-            tls: file.http.tls.map(|t| TlsFile {
-                cert: base.join(t.cert),
-                key: base.join(t.key),
-                client_ca: t.client_ca.map(|f| base.join(f)),
-                alert_clients: t.alert_clients,
-                clients: t.clients,
-            }),
-            tokens,
-            tokens_file,
-        },
-        channels: BTreeMap::new(),
-        calendars: Vec::new(),
-    }
 }
 
 #[cfg(test)]

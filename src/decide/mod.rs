@@ -26,6 +26,7 @@ mod requests;
 mod residents;
 mod resolve;
 mod second_person;
+mod shared;
 mod time_box;
 mod turn;
 mod view;
@@ -103,6 +104,7 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
     }
     notices::of_faults(&view, &mut out);
     notices::of_us(&view, &mut out);
+    out.places = shared::wanted(&out, &view);
     out.pace = pace(&out, state, rules);
     out
 }

@@ -257,6 +257,7 @@ mod tests {
             notify: Default::default(),
             own: crate::model::rules::OwnHome::outside(),
             silences: None,
+            shared: None,
             packing: Default::default(),
         }
     }

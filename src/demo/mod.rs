@@ -131,10 +131,12 @@ impl Stage {
             store: Arc::new(store.clone()),
             clock: clock.clone(),
             meter: metrics.clone(),
-            kill_file: Some(dir.join("kill")),
+            fleet: None,
+            kill_files: vec![dir.join("kill")],
         };
         let reconciler = Arc::new(Reconciler::new(outside, rules.clone(), bell.clone()));
         let app = App {
+            cluster: None,
             store: Arc::new(store.clone()),
             archive: Arc::new(store.clone()),
             shown: reconciler.shown(),
@@ -277,6 +279,7 @@ fn tokens_known() -> Vec<KnownToken> {
         name: name.to_owned(),
         role,
         sha256: Sha256::digest(secret).into(),
+        clusters: None,
     };
     vec![
         known("operator", Role::Operate, OPERATOR),

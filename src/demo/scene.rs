@@ -73,6 +73,7 @@ pub fn rules() -> Rules {
         notify: Default::default(),
         own: crate::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! Who may ask what: one table of roles and rights, and one of what each request needs. A token is known by its hash alone.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use super::ids::ClusterName;
 use super::request::Ask;
 
 /// What a token or a certificate stands for.
@@ -90,6 +93,8 @@ pub struct KnownToken {
     pub name: String,
     pub role: Role,
     pub sha256: [u8; 32],
+    /// The only clusters of a fleet that it is good for; `None`: all.
+    pub clusters: Option<BTreeSet<ClusterName>>,
 }
 
 /// A client whose certificate was verified and carries a name that the configuration knows. Made by the listener, never

@@ -77,6 +77,14 @@ impl de::Visitor<'_> for Number {
 }
 
 name! {
+    /// A cluster, as the configuration names it: `pvecm status` shows the same. Part of addresses and of directory names.
+    ClusterName
+}
+name! {
+    /// A budget that counts over several clusters, as the configuration names it.
+    BudgetName
+}
+name! {
     /// A member of the Proxmox cluster, as `/cluster/status` spells it.
     NodeName
 }

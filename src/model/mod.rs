@@ -28,6 +28,7 @@ pub mod rights;
 pub mod rules;
 pub mod seen;
 pub mod shown;
+pub mod shared;
 pub mod silence;
 pub mod state;
 pub mod step;

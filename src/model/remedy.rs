@@ -138,7 +138,7 @@ impl Wait {
             }
             CameAboard { .. } => "move them away again; pitlane moves only what was planned".into(),
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
-            NodesOut { .. } | DomainOut { .. } => "wait until it is back, or raise the budget".into(),
+            NodesOut { .. } | DomainOut { .. } | SharedBudgetSpent { .. } => "wait until it is back, or raise the budget".into(),
             TimeBoxTooShort { .. } => "raise respond.time_box, or set on_overrun: tell in the policy".into(),
             OutsideWindow(Shut { opens: Some(_), .. }) => {
                 "nothing, it begins by itself then; to begin sooner, add also_open to the calendar, and pitlane reload".into()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{GuestId, NodeName, PolicyName};
 use super::notice::NotifyRules;
+use super::shared::SharedRules;
 use super::silence::SilenceRules;
 use super::time::Period;
 
@@ -40,6 +41,9 @@ pub struct Rules {
     /// What may be silenced in Alertmanager while a node is out; `None`: nothing.
     #[serde(default)]
     pub silences: Option<SilenceRules>,
+    /// Budgets that count over other clusters, too; `None`: this cluster has no part in any.
+    #[serde(default)]
+    pub shared: Option<SharedRules>,
 }
 
 impl Rules {

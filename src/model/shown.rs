@@ -2,6 +2,8 @@
 //!
 //! Never an input to a decision. Everything here is a copy, and says when it was true.
 
+mod clusters;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ use super::state::{Pause, Show, State};
 use super::time::{Period, Time, age};
 use super::time_box::TimeBox;
 use super::verdict::Verdict;
+
+pub use clusters::ClusterLine;
 
 /// A judgement older than this is not shown as "safe to power off".
 pub const SAFE_FOR: Duration = Duration::from_secs(15);

@@ -12,6 +12,7 @@ use super::notice::{ChannelName, Notice, NoticeId, Silent};
 use super::plan::Plan;
 use super::rates::Rates;
 use super::request::{Reply, Request};
+use super::shared::Place;
 use super::step::{Ledger, Step};
 use super::time::{Period, Time};
 use super::time_box::TimeBox;
@@ -101,6 +102,9 @@ pub struct Decision {
     /// Silences of ours that no case owes, to be ended after the steps. Visible, and safe to end twice: not stored.
     #[serde(default)]
     pub leaked: BTreeSet<String>,
+    /// The places in shared budgets that this cluster is to hold. Taken before the rest is committed, given back after it.
+    #[serde(default)]
+    pub places: Vec<Place>,
     /// For showing: not stored.
     pub show: Show,
     /// When to look again at the latest. Zero: at once, the world is expected to have changed.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Shut;
 use super::fault::FaultKey;
-use super::ids::{GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
+use super::ids::{BudgetName, ClusterName, GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
 use super::notice::ChannelName;
 use super::observed::GuestKind;
 use super::rules::ProofCheck;
@@ -35,6 +35,7 @@ pub enum Source {
     Inventory,
     Bmc,
     Survey,
+    Places,
 }
 
 impl fmt::Display for Source {
@@ -57,6 +58,7 @@ impl fmt::Display for Source {
             Self::Inventory => "the list of parts",
             Self::Bmc => "the BMC",
             Self::Survey => "backups, replication and processors",
+            Self::Places => "the shared budgets",
         })
     }
 }
@@ -174,6 +176,7 @@ pub enum Wait {
     // Budgets, rights, people
     ForeignMaintenance { node: NodeName },
     NodesOut { out: Vec<NodeName>, max: u32 },
+    SharedBudgetSpent { budget: BudgetName, out: Vec<(ClusterName, NodeName)>, max: u32 },
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
     // Going and coming back take longer than the policy allows, and it says back_out.

@@ -183,6 +183,10 @@ impl fmt::Display for Wait {
             ForeignMaintenance { node } => {
                 write!(f, "{node} is in HA maintenance already, not by us; it stays when we are done")
             }
+            SharedBudgetSpent { budget, out, max } => {
+                let out = out.iter().map(|(cluster, node)| format!("{node} of {cluster}"));
+                write!(f, "budget {budget}: already out: {} (at most {max} at once)", list(out))
+            }
             NodesOut { out, max } => write!(f, "already out: {} (at most {max} at once)", list(out)),
             DomainOut { domain, out } => write!(f, "{out} of the same failure domain {domain} is out"),
             DrainsToday { count: drains, max } => {

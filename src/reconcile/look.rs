@@ -15,7 +15,7 @@ use crate::model::state::State;
 use crate::model::time::{Period, Time, age};
 use crate::model::wait::Source;
 
-use super::{World, alarms, machines, silences, survey};
+use super::{World, alarms, machines, places, silences, survey};
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
 pub(super) const SOURCE_MAX: Duration = Duration::from_secs(11);
@@ -43,7 +43,7 @@ pub async fn look(
     let before = if jumped.is_some() { &nothing } else { before };
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
-    let (told, silences, pve, ceph, hand, sensors, work_orders, inventory, bmc, surveys, kill_file) = tokio::join!(
+    let (told, silences, pve, ceph, hand, sensors, work_orders, inventory, bmc, surveys, places, kill_file) = tokio::join!(
         alarms::told(world, rules, before, since),
         silences::silences(world, rules, wish, before),
         pve(world, wish),
@@ -54,6 +54,7 @@ pub async fn look(
         machines::inventories(world, wish, state, before, SOURCE_MAX),
         machines::views(world, wish, state, |case| locates(rules, case), SOURCE_MAX),
         survey::surveys(world, wish, before, SOURCE_MAX),
+        places::look(world, rules),
         kill_file(world),
     );
     let (alarms, episodes) = told?;
@@ -74,6 +75,7 @@ pub async fn look(
         inventory,
         bmc,
         surveys,
+        places,
         kill_file,
         backup_fails: None,
         watching_since: watching_since(before, at),
@@ -239,10 +241,12 @@ async fn work_orders(
 
 /// If it cannot be told whether the file is there, it is: the kill switch fails towards stopping.
 pub(super) async fn kill_file(world: &World) -> bool {
-    match &world.kill_file {
-        None => false,
-        Some(path) => tokio::fs::try_exists(path).await.unwrap_or(true),
+    for path in &world.kill_files {
+        if tokio::fs::try_exists(path).await.unwrap_or(true) {
+            return true;
+        }
     }
+    false
 }
 
 pub(super) fn too_slow<T>(who: &str) -> Seen<T> {

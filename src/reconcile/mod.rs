@@ -11,6 +11,7 @@ pub mod last_word;
 mod learn;
 mod look;
 mod machines;
+mod places;
 mod pulse;
 mod silences;
 mod survey;
@@ -41,7 +42,7 @@ use glance::Glance;
 use pulse::Pulse;
 
 use crate::ports::{
-    Alarms, Bmc, Ceph, Clock, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
+    Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
 };
 
 /// Two turns are at least so far apart, however the bell rings.
@@ -65,10 +66,12 @@ pub struct World {
     pub bmc: Option<Arc<dyn Bmc>>,
     pub tickets: Arc<dyn Tickets>,
     pub store: Arc<dyn Store>,
+    /// Where there are other clusters, with which budgets are shared.
+    pub fleet: Option<Arc<dyn Fleet>>,
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,
-    /// While this file is there, nothing is begun.
-    pub kill_file: Option<PathBuf>,
+    /// While one of these files is there, nothing is begun.
+    pub kill_files: Vec<PathBuf>,
 }
 
 /// What a turn is made with: one snapshot, from its first look to its last step.
@@ -162,7 +165,7 @@ impl Reconciler {
         let mut observed =
             look::look(world, rules, &wish, &state, &before.observed).await.map_err(TurnFailed::Load)?;
         observed.backup_fails = self.backup_fails.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let decision = decide::decide(&state, &observed, rules);
+        let decision = places::decide(world, rules, &state, &mut observed).await?;
         if !nothing_to_write(&decision) {
             match world.store.commit(&decision, observed.at).await {
                 Ok(()) => {}
@@ -171,6 +174,7 @@ impl Reconciler {
             }
         }
         tell(&decision);
+        places::give_back(world, rules, &observed, &decision).await;
         if !decision.notices.is_empty() {
             self.courier.notify_one();
         }

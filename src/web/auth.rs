@@ -2,6 +2,8 @@
 //!
 //! Only hashes are known, and each one is compared in full whatever the others said, so that time tells nothing.
 
+use std::collections::BTreeSet;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -10,7 +12,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use super::error::Refusal;
 use crate::model::access::{KnownClient, KnownToken, Right, Role};
-use crate::model::ids::Person;
+use crate::model::ids::{ClusterName, Person};
 
 pub const COOKIE: &str = "pitlane";
 
@@ -30,6 +32,8 @@ pub struct Access {
 pub struct Who {
     pub name: Person,
     pub role: Role,
+    /// The only clusters of a fleet that are open to them; `None`: all.
+    pub clusters: Option<BTreeSet<ClusterName>>,
 }
 
 impl Access {
@@ -51,14 +55,19 @@ impl Access {
         }
         let known =
             usize::try_from(found).ok().and_then(|i| self.tokens.get(i)).ok_or(Refusal::WrongToken)?;
-        Ok(Who { name: Person(known.name.clone()), role: known.role })
+        Ok(Who { name: Person(known.name.clone()), role: known.role, clusters: known.clusters.clone() })
     }
 }
 
 impl Who {
     /// Whoever a known certificate stands for.
     pub(crate) fn shown(client: &KnownClient) -> Self {
-        Self { name: Person(client.name.clone()), role: client.role }
+        Self { name: Person(client.name.clone()), role: client.role, clusters: None }
+    }
+
+    /// May they come to this cluster?
+    pub(crate) fn enters(&self, cluster: &ClusterName) -> bool {
+        self.clusters.as_ref().is_none_or(|open| open.contains(cluster))
     }
 
     /// # Errors

@@ -3,16 +3,18 @@
 //! An address that is not in the table is closed. The table says what it takes to be heard at all; what a stored request
 //! asks for needs a right of its own, which [`Right::for_asking`] tells.
 
+use std::sync::Arc;
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::Shared;
-use super::auth::{Who, bearer, cookie};
+use super::auth::{Access, Who, bearer, cookie};
 use super::error::Refusal;
-use super::pace::Peer;
+use super::pace::{Pace, Peer};
 use crate::model::access::{KnownClient, Right};
+use crate::model::ids::ClusterName;
 
 /// What it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,23 @@ pub enum Door {
 
 use Door::{Api, Open, Page};
 use Right::{Deliver, Operate, See};
+
+/// What it takes to hold a request against the table.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub access: Arc<Access>,
+    pub pace: Arc<Pace>,
+    /// The one of a fleet whose surface this is.
+    pub cluster: Option<ClusterName>,
+    pub table: &'static [(&'static str, &'static str, Door)],
+}
+
+impl Gate {
+    /// What every address of this surface begins with, as a browser sees it.
+    pub fn base(&self) -> String {
+        self.cluster.as_ref().map_or_else(String::new, |cluster| format!("/clusters/{cluster}"))
+    }
+}
 
 /// Every address, as the router spells it.
 pub const DOORS: [(&str, &str, Door); 29] = [
@@ -65,22 +84,22 @@ pub const DOORS: [(&str, &str, Door); 29] = [
 
 /// The door of an address, for this method or, where the method is not for it, for any: then it says so to those who may
 /// know.
-fn door(method: &Method, path: &str) -> Option<Door> {
+fn door(table: &[(&str, &str, Door)], method: &Method, path: &str) -> Option<Door> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let here = || DOORS.iter().filter(|(_, at, _)| *at == path);
+    let here = || table.iter().filter(|(_, at, _)| *at == path);
     here().find(|(how, ..)| *how == method).or_else(|| here().next()).map(|(.., door)| *door)
 }
 
 /// Lets through who may, with who they are; answers everybody else.
-pub async fn guard(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let Some(path) = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()) else {
         // Nothing is there, which says nothing about anything.
         return next.run(request).await;
     };
-    match admit(&shared, &request, &path) {
+    match admit(&gate, &request, &path) {
         Ok(Some(who)) => drop(request.extensions_mut().insert(who)),
         Ok(None) => {}
-        Err(Stopped::Login) => return Redirect::to("/login").into_response(),
+        Err(Stopped::Login) => return Redirect::to(&format!("{}/login", gate.base())).into_response(),
         Err(Stopped::Refused(refusal)) => return refusal.into_response(),
     }
     next.run(request).await
@@ -98,18 +117,18 @@ impl From<Refusal> for Stopped {
     }
 }
 
-fn admit(shared: &Shared, request: &Request, path: &str) -> Result<Option<Who>, Stopped> {
+fn admit(gate: &Gate, request: &Request, path: &str) -> Result<Option<Who>, Stopped> {
     let (headers, method) = (request.headers(), request.method());
     let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
     let certificate = request.extensions().get::<KnownClient>();
-    let door = door(method, path).ok_or(Refusal::Closed)?;
+    let door = door(gate.table, method, path).ok_or(Refusal::Closed)?;
     let (token, right) = match door {
         Door::Open => return Ok(None),
         Door::Api(right) => (bearer(headers), right),
         Door::Page(right) => (cookie(headers), right),
     };
     let who = match (token, certificate) {
-        (Some(token), _) => match shared.pace.knock(peer, &shared.access, token) {
+        (Some(token), _) => match gate.pace.knock(peer, &gate.access, token) {
             Err(Refusal::WrongToken) if matches!(door, Door::Page(_)) => return Err(Stopped::Login),
             known => known?,
         },
@@ -125,7 +144,10 @@ fn admit(shared: &Shared, request: &Request, path: &str) -> Result<Option<Who>, 
         }
     };
     who.needs(right)?;
-    shared.pace.person(&who)?;
+    if let Some(cluster) = gate.cluster.as_ref().filter(|cluster| !who.enters(cluster)) {
+        return Err(Refusal::OtherCluster(cluster.clone()).into());
+    }
+    gate.pace.person(&who)?;
     Ok(Some(who))
 }
 

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::model::ids::ClusterName;
 use crate::model::seen::Trouble;
 
 /// Why a request gets no answer. What it shows is for whoever asked; insides stay inside.
@@ -19,6 +20,8 @@ pub enum Refusal {
     WrongToken,
     #[error("a token with the role {role} may not do that; it needs the role {needs}")]
     NotAllowed { role: &'static str, needs: &'static str },
+    #[error("this token is not for cluster {0}")]
+    OtherCluster(ClusterName),
     #[error("too often; try again in {secs} s")]
     TooOften { secs: u64 },
     #[error("nobody may ask that here")]
@@ -41,7 +44,7 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::NotAllowed { .. } | Self::OtherSite | Self::Closed => StatusCode::FORBIDDEN,
+            Self::NotAllowed { .. } | Self::OtherCluster(_) | Self::OtherSite | Self::Closed => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Missing(_) => StatusCode::NOT_FOUND,

@@ -38,6 +38,10 @@ pub async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
 }
 
 pub async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
-    let text = prometheus::TextEncoder::new().encode_to_string(&shared.registry.gather()).unwrap_or_default();
+    exposition(&shared.registry.gather())
+}
+
+pub fn exposition(families: &[prometheus::proto::MetricFamily]) -> impl IntoResponse + use<> {
+    let text = prometheus::TextEncoder::new().encode_to_string(families).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

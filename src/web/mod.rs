@@ -9,6 +9,7 @@ mod clients;
 mod console;
 mod doors;
 mod error;
+mod fleet;
 mod health;
 mod pace;
 mod patient;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
@@ -30,13 +31,16 @@ use tokio::sync::{Notify, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::model::ids::ClusterName;
 use crate::model::rules::Rules;
 use crate::model::shown::Shown;
 use crate::ports::{Archive, Clock, Configuration, Looker, Store};
 
 pub use auth::{Access, Who};
 pub use clients::Clients;
+use doors::Gate;
 pub use doors::{DOORS, Door};
+pub use fleet::{FLEET_DOORS, Front, Member, front};
 pub use pace::Pace;
 pub use serve::{Bounds, Listening, Renewal, serve, serve_within, tls_config};
 pub use swap::{Replace, replaceable};
@@ -50,6 +54,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// What the pages and answers are made of.
 #[derive(Clone)]
 pub struct App {
+    /// Which cluster of a fleet it is; `None`: there is but one.
+    pub cluster: Option<ClusterName>,
     pub store: Arc<dyn Store>,
     pub archive: Arc<dyn Archive>,
     pub shown: watch::Receiver<Arc<Shown>>,
@@ -74,6 +80,24 @@ pub(crate) struct Shared {
     app: App,
 }
 
+impl FromRef<Shared> for Gate {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.gate()
+    }
+}
+
+impl Shared {
+    fn gate(&self) -> Gate {
+        let App { access, pace, cluster, .. } = &self.app;
+        Gate { access: access.clone(), pace: pace.clone(), cluster: cluster.clone(), table: &DOORS }
+    }
+
+    /// What the links of our pages begin with.
+    pub(crate) fn base(&self) -> String {
+        self.gate().base()
+    }
+}
+
 impl std::ops::Deref for Shared {
     type Target = App;
 
@@ -86,7 +110,7 @@ impl std::ops::Deref for Shared {
 /// of alerts and the ticket system's bell. Who may come in where stands in one table, for them as for everybody.
 pub fn router(app: App, brought: Router) -> Router {
     let shared = Shared { app };
-    let guard = || from_fn_with_state(shared.clone(), doors::guard);
+    let guard = || from_fn_with_state(shared.gate(), doors::guard);
     let own = Router::new()
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/nodes/{node}/verdict", get(api::verdict))

@@ -215,6 +215,7 @@ mod tests {
             name: name.to_owned(),
             role,
             sha256: Sha256::digest(name.as_bytes()).into(),
+            clusters: None,
         };
         let all = [("alice", Role::Operate), ("bob", Role::Read), ("sender", Role::Alerts)];
         Access::new(all.map(|(name, role)| token(name, role)).into(), false)
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn a_person_has_a_measure_and_alerts_have_none() {
         let pace = Pace::default();
-        let who = |name: &str, role| Who { name: name.into(), role };
+        let who = |name: &str, role| Who { name: name.into(), role, clusters: None };
         let count = |who: Who| (0..5000).filter(|_| pace.person(&who).is_ok()).count();
         let (alice, sender) = (count(who("alice", Role::Operate)), count(who("am", Role::Alerts)));
         assert!((500..2500).contains(&alice) && sender == 5000, "{alice} {sender}");

@@ -64,7 +64,8 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
         store: Arc::new(store.clone()),
         clock,
         meter: lasting.meter.clone(),
-        kill_file: Some(config.kill_file.clone()),
+        fleet: lasting.fleet.clone(),
+        kill_files: config.kill_files.clone(),
     };
     Ok(Outside { world, hook: wired.hook, tickets: wired.asked })
 }

@@ -63,6 +63,7 @@ fn live(criterion: &mut Criterion) {
         notify: Default::default(),
         own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     };
     let mut group = criterion.benchmark_group("live");
     group.sample_size(10);

@@ -186,7 +186,8 @@ async fn decide(recording: &Recording, how: AlarmsSetup) -> String {
         store: store.clone(),
         clock: Arc::new(doors.clone()),
         meter: Arc::new(Silent),
-        kill_file: None,
+        fleet: None,
+        kill_files: Vec::new(),
     };
     let reconciler = Reconciler::new(outside, rules.clone(), Arc::default());
     let shown = reconciler.shown();
@@ -289,6 +290,7 @@ fn rules(how: AlarmsSetup) -> Rules {
         limits: Default::default(),
         own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
         notify: Default::default(),
         packing: Default::default(),
     }

@@ -73,7 +73,7 @@ pub async fn here(dir: &Path, limits: Limits) -> Served {
 }
 
 fn known(token: &str, role: Role) -> KnownToken {
-    KnownToken { name: "test".into(), role, sha256: Sha256::digest(token).into() }
+    KnownToken { name: "test".into(), role, sha256: Sha256::digest(token).into(), clusters: None }
 }
 
 /// The same webhook in a child process: this very test program, told to run `test` only.

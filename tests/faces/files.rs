@@ -130,6 +130,7 @@ fn a_recorded_turn_is_decided_again() {
         notify: Default::default(),
         own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     };
     let at = "2026-01-01T12:00:00Z".parse().expect("a valid instant");
     let observed = pitlane::model::observed::Observed::nothing(at);

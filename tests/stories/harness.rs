@@ -378,7 +378,8 @@ pub fn reconciler(
         store: deadly,
         clock: Arc::new(doors.clone()),
         meter,
-        kill_file,
+        fleet: None,
+        kill_files: kill_file.into_iter().collect(),
     };
     Reconciler::new(outside, rules.clone(), Arc::default())
 }

@@ -29,6 +29,7 @@ pub fn setting(script: &Script) -> Result<(World, Rules), String> {
         notify: Default::default(),
         own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     };
     for line in &script.setting {
         let words: Vec<&str> = line.iter().map(String::as_str).collect();

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use super::parse::{Bad, NotADelivery, Parsed, parse};
 use crate::model::seen::Trouble;
 use crate::model::time::Time;
-use crate::ports::{Ingested, Store};
+use crate::ports::{Inbox, Ingested};
 
 /// Bigger bodies leave the async threads to be parsed: a millisecond of parsing is some hundred kilobytes.
 const INLINE_MAX: usize = 256 * 1024;
@@ -81,7 +81,7 @@ impl Intake {
     /// Takes one delivery in. `declared`: its Content-Length, if it has one.
     pub async fn take<S, E>(
         &self,
-        store: &dyn Store,
+        store: &dyn Inbox,
         bell: &Notify,
         now: Time,
         declared: Option<u64>,
@@ -169,7 +169,7 @@ impl Intake {
         Answer::TooLarge
     }
 
-    async fn keep(&self, store: &dyn Store, body: Vec<u8>, now: Time) -> Answer {
+    async fn keep(&self, store: &dyn Inbox, body: Vec<u8>, now: Time) -> Answer {
         let Some((body, read)) = read(body, now).await else {
             return Answer::NotNow("pitlane is stopping");
         };
@@ -187,7 +187,7 @@ impl Intake {
         self.keep_parsed(store, parsed, now).await
     }
 
-    async fn keep_parsed(&self, store: &dyn Store, parsed: Parsed, now: Time) -> Answer {
+    async fn keep_parsed(&self, store: &dyn Inbox, parsed: Parsed, now: Time) -> Answer {
         let Parsed { episodes, bad, truncated } = parsed;
         if truncated > 0 {
             tracing::warn!(
@@ -228,7 +228,7 @@ async fn read(body: Vec<u8>, now: Time) -> Option<(Vec<u8>, Result<Parsed, NotAD
 }
 
 /// One row for all bad alerts of a body.
-async fn keep_bad(store: &dyn Store, bad: &Bad, now: Time) -> Result<(), Trouble> {
+async fn keep_bad(store: &dyn Inbox, bad: &Bad, now: Time) -> Result<(), Trouble> {
     if bad.count == 0 {
         return Ok(());
     }

@@ -13,6 +13,7 @@ mod parse;
 mod poll;
 mod route;
 mod silences;
+mod sorter;
 
 pub use calls::Asked;
 pub use error::PollError;
@@ -20,3 +21,4 @@ pub use intake::{Answer, Intake, Limits};
 pub use parse::{Bad, NotADelivery, Parsed, fingerprint, parse};
 pub use poll::{Alertmanagers, AlertmanagersConfig, Login, Wanted};
 pub use route::{Receiver, Tokens, router};
+pub use sorter::{Sink, Sorter};

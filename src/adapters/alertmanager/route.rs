@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::intake::{Answer, Intake};
 use crate::model::access::{KnownClient, KnownToken, Role};
-use crate::ports::{Clock, Store};
+use crate::ports::{Clock, Inbox};
 
 /// Seconds after which a sender that was told "not now" may come again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
@@ -23,7 +23,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 /// What the route needs.
 #[derive(Clone)]
 pub struct Receiver {
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Inbox>,
     pub clock: Arc<dyn Clock>,
     /// Rung after something new is durable.
     pub bell: Arc<Notify>,

@@ -18,5 +18,6 @@ pub use error::StoreError;
 pub use poison::Poison;
 pub use sheet::{Comment, Sheet};
 pub use sqlite::{
-    Board, Copied, Copies, Inspected, Reader, SqliteStore, backup, fit, inspect, keep_copying, open, restore,
+    Board, Copied, Copies, Inspected, Reader, SqliteFleet, SqliteStore, backup, fit, inspect, keep_copying, open,
+    restore,
 };

@@ -60,6 +60,7 @@ fn rules() -> Rules {
         packing: Default::default(),
         own: crate::model::rules::OwnHome::outside(),
         silences: Default::default(),
+        shared: None,
     }
 }
 

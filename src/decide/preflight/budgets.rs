@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Found, Question};
-use crate::decide::memory;
+use crate::decide::{memory, shared};
 use crate::decide::view::View;
 use crate::model::ids::NodeName;
 use crate::model::observed::HaNodeState;
@@ -38,6 +38,9 @@ fn find(q: &Question) -> Result<Found, Wait> {
     {
         found.block(Wait::DomainOut { domain: domain.clone(), out: same.clone() });
     }
+    for full in shared::full(q.node, &out, q.view)? {
+        found.block(full);
+    }
     if today >= budgets.drains_per_day_max {
         found.block(Wait::DrainsToday { count: today, max: budgets.drains_per_day_max });
     }
@@ -55,8 +58,19 @@ fn find(q: &Question) -> Result<Found, Wait> {
 
 /// Other nodes that are offline, fenced, in maintenance, flagged noout, with OSDs down, or held by a case of ours.
 fn out(node: &NodeName, view: &View) -> Result<BTreeSet<NodeName>, Wait> {
-    let mut out: BTreeSet<NodeName> = view.held_by_others(node).into_iter().cloned().collect();
-    out.extend(view.cluster()?.nodes.iter().filter(|(_, row)| !row.online).map(|(name, _)| name.clone()));
+    let mut out = seen_out(view)?;
+    out.extend(view.held_by_others(node).into_iter().cloned());
+    out.remove(node);
+    Ok(out)
+}
+
+/// Nodes that are out as far as can be seen, whoever took them out.
+///
+/// # Errors
+/// It cannot be seen.
+pub fn seen_out(view: &View) -> Result<BTreeSet<NodeName>, Wait> {
+    let offline = view.cluster()?.nodes.iter().filter(|(_, row)| !row.online);
+    let mut out: BTreeSet<NodeName> = offline.map(|(name, _)| name.clone()).collect();
     let ha = view.ha()?;
     let away = |state: HaNodeState| !matches!(state, HaNodeState::Online | HaNodeState::Unknown);
     out.extend(
@@ -73,7 +87,6 @@ fn out(node: &NodeName, view: &View) -> Result<BTreeSet<NodeName>, Wait> {
         };
         out.extend(ceph.hosts.iter().filter(|(_, host)| sick(host)).map(|(name, _)| name.clone()));
     }
-    out.remove(node);
     Ok(out)
 }
 

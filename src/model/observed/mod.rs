@@ -28,6 +28,7 @@ use super::alert::Episode;
 use super::fault::FaultKey;
 use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
 use super::seen::{Seen, Trouble};
+use super::shared::Place;
 use super::silence::SilencesView;
 use super::time::{Period, Time};
 
@@ -64,6 +65,9 @@ pub struct Observed {
     /// Backups, replication and processors, for the wished nodes.
     #[serde(default)]
     pub surveys: BTreeMap<NodeName, Survey>,
+    /// Who holds a place in the budgets that count over other clusters, too; not asked where there is none.
+    #[serde(default)]
+    pub places: Seen<Vec<Place>>,
     /// The kill switch's file is there.
     pub kill_file: bool,
     /// Why our store's backup fails, if it does.
@@ -114,6 +118,7 @@ impl Observed {
             inventory: BTreeMap::new(),
             bmc: BTreeMap::new(),
             surveys: BTreeMap::new(),
+            places: Seen::NotAsked,
             kill_file: false,
             backup_fails: None,
             watching_since: at,

@@ -45,7 +45,7 @@ pub async fn about_case(
         other => return Err(Refusal::Missing(format!("form {other:?}"))),
     };
     let receipt = submit(&shared, &who, ask, key(&fields.key)).await?;
-    Ok(Redirect::to(&format!("/cases/{case}?request={}", receipt.request)))
+    Ok(Redirect::to(&format!("{}/cases/{case}?request={}", shared.base(), receipt.request)))
 }
 
 pub async fn drain(
@@ -57,7 +57,7 @@ pub async fn drain(
     same_site(&headers)?;
     let ask = Ask::Drain { node: node_name(&fields.node)?, reason: fields.text, yes: false };
     let receipt = submit(&shared, &who, ask, key(&fields.key)).await?;
-    Ok(Redirect::to(&format!("/cases?request={}", receipt.request)))
+    Ok(Redirect::to(&format!("{}/cases?request={}", shared.base(), receipt.request)))
 }
 
 fn key(text: &str) -> Option<&str> {

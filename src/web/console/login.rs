@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::pages::{Reload, frame};
 use crate::model::access::Right;
-use crate::web::Shared;
+use crate::web::doors::Gate;
 use crate::web::auth::{COOKIE, Who};
 use crate::web::error::Refusal;
 use crate::web::pace::Peer;
@@ -46,18 +46,20 @@ pub fn same_site(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-pub async fn page() -> Response {
-    form(None).into_response()
+pub async fn page(State(gate): State<Gate>) -> Response {
+    form(&gate, None).into_response()
 }
 
-fn form(wrong: Option<&str>) -> maud::Markup {
+fn form(gate: &Gate, wrong: Option<&str>) -> maud::Markup {
+    let base = gate.base();
     frame(
+        &base,
         "Log in",
         None,
         Reload::Never,
         html! {
             @if let Some(wrong) = wrong { p.no { (wrong) } }
-            form method="post" action="/login" {
+            form method="post" action={ (base) "/login" } {
                 label { "Token " input type="password" name="token" autocomplete="current-password" required; }
                 button { "Log in" }
             }
@@ -71,7 +73,7 @@ pub struct Login {
 }
 
 pub async fn enter(
-    State(shared): State<Shared>,
+    State(gate): State<Gate>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     Form(login): Form<Login>,
@@ -79,28 +81,28 @@ pub async fn enter(
     same_site(&headers)?;
     let token = login.token.trim();
     let welcome =
-        match shared.pace.knock(peer.map_or_else(Peer::default, |peer| peer.0), &shared.access, token) {
+        match gate.pace.knock(peer.map_or_else(Peer::default, |peer| peer.0), &gate.access, token) {
             Ok(who) => who.role.may(Right::See),
             Err(Refusal::WrongToken) => false,
             Err(refusal) => return Err(refusal),
         };
     let plain = token.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
     if !welcome || !plain {
-        let page = form(Some("This token is not known here, or may not see."));
+        let page = form(&gate, Some("This token is not known here, or may not see."));
         return Ok((StatusCode::UNAUTHORIZED, page).into_response());
     }
-    Ok(with_cookie(&shared, token, STAY_SECS, "/cases"))
+    Ok(with_cookie(&gate, token, STAY_SECS, "/"))
 }
 
-pub async fn leave(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub async fn leave(State(gate): State<Gate>, headers: HeaderMap) -> Result<Response, Refusal> {
     same_site(&headers)?;
-    Ok(with_cookie(&shared, "", 0, "/login"))
+    Ok(with_cookie(&gate, "", 0, "/login"))
 }
 
-fn with_cookie(shared: &Shared, token: &str, secs: u32, to: &str) -> Response {
-    let secure = if shared.access.secure { "; Secure" } else { "" };
+fn with_cookie(gate: &Gate, token: &str, secs: u32, to: &str) -> Response {
+    let secure = if gate.access.secure { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={secs}; HttpOnly; SameSite=Strict{secure}");
-    let mut response = Redirect::to(to).into_response();
+    let mut response = Redirect::to(&format!("{}{to}", gate.base())).into_response();
     if let Ok(value) = HeaderValue::try_from(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }

@@ -8,19 +8,23 @@ mod login;
 mod pages;
 
 pub(super) use login::same_site;
+pub(super) use login::{Visitor, enter, leave, page as login_page};
+pub(super) use pages::{Reload, frame};
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 
 use super::Shared;
+use super::doors::Gate;
 
 const STYLE: &str = include_str!("style.css");
 
 pub fn routes() -> Router<Shared> {
     Router::new()
-        .route("/", get(|| async { Redirect::to("/cases") }))
+        .route("/", get(home))
         .route("/style.css", get(style))
         .route("/login", get(login::page).post(login::enter))
         .route("/logout", post(login::leave))
@@ -31,6 +35,10 @@ pub fn routes() -> Router<Shared> {
         .route("/drain", post(forms::drain))
 }
 
-async fn style() -> impl IntoResponse {
+async fn home(State(gate): State<Gate>) -> Redirect {
+    Redirect::to(&format!("{}/cases", gate.base()))
+}
+
+pub async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
 }

@@ -41,8 +41,8 @@ pub enum Reload {
     Often,
 }
 
-/// The page around the contents. `who`: whoever is logged in.
-pub fn frame(title: &str, who: Option<&Who>, reload: Reload, body: Markup) -> Markup {
+/// The page around the contents. `base`: what its links begin with. `who`: whoever is logged in.
+pub fn frame(base: &str, title: &str, who: Option<&Who>, reload: Reload, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -51,13 +51,13 @@ pub fn frame(title: &str, who: Option<&Who>, reload: Reload, body: Markup) -> Ma
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 @if reload == Reload::Often { meta http-equiv="refresh" content=(RELOAD_SECS); }
                 title { (title) " · pitlane" }
-                link rel="stylesheet" href="/style.css";
+                link rel="stylesheet" href={ (base) "/style.css" };
             }
             body {
                 header {
-                    a href="/cases" { b { "pitlane" } }
+                    a href={ (base) "/" } { b { "pitlane" } }
                     @if let Some(who) = who {
-                        form method="post" action="/logout" {
+                        form method="post" action={ (base) "/logout" } {
                             (who.name) " (" (who.role.name()) ") " button { "Log out" }
                         }
                     }
@@ -79,7 +79,7 @@ async fn answer(shared: &Shared, request: Option<String>) -> Result<Markup, Refu
     Ok(match reply {
         None => html! { p.wait { "Your request is stored; the next turn answers it. Reload to see." } },
         Some(Reply::Accepted { case: Some(case) }) => {
-            html! { p.yes { "Accepted: " a href={ "/cases/" (case) } { "case " (case) } "." } }
+            html! { p.yes { "Accepted: " a href={ (shared.base()) "/cases/" (case) } { "case " (case) } "." } }
         }
         Some(Reply::Accepted { case: None }) => html! { p.yes { "Accepted." } },
         Some(Reply::Refused { why }) => html! { p.no { "Refused: " (why) } },
@@ -129,7 +129,7 @@ pub async fn cases(
             tbody {
                 @for line in all.iter().map(|case| CaseLine::of(case, now).boxed(&shown.show)) {
                     tr {
-                        td { a href={ "/cases/" (line.id) } { (line.id) } }
+                        td { a href={ (shared.base()) "/cases/" (line.id) } { (line.id) } }
                         td { (line.node) } td { (line.phase) } td { (line.age) " ago" }
                         td { (line.text) @if let Some(took) = &line.took { br; "drain " (took) }
                             @if let Some(time_box) = &line.time_box { br; "time box " (time_box) } }
@@ -139,11 +139,11 @@ pub async fn cases(
         }
         @if all.is_empty() { p { "No case yet." } }
         h2 { "May a node leave?" }
-        form method="get" action="/verdict" {
+        form method="get" action={ (shared.base()) "/verdict" } {
             label { "Node " input name="node" required pattern="[A-Za-z0-9-]{1,63}"; } button { "Judge now" }
         }
     };
-    Ok(frame("Cases", Some(&who), Reload::Often, body))
+    Ok(frame(&shared.base(), "Cases", Some(&who), Reload::Often, body))
 }
 
 pub async fn verdict(
@@ -156,7 +156,7 @@ pub async fn verdict(
     let body = html! {
         (judgement(&judged))
         @if who.role.may(Right::Operate) {
-            form method="post" action="/drain" {
+            form method="post" action={ (shared.base()) "/drain" } {
                 input type="hidden" name="key" value=(key);
                 input type="hidden" name="node" value=(judged.verdict.node);
                 label { "Reason " input name="text" required; }
@@ -164,7 +164,7 @@ pub async fn verdict(
             }
         }
     };
-    Ok(frame(&format!("May {} leave?", judged.verdict.node), Some(&who), Reload::Never, body))
+    Ok(frame(&shared.base(), &format!("May {} leave?", judged.verdict.node), Some(&who), Reload::Never, body))
 }
 
 fn judgement(judged: &Judged) -> Markup {
@@ -259,7 +259,7 @@ fn asked_for(shared: &Shared, case: &Case) -> Markup {
     match shown.show.plans.get(&case.node).filter(|plan| plan.hash() == *hash) {
         Some(plan) => plan_table(plan),
         None => html! { p.wait { "The plan is being made anew; "
-        a href={ "/verdict?node=" (case.node) } { "judge now" } " shows it." } },
+        a href={ (shared.base()) "/verdict?node=" (case.node) } { "judge now" } " shows it." } },
     }
 }
 
@@ -287,7 +287,7 @@ pub async fn case(
         (power(&seen, now))
         (checklist(&shared, case))
         (asked_for(&shared, case))
-        (forms(&seen, &who))
+        (forms(&shared.base(), &seen, &who))
         @if let Some(owed) = OwedView::of(case) {
             h2 { "Owed" }
             p { "Without pitlane this gives everything back:" }
@@ -299,7 +299,7 @@ pub async fn case(
         } }
     };
     let reload = if case.open() { Reload::Often } else { Reload::Never };
-    Ok(frame(&format!("Case {id}: {}", case.node), Some(&who), reload, body))
+    Ok(frame(&shared.base(), &format!("Case {id}: {}", case.node), Some(&who), reload, body))
 }
 
 /// What the technician is asked to do, as the policy says it, while the machine is his.
@@ -338,9 +338,9 @@ fn power(seen: &CaseView, now: Time) -> Markup {
     html! { (pull) (power) }
 }
 
-fn forms(seen: &CaseView, who: &Who) -> Markup {
+fn forms(base: &str, seen: &CaseView, who: &Who) -> Markup {
     let case = &seen.case;
-    let action = |ask: &str| format!("/cases/{}/{ask}", case.id);
+    let action = |ask: &str| format!("{base}/cases/{}/{ask}", case.id);
     let key = fresh_id();
     let may = |right| case.open() && who.role.may(right);
     html! {

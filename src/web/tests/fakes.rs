@@ -338,6 +338,7 @@ fn tokens() -> Vec<KnownToken> {
             name: role.name().into(),
             role,
             sha256: Sha256::digest(role.name().as_bytes()).into(),
+            clusters: None,
         })
         .to_vec()
 }
@@ -364,6 +365,7 @@ pub fn parts() -> Parts {
         notify: Default::default(),
         own: crate::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {

@@ -19,6 +19,7 @@ mod measured;
 mod notices;
 mod open;
 mod place;
+mod places;
 mod prune;
 mod reader;
 mod rows;
@@ -41,6 +42,7 @@ pub use copies::Copies;
 pub use copying::{Copied, keep_copying};
 pub use inspect::{Inspected, inspect};
 pub use place::fit;
+pub use places::SqliteFleet;
 
 use super::chain::Head;
 use super::error::StoreError;

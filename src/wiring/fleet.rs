@@ -1,0 +1,119 @@
+//! The surface of what runs: of the one cluster, or of a fleet with all of its clusters behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::http::StatusCode;
+use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver, Sink, Sorter};
+use pitlane::cli::Stop;
+use pitlane::config::{Config, Service};
+use pitlane::decide;
+use pitlane::model::access::Role;
+use pitlane::model::ids::ClusterName;
+use pitlane::model::matcher::Labels;
+use pitlane::model::shown::Shown;
+use pitlane::web::{self, Access, Front, Member};
+use tokio::sync::{Notify, watch};
+
+use super::running::OfAll;
+use super::unit::Unit;
+use super::{counted, usage};
+
+/// The router of everything, as this configuration wants it. `hooks`: of the units' ticket systems, in their order.
+///
+/// # Errors
+/// The configuration has not the clusters that run.
+pub fn surface(
+    service: &Service,
+    units: &Arc<Vec<Unit>>,
+    hooks: Vec<Router>,
+    of_all: Option<&OfAll>,
+) -> Result<Router, Stop> {
+    let own = |unit: &Unit, hook: Router| -> Result<Router, Stop> {
+        let config = service.cluster(unit.name.as_ref().map(ClusterName::as_str)).map_err(usage)?;
+        Ok(unit.lasting.surface(config, hook, &unit.reconciler))
+    };
+    let Some(of_all) = of_all else {
+        let alone = units.iter().zip(hooks).next();
+        return alone.map_or_else(|| Ok(Router::new()), |(unit, hook)| own(unit, hook));
+    };
+    let mut members = std::collections::BTreeMap::new();
+    for (unit, hook) in units.iter().zip(hooks) {
+        let Some(name) = unit.name.clone() else { continue };
+        let member = Member {
+            mode: service.cluster(Some(name.as_str())).map_err(usage)?.rules.mode,
+            surface: own(unit, hook)?,
+            shown: unit.reconciler.shown(),
+            registry: unit.lasting.metrics.registry(),
+        };
+        members.insert(name, member);
+    }
+    for (name, why) in of_all.broken.iter() {
+        members.insert(ClusterName(name.clone()), broken(why));
+    }
+    let config = service.front();
+    let any = units.first().map(|unit| &unit.lasting);
+    let front = Front {
+        members: Arc::new(members),
+        archive: Arc::new(of_all.refused.clone()),
+        clock: Arc::new(super::SystemClock),
+        access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
+        pace: any.map(|lasting| lasting.pace.clone()).unwrap_or_default(),
+        configuration: any.and_then(|lasting| lasting.configuration.clone()),
+        registry: of_all.metrics.registry(),
+    };
+    Ok(web::front(front, alerts(service, config, units, of_all)))
+}
+
+/// A cluster that could not be begun: it says so to whoever asks.
+fn broken(why: &str) -> Member {
+    let said = format!("{why}\n");
+    let surface = Router::new().fallback(move || async move { (StatusCode::SERVICE_UNAVAILABLE, said) });
+    let shown = Shown { failing: Some(why.to_owned()), ..Shown::nothing() };
+    let (_, shown) = watch::channel(Arc::new(shown));
+    Member { mode: Default::default(), surface, shown, registry: Default::default() }
+}
+
+/// The receiver of alerts of all clusters: each goes to the one that it means. For tokens that are good for all of them.
+fn alerts(service: &Service, config: &Config, units: &Arc<Vec<Unit>>, of_all: &OfAll) -> Router {
+    let clusters = units.iter().filter_map(|unit| {
+        let name = unit.name.clone()?;
+        let rules = service.cluster(Some(name.as_str())).ok()?.rules.clone();
+        let shown = unit.reconciler.shown();
+        let has = Arc::new(move |labels: &Labels| has(labels, &shown.borrow(), &rules));
+        let (inbox, bell) = (Arc::new(unit.lasting.store.clone()), unit.lasting.bell.clone());
+        Some((name, Sink { inbox, bell, has }))
+    });
+    let clock: Arc<dyn pitlane::ports::Clock> = Arc::new(super::SystemClock);
+    let sorter = Sorter {
+        clusters: clusters.collect(),
+        labels: config.cluster_labels.clone(),
+        refused: Arc::new(of_all.refused.clone()),
+        clock: clock.clone(),
+    };
+    let of_alerts = config.http.tokens.iter().filter(|t| t.role == Role::Alerts && t.clusters.is_none());
+    let tokens = alertmanager::Tokens::of_hashes(of_alerts.map(|token| token.sha256));
+    let (metrics, all) = (of_all.metrics.clone(), units.clone());
+    let heard = Arc::new(move |answer: &Answer| {
+        counted(&metrics, answer);
+        if matches!(answer, Answer::Cut { .. }) {
+            // Nobody can say whose alerts were left out.
+            for unit in all.iter() {
+                unit.lasting.alerts_missed.store(true, Ordering::SeqCst);
+                unit.lasting.bell.notify_one();
+            }
+        }
+    });
+    // The sorter rings whom it means.
+    let nobody = Arc::new(Notify::new());
+    let intake = Arc::new(Intake::new(alertmanager::Limits::default(), Arc::default()));
+    alertmanager::router(Receiver { store: Arc::new(sorter), clock, bell: nobody, intake, tokens, heard })
+}
+
+/// Does this cluster have the node that the labels name? `None`: its members were not seen since the start.
+fn has(labels: &Labels, shown: &Shown, rules: &pitlane::model::rules::Rules) -> Option<bool> {
+    let members = shown.observed.pve.first.any_age()?;
+    let cluster = decide::Cluster { members, ceph: shown.observed.ceph.any_age() };
+    Some(decide::explain_alert(labels, rules, cluster).1.is_ok())
+}

@@ -1,0 +1,144 @@
+//! A service that runs: its clusters, and the one surface that they are reached through.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use pitlane::adapters::store::{self, SqliteFleet, SqliteStore};
+use pitlane::cli::{Exit, Stop};
+use pitlane::config::{Config, Service};
+use pitlane::ports::{Clock, Configuration, Fleet};
+use pitlane::telemetry::Metrics;
+use pitlane::web::{self, Listening};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::unit::{Common, Unit};
+use super::{SystemClock, failed, fleet, tls, usage};
+use crate::reload::{self, Fixed, Reload};
+
+/// After the signal: the running turns are finished, then everything ends.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+pub struct Running {
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    units: Arc<Vec<Unit>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What a fleet has beside its clusters.
+#[derive(Clone)]
+pub struct OfAll {
+    /// Alerts that lead to no cluster are kept here. Its lock is the fleet's.
+    pub refused: SqliteStore,
+    pub metrics: Arc<Metrics>,
+    /// Clusters that could not be begun, and why.
+    pub broken: Arc<BTreeMap<String, String>>,
+}
+
+impl Running {
+    /// `path`: the file that is read again when asked for.
+    ///
+    /// # Errors
+    /// The state is not ours to use, the port is taken, or a matter of configuration. One cluster of a fleet whose state cannot be
+    /// used does not stop the others: it is told, and not served.
+    pub async fn start(service: Service, listen: SocketAddr, path: Option<PathBuf>) -> Result<Self, Stop> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let front = service.front();
+        let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
+        let (desk, asked) = reload::desk(clock.now(), metrics.clone());
+        let mut common = Common {
+            clock: clock.clone(),
+            pace: Arc::default(),
+            configuration: path.is_some().then(|| desk.clone() as Arc<dyn Configuration>),
+            desk,
+            fleet: None,
+            stop: CancellationToken::new(),
+        };
+        let mut opened = Vec::new();
+        let of_all = match &service {
+            Service::One(config) => {
+                opened.push(Unit::open(config, metrics, &common)?);
+                None
+            }
+            Service::Fleet { clusters, .. } => {
+                let (refused, places) = of_all(front, &clock)?;
+                common.fleet = Some(places);
+                let (units, broken) = open_all(clusters, &common)?;
+                opened = units;
+                Some(OfAll { refused, metrics, broken: Arc::new(broken) })
+            }
+        };
+        let (units, hooks): (Vec<Unit>, Vec<Router>) = opened.into_iter().unzip();
+        let units = Arc::new(units);
+        let stop = common.stop.clone();
+        let speaks = tls(front)?;
+        let listening =
+            Listening::bind(listen, speaks).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
+        let address = listening.address;
+        let (replace, router) = web::replaceable(fleet::surface(&service, &units, hooks, of_all.as_ref())?);
+        let mut tasks: Vec<JoinHandle<()>> = units.iter().flat_map(|unit| unit.begin(&stop)).collect();
+        if let Some(path) = path {
+            let (fixed, renewal) = (Fixed::of(&service), listening.renewal());
+            let reload = Reload { path, fixed, units: units.clone(), of_all, clock, replace, renewal };
+            tokio::spawn(reload.run(asked, stop.clone()));
+        }
+        tasks.push(tokio::spawn(web::serve(listening, router, stop.clone())));
+        Ok(Self { address, stop, units, tasks })
+    }
+
+    /// Returns when every loop has begun to look for the first time.
+    pub async fn first_look(&self) {
+        for unit in self.units.iter() {
+            // The loop holds the other end as long as it lives; one that is gone is told by its task.
+            let _ = unit.begun.clone().wait_for(|begun| *begun).await;
+        }
+    }
+
+    /// An effect that was asked for is not torn: the turns end first, if they end in time. If they do not, every step was
+    /// written down before it was taken, as for any other death.
+    pub async fn stop(self) -> Exit {
+        self.stop.cancel();
+        match tokio::time::timeout(STOP_WITHIN, futures::future::join_all(self.tasks)).await {
+            Ok(ended) if ended.iter().all(Result::is_ok) => Exit::Done,
+            Ok(_) => Exit::Failed,
+            Err(_) => {
+                tracing::warn!("a turn did not end within {} s and is left behind", STOP_WITHIN.as_secs());
+                Exit::Done
+            }
+        }
+    }
+}
+
+/// What the fleet's own directory holds. Whoever has it is the only one that serves this fleet.
+fn of_all(front: &Config, clock: &Arc<dyn Clock>) -> Result<(SqliteStore, Arc<dyn Fleet>), Stop> {
+    store::fit(&front.state).map_err(|e| failed("the fleet's state", e))?;
+    let refused =
+        store::open(&front.state, clock.clone()).map_err(|e| failed("the fleet's state", e.chain()))?;
+    let places = SqliteFleet::open(&front.state).map_err(|e| failed("the fleet's state", e.chain()))?;
+    Ok((refused, Arc::new(places)))
+}
+
+type Opened = (Vec<(Unit, Router)>, BTreeMap<String, String>);
+
+/// Every cluster whose state can be used.
+fn open_all(clusters: &[Config], common: &Common) -> Result<Opened, Stop> {
+    let (mut units, mut broken) = (Vec::new(), BTreeMap::new());
+    for config in clusters {
+        let name = config.cluster.clone().unwrap_or_default();
+        let metrics = Metrics::of(Some(&name)).map_err(|e| failed("metrics", e))?;
+        match Unit::open(config, Arc::new(metrics), common) {
+            Ok(unit) => units.push(unit),
+            Err(stop) if stop.exit == Exit::Usage => return Err(usage(format!("cluster {name}: {stop}"))),
+            Err(stop) => {
+                tracing::error!("cluster {name} is not served: {stop}");
+                broken.insert(name, stop.text);
+            }
+        }
+    }
+    Ok((units, broken))
+}
