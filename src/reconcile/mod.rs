@@ -15,6 +15,7 @@ mod places;
 mod pulse;
 mod silences;
 mod survey;
+mod tenure;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -42,7 +43,7 @@ use glance::Glance;
 use pulse::Pulse;
 
 use crate::ports::{
-    Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
+    Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tenure, Tickets, Uncommitted,
 };
 
 /// Two turns are at least so far apart, however the bell rings.
@@ -68,6 +69,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     /// Where there are other clusters, with which budgets are shared.
     pub fleet: Option<Arc<dyn Fleet>>,
+    /// Asked immediately before each effect.
+    pub tenure: Arc<dyn Tenure>,
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,
     /// While one of these files is there, nothing is begun.

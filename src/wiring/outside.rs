@@ -59,6 +59,7 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
             .map(|told| alarms(told, &config.rules, clock.clone()))
             .transpose()?,
         alerts_missed: lasting.alerts_missed.clone(),
+        tenure: Arc::new(pitlane::ports::AlwaysGood),
         bmc: bmc(config, &clock)?,
         tickets: wired.tickets,
         store: Arc::new(store.clone()),

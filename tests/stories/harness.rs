@@ -373,6 +373,7 @@ pub fn reconciler(
         alarms: (rules.alarms == AlarmsSetup::Polled)
             .then(|| deadly.clone() as Arc<dyn pitlane::ports::Alarms>),
         alerts_missed: Arc::clone(missed),
+        tenure: Arc::new(pitlane::ports::AlwaysGood),
         bmc: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,
