@@ -23,6 +23,9 @@ mod hand_ssh;
 mod limits;
 mod migration_logs;
 mod notify_webhook;
+#[path = "../lab/postgres.rs"]
+mod postgres;
+mod postgres_store;
 mod promtool;
 mod pve_discovery;
 mod pve_loopback;

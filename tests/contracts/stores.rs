@@ -1,7 +1,8 @@
-//! The store in memory, on which stories and crash tests stand, and the store on disk promise the same: whatever is
-//! done to both, both answer the same and remember the same.
+//! The store in memory, on which stories and crash tests stand, the one in a file and the one in PostgreSQL promise the same:
+//! whatever is done to all of them, all answer the same and remember the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use pitlane::model::time::{Time, after};
 use pitlane::ports::{Archive, Clock, Outbox, Store, Uncommitted};
 use pitlane::sim::memory_store::MemoryStore;
 use proptest::prelude::*;
+
+use crate::postgres::{Database, LONG, database, leading, new_cluster};
 
 /// What may be done to a store. Numbers are small, so that things meet.
 #[derive(Clone, Debug)]
@@ -97,21 +100,53 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn both_stores_answer_and_remember_the_same(acts in acts()) {
+    fn all_stores_answer_and_remember_the_same(acts in acts()) {
+        let database = database();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
         runtime.block_on(async {
             let dir = tempfile::tempdir().expect("a directory");
             let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
             let memory = MemoryStore::new();
+            let cluster = new_cluster();
+            let (remote, lease) = leading(&database.instance(LONG).await, &cluster, Arc::new(Still)).await;
             for act in &acts {
-                let (said, expected) = (perform(&disk, act).await, perform(&memory, act).await);
-                prop_assert_eq!(said, expected, "{:?}", act);
-                prop_assert_eq!(remembered(&disk).await, remembered(&memory).await, "{:?}", act);
+                let expected = perform(&memory, act).await;
+                prop_assert_eq!(perform(&disk, act).await, expected.clone(), "{:?}", act);
+                prop_assert_eq!(perform(&remote, act).await, expected, "PostgreSQL: {:?}", act);
+                let expected = remembered(&memory).await;
+                prop_assert_eq!(remembered(&disk).await, expected.clone(), "{:?}", act);
+                prop_assert_eq!(remembered(&remote).await, expected, "PostgreSQL: {:?}", act);
             }
-            disk.verify().await.expect("the chain holds");
-            Ok(())
+            let head = disk.verify().await.expect("the chain holds");
+            prop_assert_eq!(remote.verify().await.expect("the chain holds"), head.clone());
+            remote.inspect().await.expect("every row can be read");
+            drop((remote, lease));
+            moves(&database, disk, dir.path(), &memory, head).await
         })?;
     }
+}
+
+/// Moved from the file into the database, it is what it was, and the file is not used again.
+async fn moves(
+    database: &Database,
+    disk: store::SqliteStore,
+    dir: &Path,
+    memory: &MemoryStore,
+    head: store::Head,
+) -> Result<(), TestCaseError> {
+    let before = remembered(memory).await;
+    drop(disk);
+    let (fleet, cluster) = (database.instance(LONG).await, new_cluster());
+    let moved = fleet.take_over(dir, &cluster, "the tests").await.expect("is whole, and not there yet");
+    prop_assert_eq!(&moved.holds.journal, &head);
+    let (remote, _lease) = leading(&fleet, &cluster, Arc::new(Still)).await;
+    prop_assert_eq!(remembered(&remote).await, before);
+    prop_assert_eq!(remote.verify().await.expect("the chain holds"), head);
+    let again = fleet.take_over(dir, &new_cluster(), "elsewhere").await;
+    let refused = [again.map(drop), store::open(dir, Arc::new(Still)).map(drop)];
+    let moved = refused.iter().all(|said| matches!(said, Err(store::StoreError::Moved { .. })));
+    prop_assert!(moved, "{:?}", refused);
+    Ok(())
 }
 
 /// What was answered, without the words.
@@ -282,14 +317,18 @@ async fn measurements_are_kept_once_and_the_oldest_are_forgotten() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
     let memory = MemoryStore::new();
+    let database = database();
+    let (remote, _lease) = leading(&database.instance(LONG).await, &new_cluster(), Arc::new(Still)).await;
     let max = MEASURED_MAX as u16;
     for from in [0, 100, 100] {
         let told: Vec<Measured> = (from..from + max).map(|n| measured(n, u8::from(n >= 100))).collect();
         disk.learn(told.clone()).await.expect("stores");
+        remote.learn(told.clone()).await.expect("stores");
         memory.learn(told).await.expect("stores");
     }
     let kept = disk.learned().await.expect("reads");
     assert_eq!(kept, memory.learned().await.expect("reads"));
+    assert_eq!(kept, remote.learned().await.expect("reads"));
     assert_eq!(kept.len(), MEASURED_MAX);
     assert_eq!((kept[0].task.as_str(), kept[499].task.as_str()), ("UPID:pve1:0100", "UPID:pve1:0599"));
     let rates = disk.load().await.expect("loads").rates;
@@ -311,13 +350,15 @@ fn episode(alert: u8, start: u8, end: Option<u8>) -> Episode {
     }
 }
 
-/// What a list and its absence do to one episode, on both stores.
+/// What a list and its absence do to one episode, on all stores.
 #[tokio::test]
 async fn the_level_beats_the_edge() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
     let memory = MemoryStore::new();
-    for store in [&disk as &dyn Store, &memory] {
+    let database = database();
+    let (remote, _lease) = leading(&database.instance(LONG).await, &new_cluster(), Arc::new(Still)).await;
+    for store in [&disk as &dyn Store, &memory, &remote] {
         let listed = |updated: u64| {
             vec![Listed { episode: episode(1, 0, None), updated_at: at(updated), suppressed: true }]
         };

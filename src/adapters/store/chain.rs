@@ -40,8 +40,9 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new() -> Self {
-        Self { last: Head::before_the_first() }
+    /// After this entry.
+    pub(super) fn from(last: Head) -> Self {
+        Self { last }
     }
 
     /// # Errors

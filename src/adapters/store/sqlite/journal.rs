@@ -75,7 +75,7 @@ pub(super) fn verify(conn: &Connection) -> Result<Head, StoreError> {
             Ok((entry, row.get::<_, Vec<u8>>(4)?))
         })
         .map_err(sql("reading the journal"))?;
-    let mut walk = Walk::new();
+    let mut walk = Walk::from(Head::before_the_first());
     for row in rows {
         let (entry, hash) = row.map_err(sql("reading the journal"))?;
         walk.next(&entry, &hash)?;

@@ -1,0 +1,125 @@
+//! The journal's rows: only ever added to, each a link of the [`chain`](super::super::chain).
+
+use tokio_postgres::Row as Found;
+
+use super::super::chain::{Head, Row, Walk, link};
+use super::super::documents::{from_json, to_json};
+use super::super::error::StoreError;
+use super::ask::{Ask, Columns as _};
+use super::conn::{Conn, Failure, READ, READ_ALL};
+use super::meta::{self, Meta};
+use crate::model::ids::{CaseId, ClusterName};
+use crate::model::note::Note;
+
+/// The last entry, kept apart from the entries, so that a journal whose end was cut off does not look whole.
+const HEAD: &str = "journal_head";
+
+/// Entries that are read at once when all are read.
+const PAGE: i64 = 2_000;
+
+/// Goes on from the recorded head, not from the last row: a cut journal must stay visibly cut.
+pub(super) fn append(cluster: &ClusterName, meta: &mut Meta, notes: &[Note]) -> Result<Option<Ask>, StoreError> {
+    if notes.is_empty() {
+        return Ok(None);
+    }
+    let (mut head, mut rows) = (head(meta)?, Vec::with_capacity(notes.len()));
+    for note in notes {
+        let (row, hash, next) = link(&head, note)?;
+        rows.push((row, hash));
+        head = next;
+    }
+    meta.set(HEAD, Some(to_json("the journal's head", &head)?));
+    Ok(Some(insert(cluster, &rows)?))
+}
+
+fn insert(cluster: &ClusterName, rows: &[(Row, [u8; 32])]) -> Result<Ask, StoreError> {
+    let mut cases = Vec::with_capacity(rows.len());
+    for (row, _) in rows {
+        let too_large = |e| StoreError::document(format!("journal entry {}", row.seq), e);
+        cases.push(row.case.map(i64::try_from).transpose().map_err(too_large)?);
+    }
+    Ok(Ask::new(
+        "INSERT INTO journal (cluster, seq, case_id, at, doc, hash)
+         SELECT $1, seq, case_id, at, doc, hash FROM UNNEST($2, $3, $4, $5, $6) AS it (seq, case_id, at, doc, hash)",
+    )
+    .text(&cluster.0)
+    .counts(rows.iter().map(|(row, _)| row.seq))
+    .maybe_ints(cases)
+    .texts(rows.iter().map(|(row, _)| row.at.as_str()))
+    .texts(rows.iter().map(|(row, _)| row.doc.as_str()))
+    .many_bytes(rows.iter().map(|(_, hash)| Some(hash.to_vec()))))
+}
+
+/// A case's notes (`None`: all), oldest first, after a number.
+pub(super) async fn read(
+    conn: &Conn,
+    cluster: &ClusterName,
+    case: Option<CaseId>,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Note)>, Failure> {
+    let ask = match case {
+        Some(case) => Ask::new(
+            "SELECT seq, doc FROM journal WHERE cluster = $1 AND seq > $2 AND case_id = $4 ORDER BY seq LIMIT $3",
+        )
+        .text(&cluster.0)
+        .count(after)
+        .limit(limit)
+        .count(case.0),
+        None => Ask::new("SELECT seq, doc FROM journal WHERE cluster = $1 AND seq > $2 ORDER BY seq LIMIT $3")
+            .text(&cluster.0)
+            .count(after)
+            .limit(limit),
+    };
+    let answers = conn.whole(READ, vec![ask]).await?;
+    let note = |row: &Found| {
+        let seq = row.count(0)?;
+        Ok((seq, from_json(&format!("journal entry {seq}"), &row.text(1)?)?))
+    };
+    answers[0].iter().map(note).collect()
+}
+
+/// Walks the whole chain.
+///
+/// # Errors
+/// [`StoreError::Journal`] names the first entry that does not fit.
+pub(super) async fn verify(conn: &Conn, cluster: &ClusterName) -> Result<Head, Failure> {
+    let answers = conn.begin(READ_ALL, vec![meta::ask(cluster)]).await?;
+    let head = walk(conn, cluster, &Meta::read(&answers[0])?, |_| Ok(())).await?;
+    conn.done().await?;
+    Ok(head)
+}
+
+/// The same inside of a transaction that has begun; `each` sees every entry.
+pub(super) async fn walk(
+    conn: &Conn,
+    cluster: &ClusterName,
+    meta: &Meta,
+    mut each: impl FnMut(&Row) -> Result<(), StoreError>,
+) -> Result<Head, Failure> {
+    let (mut walk, mut after) = (Walk::from(Head::before_the_first()), 0);
+    loop {
+        let ask = Ask::new(
+            "SELECT seq, case_id, at, doc, hash FROM journal WHERE cluster = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        );
+        let page = conn.more(vec![ask.text(&cluster.0).int(after).int(PAGE)]).await?;
+        for row in &page[0] {
+            let case = row.get_as::<Option<i64>>(1)?.and_then(|case| u64::try_from(case).ok());
+            let entry = Row { seq: row.count(0)?, case, at: row.text(2)?, doc: row.text(3)? };
+            walk.next(&entry, &row.get_as::<Vec<u8>>(4)?)?;
+            each(&entry)?;
+        }
+        match page[0].last() {
+            Some(last) => after = last.int(0)?,
+            None => break,
+        }
+    }
+    Ok(walk.end(&head(meta)?)?)
+}
+
+pub(super) fn head(meta: &Meta) -> Result<Head, StoreError> {
+    match meta.get(HEAD) {
+        Some(text) => from_json("the journal's head", text),
+        None => Ok(Head::before_the_first()),
+    }
+}
