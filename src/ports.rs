@@ -214,6 +214,15 @@ impl<S: Store + ?Sized> Inbox for S {
 pub trait Store: Send + Sync {
     async fn load(&self) -> Result<State, Trouble>;
 
+    /// A number that is another one after whatever was written, by whomever, and durable when it is told. While it is the same,
+    /// [`Store::load`] and [`Store::episodes`] say the same, but for what is forgotten with time. `None`: this store does not count.
+    ///
+    /// # Errors
+    /// As [`Store::load`]: the store does not take writes.
+    async fn written(&self) -> Result<Option<u64>, Trouble> {
+        Ok(None)
+    }
+
     /// Episodes that still fire, and those that ended after `since`.
     async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble>;
 

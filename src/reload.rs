@@ -6,22 +6,26 @@
 
 mod another;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use pitlane::adapters::tickets::Held;
 use pitlane::cli::Stop;
 use pitlane::config::file::LogFormat;
 use pitlane::config::kept::BackupFile;
-use pitlane::config::{self, Config};
+use pitlane::config::{self, Config, Service};
+use pitlane::model::ids::ClusterName;
 use pitlane::model::shown::{InForce, RefusedConfig};
 use pitlane::model::time::Time;
-use pitlane::ports::{Configuration, Store as _};
-use pitlane::reconcile::courier::{Channels, Courier};
-use pitlane::reconcile::{Reconciler, World};
+use pitlane::model::wait_text::list;
+use pitlane::ports::{Clock, Configuration, Store as _};
+use pitlane::reconcile::World;
+use pitlane::reconcile::courier::Channels;
 use pitlane::telemetry::Metrics;
 use pitlane::web::{Clients, Renewal, Replace};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,7 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::systemd;
-use crate::wiring::{self, Lasting, Outside};
+use crate::wiring::{self, OfAll, Outside, Unit};
 
 pub use another::Cluster;
 
@@ -46,20 +50,25 @@ pub struct Fixed {
     state: PathBuf,
     log: LogFormat,
     backup: Option<BackupFile>,
+    /// Of a fleet.
+    clusters: Option<BTreeSet<String>>,
 }
 
 impl Fixed {
-    pub fn of(config: &Config) -> Self {
+    pub fn of(service: &Service) -> Self {
+        let front = service.front();
+        let names = || service.clusters().iter().filter_map(|config| config.cluster.clone()).collect();
         Self {
-            listen: config.http.listen,
-            speaks_tls: config.http.tls.is_some(),
-            state: config.state.clone(),
-            log: config.log,
-            backup: config.backup.clone(),
+            listen: front.http.listen,
+            speaks_tls: front.http.tls.is_some(),
+            state: front.state.clone(),
+            log: front.log,
+            backup: front.backup.clone(),
+            clusters: matches!(service, Service::Fleet { .. }).then(names),
         }
     }
 
-    /// The keys that differ.
+    /// The keys that differ, and count only after a restart.
     fn differs(&self, new: &Self) -> Vec<String> {
         [
             ("http.listen", self.listen != new.listen),
@@ -72,6 +81,31 @@ impl Fixed {
         .filter(|(_, differs)| *differs)
         .map(|(key, _)| key.to_owned())
         .collect()
+    }
+
+    /// Why nothing of the new configuration can count while this process runs.
+    fn other_clusters(&self, new: &Self) -> Option<String> {
+        let (old, new) = match (&self.clusters, &new.clusters) {
+            (None, None) => return None,
+            (Some(old), Some(new)) => (old, new),
+            (None, Some(_)) => {
+                return Some(
+                    "clusters: one cluster is served, and this is a fleet; restart pitlane".to_owned(),
+                );
+            }
+            (Some(_), None) => {
+                return Some(
+                    "clusters: a fleet is served, and this is one cluster; restart pitlane".to_owned(),
+                );
+            }
+        };
+        let told =
+            |what: &str, names: Vec<&String>| (!names.is_empty()).then(|| format!("{what} {}", list(names)));
+        let new_ones = told("new are", new.difference(old).collect());
+        let gone = told("gone are", old.difference(new).collect());
+        let told: Vec<String> = new_ones.into_iter().chain(gone).collect();
+        (!told.is_empty())
+            .then(|| format!("clusters: {}; restart pitlane to serve these ones", told.join(", ")))
     }
 }
 
@@ -97,13 +131,18 @@ pub fn desk(since: Time, metrics: Arc<Metrics>) -> (Arc<Desk>, Asked) {
 }
 
 impl Desk {
+    /// When the configuration began to count that counts.
+    pub fn since(&self) -> Time {
+        self.now.borrow().since
+    }
+
     /// What the ticket system lacked when it was asked for the configuration of that time. One that no longer counts is
     /// nobody's business any more.
     pub fn tickets_lack(&self, since: Time, lacks: Vec<String>) {
         self.now.send_if_modified(|now| {
             let ours = now.since == since;
             if ours {
-                now.tickets_lack = lacks;
+                now.tickets_lack.extend(lacks);
             }
             ours
         });
@@ -134,23 +173,28 @@ impl Configuration for Desk {
 pub struct Reload {
     pub path: PathBuf,
     pub fixed: Fixed,
-    /// Of the configuration that counts.
-    pub cluster: Mutex<Cluster>,
-    pub lasting: Lasting,
-    pub reconciler: Arc<Reconciler>,
-    pub courier: Arc<Courier>,
+    pub units: Arc<Vec<Unit>>,
+    /// Of a fleet.
+    pub of_all: Option<OfAll>,
+    pub clock: Arc<dyn Clock>,
     pub replace: Replace,
     pub renewal: Renewal,
 }
 
 /// Everything that a new configuration asks for.
 struct Built {
+    service: Service,
+    /// In the order of the units.
+    units: Vec<BuiltUnit>,
+    surface: axum::Router,
+    tls: Option<(Arc<rustls::ServerConfig>, Clients)>,
+}
+
+struct BuiltUnit {
     config: Config,
     world: World,
     tickets: Option<Arc<Held>>,
     channels: Channels,
-    surface: axum::Router,
-    tls: Option<(Arc<rustls::ServerConfig>, Clients)>,
 }
 
 impl Reload {
@@ -181,19 +225,19 @@ impl Reload {
         let this = self.clone();
         // Files are read: off the threads that serve.
         let built = tokio::task::spawn_blocking(move || this.build()).await;
-        let now = self.lasting.clock.now();
+        let now = self.clock.now();
         let before = desk.in_force();
         let in_force = match built {
-            Ok(Ok(built)) => match self.of_another_cluster(&built.config).await {
-                None => {
-                    let asked = built.tickets.clone();
+            Ok(Ok(built)) => match self.of_other_clusters(&built.units).await {
+                none if none.is_empty() => {
+                    let asked: Vec<_> = built.units.iter().filter_map(|unit| unit.tickets.clone()).collect();
                     let mut in_force = self.take(built, now);
-                    if let Some(asked) = asked {
-                        in_force.tickets_lack = wiring::tickets_lack(&asked).await;
+                    for lacks in join_all(asked.iter().map(|asked| wiring::tickets_lack(asked))).await {
+                        in_force.tickets_lack.extend(lacks);
                     }
                     in_force
                 }
-                Some(mistake) => refused(before, now, vec![mistake]),
+                mistakes => refused(before, now, mistakes),
             },
             Ok(Err(mistakes)) => refused(before, now, mistakes),
             Err(error) => refused(before, now, vec![format!("reading it ended badly: {error}")]),
@@ -202,42 +246,55 @@ impl Reload {
         desk.now.send_replace(in_force);
     }
 
-    fn cluster(&self) -> std::sync::MutexGuard<'_, Cluster> {
-        // A panic elsewhere does not make a name wrong.
-        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Why this configuration must not count while the cases that are open are.
-    async fn of_another_cluster(&self, config: &Config) -> Option<String> {
-        let what = self.cluster().turned_into(&Cluster::of(config))?;
-        let what = format!("{}: {what}", self.path.display());
-        match self.lasting.store.load().await {
-            Ok(state) => another::refusal(&what, &state.cases),
-            Err(trouble) => Some(format!("{what}, and whether a case is open cannot be read: {trouble}")),
+    async fn of_other_clusters(&self, built: &[BuiltUnit]) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        for (unit, new) in self.units.iter().zip(built) {
+            let Some(what) = unit.cluster().turned_into(&Cluster::of(&new.config)) else { continue };
+            let what = format!("{}: {what}", self.path.display());
+            match unit.lasting.store.load().await {
+                Ok(state) => mistakes.extend(another::refusal(&what, &state.cases)),
+                Err(trouble) => {
+                    mistakes.push(format!("{what}, and whether a case is open cannot be read: {trouble}"))
+                }
+            }
         }
+        mistakes
     }
 
     /// # Errors
     /// All mistakes, as lines.
     fn build(&self) -> Result<Built, Vec<String>> {
         let said = |stop: Stop| vec![stop.text];
-        let config = config::load(&self.path)
+        let service = config::serve(&self.path)
             .map_err(|mistakes| mistakes.list().iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let Outside { world, hook, tickets } = wiring::outside(&config, &self.lasting).map_err(said)?;
-        let tls = wiring::tls(&config).map_err(said)?;
-        let surface = self.lasting.surface(&config, hook, &self.reconciler);
-        let channels = wiring::channels(&config).map_err(said)?;
-        Ok(Built { config, world, tickets, channels, surface, tls })
+        if let Some(what) = self.fixed.other_clusters(&Fixed::of(&service)) {
+            return Err(vec![format!("{}: {what}", self.path.display())]);
+        }
+        let (mut units, mut hooks) = (Vec::new(), Vec::new());
+        for unit in self.units.iter() {
+            let name = unit.name.as_ref().map(ClusterName::as_str);
+            let config = service.cluster(name).map_err(|text| vec![text])?.clone();
+            let Outside { world, hook, tickets } = wiring::outside(&config, &unit.lasting).map_err(said)?;
+            let channels = wiring::channels(&config, unit.name.as_ref()).map_err(said)?;
+            units.push(BuiltUnit { config, world, tickets, channels });
+            hooks.push(hook);
+        }
+        let tls = wiring::tls(service.front()).map_err(said)?;
+        let surface = wiring::surface(&service, &self.units, hooks, self.of_all.as_ref()).map_err(said)?;
+        Ok(Built { service, units, surface, tls })
     }
 
     fn take(&self, built: Built, now: Time) -> InForce {
-        *self.cluster() = Cluster::of(&built.config);
-        let needs_restart = self.fixed.differs(&Fixed::of(&built.config));
-        for hint in config::hints(&built.config) {
+        let needs_restart = self.fixed.differs(&Fixed::of(&built.service));
+        for hint in config::hints_of(&built.service) {
             tracing::warn!("{hint}");
         }
-        self.reconciler.replace(built.world, built.config.rules);
-        self.courier.replace(built.channels);
+        for (unit, new) in self.units.iter().zip(built.units) {
+            *unit.cluster() = Cluster::of(&new.config);
+            unit.reconciler.replace(new.world, new.config.rules);
+            unit.courier.replace(new.channels);
+        }
         self.replace.with(built.surface);
         if let Some((tls, clients)) = built.tls {
             self.renewal.with(tls, clients);

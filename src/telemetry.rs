@@ -312,7 +312,7 @@ mod tests {
         let debt = Debt { since: noon, reason: String::new(), alarm_at: noon, seen: true, unsure: false };
         let mut shown = Shown::nothing();
         shown.turn_at = noon;
-        shown.state.cases = vec![Case {
+        std::sync::Arc::make_mut(&mut shown.state).cases = vec![Case {
             id: CaseId(1),
             node: "pve2".into(),
             policy: "manual".into(),
@@ -350,7 +350,7 @@ mod tests {
         let text = metrics.text();
         assert!(text.contains("pitlane_deliveries_total{outcome=\"stored\"} 1"), "{text}");
         assert!(text.contains("pitlane_episodes_total{outcome=\"new\"} 2"), "{text}");
-        shown.state.cases.clear();
+        std::sync::Arc::make_mut(&mut shown.state).cases.clear();
         metrics.turn(Duration::from_millis(20), &shown);
         let text = metrics.text();
         assert!(!text.contains("node=\"pve2\"") && text.contains("pitlane_owed_overdue 0"), "{text}");

@@ -12,10 +12,9 @@ mod unit;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
@@ -33,20 +32,23 @@ use pitlane::model::rights::TokenRights;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
 use pitlane::ports::{Archive, Clock, Configuration, Fleet};
-use pitlane::reconcile::{Reconciler, last_word};
+use pitlane::reconcile::Reconciler;
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
-use pitlane::web::{self, Access, App, Clients, Listening};
+use pitlane::web::{self, Access, App, Clients};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
-use crate::reload::{self, Cluster, Fixed, Reload};
+use running::Running;
+
 use crate::{discover, systemd};
 
+pub use fleet::surface;
 pub use notify::channels;
 pub use outside::{Outside, outside};
+pub use running::OfAll;
 pub use tickets::lacks as tickets_lack;
+pub use unit::Unit;
 
 /// The machine's clock.
 struct SystemClock;
@@ -116,7 +118,9 @@ fn configured(global: &Global) -> Result<Service, Stop> {
 pub async fn service(global: &Global) -> Ended {
     let service = configured(global)?;
     start_logging(service.front(), global, "info");
-    config::each_hint(&service, |hint| tracing::warn!("{hint}"));
+    for hint in config::hints_of(&service) {
+        tracing::warn!("{hint}");
+    }
     let listen = service.front().http.listen;
     let running = Running::start(service, listen, Some(global.config.clone())).await?;
     tracing::info!("pitlane {} serves {}", env!("CARGO_PKG_VERSION"), running.address);
@@ -145,7 +149,9 @@ pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     config.http.tls = None;
     // Its budgets beside other clusters are kept by the fleet's process, which would have to be stopped for this.
     if config.rules.shared.is_some() {
-        return Err(usage("this cluster shares budgets with others, so it is drained by their service: drain without --standalone"));
+        return Err(usage(
+            "this cluster shares budgets with others, so it is drained by their service: drain without --standalone",
+        ));
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let running = Running::start(Service::One(Box::new(config)), listen, None).await?;
@@ -202,6 +208,8 @@ pub struct Lasting {
     pub store: SqliteStore,
     /// Where there are other clusters.
     pub fleet: Option<Arc<dyn Fleet>>,
+    /// Whose alerts are whose, where there are other clusters.
+    pub shelf: alertmanager::Shelf,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub meter: Arc<systemd::Watched>,

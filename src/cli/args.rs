@@ -37,6 +37,9 @@ pub struct Global {
     /// The service's address; read from the configuration if not given.
     #[arg(long, global = true, env = "PITLANE_URL", value_name = "URL")]
     pub url: Option<String>,
+    /// Which cluster of a fleet.
+    #[arg(long, global = true, env = "PITLANE_CLUSTER", value_name = "NAME")]
+    pub cluster: Option<String>,
     /// A file that holds your token and nothing else.
     #[arg(long, global = true, env = "PITLANE_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -70,6 +73,8 @@ pub enum Command {
     Drain(DrainArgs),
     /// What pitlane is doing.
     Status,
+    /// The clusters of a fleet, and how each of them stands.
+    Clusters,
     /// What fails now, and alerts that lead nowhere.
     Alerts {
         /// Deliveries that nobody could read: when, why, and how they begin.

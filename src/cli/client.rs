@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::args::Global;
 use super::exit::{Exit, Stop};
-use crate::config::ServiceAddress;
+use crate::config::{ServiceAddress, cluster_name};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Above the 20 s in which the service answers or gives up.
@@ -27,9 +27,22 @@ pub struct Client {
 }
 
 impl Client {
+    /// Asks the cluster that is meant; without a name, the only one there is.
+    ///
     /// # Errors
     /// No address, no token, or files that cannot be read: usage.
     pub fn new(global: &Global) -> Result<Self, Stop> {
+        let client = Self::of_the_fleet(global)?;
+        let Some(cluster) = &global.cluster else { return Ok(client) };
+        cluster_name(cluster).map_err(|text| Stop::new(Exit::Usage, text))?;
+        Ok(Self { base: format!("{}/clusters/{cluster}", client.base), ..client })
+    }
+
+    /// Asks what is served, whichever clusters it has.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_the_fleet(global: &Global) -> Result<Self, Stop> {
         let usage = |text: String| Stop::new(Exit::Usage, text);
         let told = ServiceAddress::read(&global.config);
         let base = match (&global.url, &told) {

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use super::Say;
-use super::args::{Cli, ConfigCommand, PolicyCommand};
+use super::args::{Cli, ConfigCommand, Global, PolicyCommand};
 use super::exit::{Ended, Exit, Stop};
 use super::{hours, policy_test};
 use crate::config::calendar_test::CalendarTests;
@@ -16,7 +16,7 @@ use crate::config::file::{ConfigFile, MappingFile, TokensFile};
 use crate::config::mistakes::Mistakes;
 use crate::config::policy::{self, PolicyFile};
 use crate::config::policy_test::PolicyTests;
-use crate::config::{self, schema_of};
+use crate::config::{self, Config, Service, schema_of};
 use crate::model::rules::{Budgets, CephSetup, HandSetup, Limits, Mapping, Mode, Packing, Policy, Rules};
 use crate::model::time::Time;
 
@@ -135,7 +135,7 @@ fn policies_dir(config: &Path) -> Option<PathBuf> {
     Some(config.parent().unwrap_or(Path::new(".")).join(dir))
 }
 
-pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended {
+pub fn configuration(command: &ConfigCommand, global: &Global, say: Say) -> Ended {
     match command {
         ConfigCommand::Schema { tokens } => {
             let schema = if *tokens { schema_of::<TokensFile>() } else { schema_of::<ConfigFile>() };
@@ -143,30 +143,44 @@ pub fn configuration(command: &ConfigCommand, config: &Path, say: Say) -> Ended 
             Ok(Exit::Done)
         }
         ConfigCommand::Discover(_) => Err(Stop::new(Exit::Usage, "this command is asked of a cluster")),
-        ConfigCommand::Check { .. } => match config::load(config) {
+        ConfigCommand::Check { .. } => match config::serve(&global.config) {
             Err(mistakes) => wrong(&mistakes, say),
-            Ok(good) => {
-                let hints = config::hints(&good);
-                let hours = hours::of(&good.calendars, &good.rules.policies, Time::now());
-                say.print(&json!({"mistakes": [], "hints": hints, "calendars": hours}), || {
-                    let mut out = format!(
-                        "{} is good: mode {}, {} policies.\n",
-                        config.display(),
-                        good.rules.mode,
-                        good.rules.policies.len()
-                    );
-                    for calendar in &hours {
-                        out.push_str(&format!("{calendar}\n"));
-                    }
-                    for hint in &hints {
-                        out.push_str(&format!("Note: {hint}.\n"));
-                    }
-                    out
-                });
+            Ok(service) => {
+                good(&service, &global.config, say);
                 Ok(Exit::Done)
             }
         },
     }
+}
+
+/// Nothing is wrong; what is still worth knowing.
+fn good(service: &Service, path: &Path, say: Say) {
+    let hints = config::hints_of(service);
+    let all = service.clusters().iter();
+    let clusters: Vec<_> =
+        all.map(|one| (one, hours::of(&one.calendars, &one.rules.policies, Time::now()))).collect();
+    let json = match (service, &clusters[..]) {
+        (Service::One(_), [(_, hours)]) => json!({"mistakes": [], "hints": hints, "calendars": hours}),
+        _ => {
+            let line = |(one, hours): &(&Config, _)| json!({"name": one.cluster, "mode": one.rules.mode, "policies": one.rules.policies.len(), "calendars": hours});
+            json!({"mistakes": [], "hints": hints, "clusters": clusters.iter().map(line).collect::<Vec<_>>()})
+        }
+    };
+    say.print(&json, || {
+        let mut out = match service {
+            Service::One(_) => format!("{} is good: ", path.display()),
+            Service::Fleet { .. } => format!("{} is good: {} clusters.\n", path.display(), clusters.len()),
+        };
+        for (one, hours) in &clusters {
+            if let Service::Fleet { .. } = service {
+                out.push_str(&format!("{}: ", one.cluster.as_deref().unwrap_or_default()));
+            }
+            out.push_str(&format!("mode {}, {} policies.\n", one.rules.mode, one.rules.policies.len()));
+            hours.iter().for_each(|calendar| out.push_str(&format!("{calendar}\n")));
+        }
+        hints.iter().for_each(|hint| out.push_str(&format!("Note: {hint}.\n")));
+        out
+    });
 }
 
 pub fn completions(shell: clap_complete::Shell) -> Ended {

@@ -36,8 +36,7 @@ pub use args::{
 pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
 
-use crate::config::file::ConfigFile;
-use crate::config::{Config, Mistakes, read};
+use crate::config::{self, Config};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
 use crate::model::plain::{deceives, printable};
@@ -45,7 +44,9 @@ use crate::model::report::{Report, Reports};
 use crate::model::request::Ask;
 use crate::model::rights::TokenRights;
 use crate::model::seen::Trouble;
-use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Recorded, Status, Unreadable};
+use crate::model::shown::{
+    CaseLine, CaseView, ClusterLine, InForce, Judged, OwedView, Recorded, Status, Unreadable,
+};
 use crate::model::time::Time;
 use crate::ports::Archive;
 
@@ -191,6 +192,11 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             say.print(&status, || text::status(&status));
             Ok(if status.ready { Exit::Done } else { Exit::Unseen })
         }
+        Command::Clusters => {
+            let all: Vec<ClusterLine> = Client::of_the_fleet(global)?.get("/api/v1/clusters").await?;
+            say.print(&all, || text::clusters(&all));
+            Ok(if all.iter().all(|line| line.well) { Exit::Done } else { Exit::Unseen })
+        }
         Command::Alerts { unreadable: true } => {
             let all: Unreadable =
                 client()?.get(&format!("/api/v1/alerts/unreadable?limit={UNREADABLE_MAX}")).await?;
@@ -209,7 +215,8 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             Ok(Exit::Done)
         }
         Command::Reload => {
-            let config: InForce = client()?.post("/api/v1/reload", &json!({}), "reload").await?;
+            let config: InForce =
+                Client::of_the_fleet(global)?.post("/api/v1/reload", &json!({}), "reload").await?;
             say.print(&config, || text::reloaded(&config, Time::now()));
             Ok(if config.refused.is_none() { Exit::Done } else { Exit::Usage })
         }
@@ -266,23 +273,21 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Resolve { file, members } => {
             resolve::run(file, &against(global, members.as_deref()).await?, say)
         }
-        Command::Policy(command) => local::policies(command, &global.config, say),
+        Command::Policy(command) => local::policies(command, &cluster_file(global)?, say),
         Command::Config(ConfigCommand::Discover(args)) => {
             let found = local.discover(args).await?;
             discover::print(&found, args, say);
             Ok(Exit::Done)
         }
         Command::Config(ConfigCommand::Check { send: true }) => tryout::send(global, local, say).await,
-        Command::Config(command) => local::configuration(command, &global.config, say),
+        Command::Config(command) => local::configuration(command, global, say),
         Command::Explain { observed, node } => explain::run(observed, node.as_deref(), say),
         Command::Planner { instance, output, canary } => {
             planner::run(instance, output.as_deref(), *canary, say)
         }
         Command::Audit(AuditCommand::Verify) => {
-            let words = local
-                .verify(&state_dir(&global.config)?)
-                .await
-                .map_err(|t| Stop::new(Exit::Failed, t.text()))?;
+            let words =
+                local.verify(&state_dir(global)?).await.map_err(|t| Stop::new(Exit::Failed, t.text()))?;
             say.print(&json!({"verified": words}), || format!("{words}\n"));
             Ok(Exit::Done)
         }
@@ -294,7 +299,7 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             let state = match command {
                 // A file by itself needs no configuration.
                 StoreCommand::Verify { file: Some(_) } => PathBuf::new(),
-                _ => state_dir(&global.config)?,
+                _ => state_dir(global)?,
             };
             let told = local.store(&state, command).await?;
             say.print(&told.json, || told.words.clone());
@@ -311,7 +316,7 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
 /// Whom alerts may mean: by hand, or as the running service sees the cluster.
 async fn against(global: &Global, members: Option<&str>) -> Result<resolve::Against, Stop> {
     if let Some(members) = members {
-        let rules = local::rules(&global.config)?;
+        let rules = local::rules(&cluster_file(global)?)?;
         return Ok(resolve::Against { members: resolve::members(members)?, ceph: None, rules });
     }
     let recorded: Recorded = Client::new(global)?.get("/api/v1/observed").await?;
@@ -337,9 +342,7 @@ async fn owed(global: &Global, offline: bool, local: &dyn Local, say: Say) -> En
         };
         match asked {
             Ok(all) => Some(all),
-            Err(stop)
-                if matches!(stop.exit, Exit::Unseen | Exit::Usage) && state_dir(&global.config).is_ok() =>
-            {
+            Err(stop) if matches!(stop.exit, Exit::Unseen | Exit::Usage) && state_dir(global).is_ok() => {
                 say.hint(&format!("{stop}. Reading its database instead."));
                 None
             }
@@ -350,7 +353,7 @@ async fn owed(global: &Global, offline: bool, local: &dyn Local, say: Say) -> En
         Some(all) => all,
         None => {
             let unseen = |trouble: Trouble| Stop::new(Exit::Unseen, trouble.to_string());
-            let archive = local.archive(&state_dir(&global.config)?).await.map_err(unseen)?;
+            let archive = local.archive(&state_dir(global)?).await.map_err(unseen)?;
             let cases = archive.cases(CASES_MAX).await.map_err(unseen)?;
             cases.iter().filter_map(OwedView::of).collect()
         }
@@ -360,15 +363,14 @@ async fn owed(global: &Global, offline: bool, local: &dyn Local, say: Say) -> En
 }
 
 /// Where the configuration keeps the state, without reading anything that it names.
-fn state_dir(config: &Path) -> Result<PathBuf, Stop> {
-    let usage = |text: String| Stop::new(Exit::Usage, text);
-    let text = std::fs::read_to_string(config)
-        .map_err(|e| usage(format!("{} cannot be read: {e}; write --config FILE", config.display())))?;
-    let mut mistakes = Mistakes::of(config.display().to_string());
-    let read = read::<ConfigFile>(&text, &mut mistakes);
-    let Some(read) = read else { return Err(usage(mistakes.to_string())) };
-    let state = read.json["state"].as_str().map_or_else(crate::config::file::state_dir, PathBuf::from);
-    Ok(config.parent().unwrap_or(Path::new(".")).join(state))
+fn state_dir(global: &Global) -> Result<PathBuf, Stop> {
+    config::state_dir(&global.config, global.cluster.as_deref()).map_err(|text| Stop::new(Exit::Usage, text))
+}
+
+/// Where the policies of the cluster that is meant are named.
+fn cluster_file(global: &Global) -> Result<PathBuf, Stop> {
+    config::cluster_file(&global.config, global.cluster.as_deref())
+        .map_err(|text| Stop::new(Exit::Usage, text))
 }
 
 /// A node's name, as Proxmox spells it.

@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::model::plan::Plan;
 use crate::model::recovery::Card;
-use crate::model::shown::{CaseLine, CaseView, InForce, Judged, OwedView, Status, Unreadable};
+use crate::model::shown::{CaseLine, CaseView, ClusterLine, InForce, Judged, OwedView, Status, Unreadable};
 use crate::model::time::{Period, Time, age, to_the_second};
 use crate::model::verdict::{Answer, CheckName, Verdict};
 
@@ -249,6 +249,19 @@ pub fn reloaded(config: &InForce, now: Time) -> String {
         if good { "The new configuration counts from the next turn on.\n" } else { "" },
         in_force(config, now)
     )
+}
+
+pub fn clusters(lines: &[ClusterLine]) -> String {
+    let mut rows = table(["cluster", "mode", "open cases", "state"]);
+    for line in lines {
+        rows.add_row([
+            line.name.to_string(),
+            line.mode.to_string(),
+            line.cases.to_string(),
+            line.text.clone(),
+        ]);
+    }
+    format!("{rows}\n")
 }
 
 pub fn cases(lines: &[CaseLine]) -> String {

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Ended, Exit, Global, Local, Say, TicketsTold, local};
+use super::{Ended, Exit, Global, Local, Say, Stop, TicketsTold, local};
 use crate::cli::ConfigCommand;
 use crate::config;
 use crate::model::notice::ChannelName;
@@ -14,11 +14,12 @@ type Sent = (ChannelName, Result<(), Trouble>);
 
 /// Checks the configuration, then tries each channel of it and the ticket system.
 pub async fn send(global: &Global, here: &dyn Local, say: Say) -> Ended {
-    let Ok(good) = config::load(&global.config) else {
-        return local::configuration(&ConfigCommand::Check { send: false }, &global.config, say);
+    let Ok(service) = config::serve(&global.config) else {
+        return local::configuration(&ConfigCommand::Check { send: false }, global, say);
     };
+    let good = service.cluster(global.cluster.as_deref()).map_err(|text| Stop::new(Exit::Usage, text))?;
     let (told, tickets, rights) =
-        tokio::join!(here.test_channels(&good), here.test_tickets(&good), here.test_rights(&good));
+        tokio::join!(here.test_channels(good), here.test_tickets(good), here.test_rights(good));
     let all: Vec<_> = told
         .iter()
         .map(|(name, sent)| json!({"channel": name, "error": sent.as_ref().err().map(ToString::to_string)}))

@@ -1,11 +1,14 @@
-//! Where the service of a configuration file listens: for the command line, which need not be able to read secrets.
+//! Where the service of a configuration file listens, and where a cluster's file and state are: for the command line, which need
+//! not be able to read secrets.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::file::ConfigFile;
+use super::fleet;
+use super::formats;
 use super::mistakes::Mistakes;
-use super::reader::read;
+use super::reader::{Read, read};
 
 /// The address, and the certificate that the service shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,15 +20,13 @@ pub struct ServiceAddress {
 impl ServiceAddress {
     /// `None`: there is no such file, or it does not say. What else is wrong in it is `config check`'s affair.
     pub fn read(path: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(path).ok()?;
-        let read = read::<ConfigFile>(&text, &mut Mistakes::default())?;
+        let read = glance(path)?;
         let listen = match read.json.pointer("/http/listen") {
             Some(listen) => listen.as_str()?.parse().ok()?,
             None => super::file::HttpFile::default().listen.parse().ok()?,
         };
         let certificate = read.json.pointer("/http/tls/cert").and_then(|v| v.as_str());
-        let base = path.parent().unwrap_or(Path::new("."));
-        Some(Self { listen, certificate: certificate.map(|file| base.join(file)) })
+        Some(Self { listen, certificate: certificate.map(|file| beside(path, Path::new(file))) })
     }
 
     /// As a client on the same machine writes it.
@@ -38,6 +39,57 @@ impl ServiceAddress {
         };
         format!("{scheme}://{host}")
     }
+}
+
+/// The file of that cluster: of a fleet, the one that bears its name. What cannot be read is its reader's affair.
+///
+/// # Errors
+/// Which name to write.
+pub fn cluster_file(path: &Path, cluster: Option<&str>) -> Result<PathBuf, String> {
+    let Some(read) = glance(path) else { return Ok(path.to_owned()) };
+    let dir = read.json["clusters"].as_str().map(|dir| beside(path, Path::new(dir)));
+    match (dir, cluster) {
+        (None, Some(name)) if read.json["name"].as_str() != Some(name) => Err(fleet::only_one(name)),
+        (None, _) => Ok(path.to_owned()),
+        (Some(dir), Some(name)) => {
+            formats::cluster_name(name)?;
+            let file = dir.join(format!("{name}.yaml"));
+            if file.exists() {
+                Ok(file)
+            } else {
+                Err(format!("there is no cluster {name}: {} is missing", file.display()))
+            }
+        }
+        (Some(dir), None) => {
+            Err(format!("which cluster? Write --cluster NAME; each has its file in {}", dir.display()))
+        }
+    }
+}
+
+/// Where the state of that cluster is.
+///
+/// # Errors
+/// The file cannot be read, or which name to write.
+pub fn state_dir(path: &Path, cluster: Option<&str>) -> Result<PathBuf, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| format!("{} cannot be read: {e}; write --config FILE", path.display()))?;
+    let mut mistakes = Mistakes::of(path.display().to_string());
+    let Some(read) = read::<ConfigFile>(&text, &mut mistakes) else { return Err(mistakes.to_string()) };
+    cluster_file(path, cluster)?;
+    let state = read.json["state"].as_str().map_or_else(super::file::state_dir, PathBuf::from);
+    let state = beside(path, &state);
+    Ok(match (read.json.get("clusters"), cluster) {
+        (Some(_), Some(name)) => fleet::state_of(&state, name),
+        _ => state,
+    })
+}
+
+fn glance(path: &Path) -> Option<Read<ConfigFile>> {
+    read::<ConfigFile>(&std::fs::read_to_string(path).ok()?, &mut Mistakes::default())
+}
+
+fn beside(path: &Path, named: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new(".")).join(named)
 }
 
 #[cfg(test)]

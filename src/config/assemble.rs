@@ -65,6 +65,7 @@ pub(super) fn assemble(file: ConfigFile, base: &Path, beside: Beside) -> Config 
         rules,
         state: base.join(file.state),
         kill_files: vec![base.join(file.kill_file)],
+        cluster_labels: file.cluster_labels,
         backup,
         log: file.log,
         proxmox,

@@ -66,8 +66,12 @@ pub struct ConfigFile {
     #[serde(default)]
     pub store: super::kept::StoreFile,
     /// Many clusters: a directory with a file for each, `NAME.yaml`, of this same format. Then this file says only what they
-    /// share: `state`, `log`, `http`, `store`, `kill_file`, `shared_budgets`.
+    /// share: `state`, `log`, `http`, `store`, `kill_file`, `cluster_labels`, `shared_budgets`.
     pub clusters: Option<PathBuf>,
+    /// Labels of an alert that name its cluster; the first that it carries counts. Where an alert names none, the cluster is
+    /// the only one that has its node.
+    #[serde(default = "cluster_labels")]
+    pub cluster_labels: Vec<String>,
     /// Budgets that count over several clusters, beside each cluster's own.
     #[serde(default)]
     pub shared_budgets: Vec<SharedBudgetFile>,
@@ -75,6 +79,10 @@ pub struct ConfigFile {
 
 pub fn state_dir() -> PathBuf {
     "/var/lib/pitlane".into()
+}
+
+pub fn cluster_labels() -> Vec<String> {
+    vec!["cluster".to_owned()]
 }
 
 pub fn kill_file() -> PathBuf {

@@ -17,10 +17,10 @@ use crate::model::ids::{BudgetName, ClusterName, NodeName};
 use crate::model::shared::{Counted, SharedBudget, SharedRules};
 
 /// Keys that count for the whole process, so only the fleet's file has them.
-const OF_THE_FLEET: [&str; 6] = ["state", "log", "http", "store", "clusters", "shared_budgets"];
-/// Keys of the fleet's file. `kill_file` may stand in both: the fleet's stops all.
-const IN_THE_FLEETS_FILE: [&str; 7] =
-    ["state", "log", "http", "store", "clusters", "shared_budgets", "kill_file"];
+const OF_THE_FLEET: [&str; 7] =
+    ["state", "log", "http", "store", "clusters", "cluster_labels", "shared_budgets"];
+/// May stand in both files: the fleet's stops all.
+const OF_BOTH: &str = "kill_file";
 
 /// A budget that counts over several clusters, such as one row of racks, or one technician.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -75,9 +75,7 @@ impl Service {
         match (self, name) {
             (Self::One(config), None) => Ok(config),
             (Self::One(config), Some(name)) if config.cluster.as_deref() == Some(name) => Ok(config),
-            (Self::One(_), Some(name)) => {
-                Err(format!("there is one cluster, and its name is not {name}; leave --cluster out"))
-            }
+            (Self::One(_), Some(name)) => Err(only_one(name)),
             (Self::Fleet { clusters, .. }, Some(name)) => {
                 let named = clusters.iter().find(|config| config.cluster.as_deref() == Some(name));
                 named.ok_or_else(|| format!("there is no cluster {name}; there are {}", self.names()))
@@ -102,7 +100,10 @@ pub fn serve(path: &Path) -> Result<Service, Mistakes> {
     let mut mistakes = Mistakes::of(path.display().to_string());
     let Some(read) = open(path, &mut mistakes, Place::START) else { return mistakes.or(None) };
     let service = match read.json.get("clusters") {
-        None => of_file(read, path, &mut mistakes).map(|config| Service::One(Box::new(config))),
+        None => {
+            alone(&read, &mut mistakes);
+            of_file(read, path, &mut mistakes).map(|config| Service::One(Box::new(config)))
+        }
         Some(_) => fleet(read, path, &mut mistakes),
     };
     mistakes.or(service)
@@ -113,16 +114,22 @@ pub(super) fn alone(read: &Read<ConfigFile>, mistakes: &mut Mistakes) {
     if read.json.get("clusters").is_some() {
         let text = "clusters: this is the file of a fleet; name one of its clusters with --cluster";
         mistakes.add(read.root.at("clusters").place, text);
-    } else if read.json.get("shared_budgets").is_some() {
-        let text = "shared_budgets: they count over several clusters, and here is one; write budgets";
-        mistakes.add(read.root.at("shared_budgets").place, text);
+        return;
+    }
+    for (key, text) in [
+        ("shared_budgets", "they count over several clusters, and here is one; write budgets"),
+        ("cluster_labels", "they tell alerts of several clusters apart, and here is one; leave it out"),
+    ] {
+        if read.json.get(key).is_some() {
+            mistakes.add(read.root.at(key).place, format!("{key}: {text}"));
+        }
     }
 }
 
 fn fleet(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistakes) -> Option<Service> {
     let base = path.parent().unwrap_or(Path::new("."));
     for key in keys(&read) {
-        if !IN_THE_FLEETS_FILE.contains(&key.as_str()) {
+        if key != OF_BOTH && !OF_THE_FLEET.contains(&key.as_str()) {
             let text = format!("{key} belongs in each cluster's own file, since this file names clusters");
             mistakes.add(read.root.at(&key).place, text);
         }
@@ -187,7 +194,8 @@ fn files(dir: &Path) -> std::io::Result<Vec<(ClusterName, PathBuf)>> {
 fn member(name: &ClusterName, file: &Path, named: Place, mistakes: &mut Mistakes) -> Option<Config> {
     let read = open(file, mistakes, named)?;
     if super::formats::cluster_name(name.as_str()).is_err() {
-        let text = format!("the file's name {name}.yaml is the cluster's name; write letters, digits, - and _");
+        let text =
+            format!("the file's name {name}.yaml is the cluster's name; write letters, digits, - and _");
         mistakes.add(Place::START, text);
     }
     if let Some(written) = read.json["name"].as_str()
@@ -207,13 +215,18 @@ fn member(name: &ClusterName, file: &Path, named: Place, mistakes: &mut Mistakes
 
 /// What the fleet's file says for all of them.
 fn joined(config: Config, name: &ClusterName, front: &Config) -> Config {
-    let backup = front.backup.clone().map(|backup| super::kept::BackupFile {
-        dir: backup.dir.join(name.as_str()),
-        ..backup
-    });
+    let backup = front
+        .backup
+        .clone()
+        .map(|backup| super::kept::BackupFile { dir: backup.dir.join(name.as_str()), ..backup });
+    let mut rules = config.rules;
+    if let Some(silences) = &mut rules.silences {
+        silences.cluster_label = front.cluster_labels.first().cloned();
+    }
     let kill_files = front.kill_files.iter().chain(&config.kill_files).cloned().collect();
     Config {
         cluster: Some(name.to_string()),
+        rules,
         state: state_of(&front.state, name.as_str()),
         http: Http { ..front.http.clone() },
         log: front.log,
@@ -221,6 +234,10 @@ fn joined(config: Config, name: &ClusterName, front: &Config) -> Config {
         kill_files,
         ..config
     }
+}
+
+pub(super) fn only_one(name: &str) -> String {
+    format!("there is one cluster, and its name is not {name}; leave --cluster out")
 }
 
 /// Where a cluster's state lives below the fleet's.
@@ -252,8 +269,10 @@ fn budgets_across(
         if budgets[..i].iter().any(|earlier| earlier.name == budget.name) {
             mistakes.add(at(".name"), format!("shared_budgets: {} is there twice; keep one", budget.name));
         }
-        for cluster in budget.clusters.iter().chain(budget.nodes.keys()).filter(|name| !names.contains(*name)) {
-            let text = format!("shared_budgets: there is no cluster {cluster}; its file would be {cluster}.yaml");
+        for cluster in budget.clusters.iter().chain(budget.nodes.keys()).filter(|name| !names.contains(*name))
+        {
+            let text =
+                format!("shared_budgets: there is no cluster {cluster}; its file would be {cluster}.yaml");
             mistakes.add(at(""), text);
         }
         if let Some(twice) = budget.clusters.iter().find(|name| budget.nodes.contains_key(*name)) {

@@ -5,9 +5,24 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::fleet::Service;
 use super::mistakes::meant;
 use super::settings::Config;
 use crate::model::rules::CephSetup;
+
+/// Of everything that one process serves: what holds for all clusters is told once, the rest with its cluster's name.
+pub fn hints_of(service: &Service) -> Vec<String> {
+    let each: Vec<Vec<String>> = service.clusters().iter().map(hints).collect();
+    let [first, others @ ..] = &each[..] else { return Vec::new() };
+    let of_all = |hint: &String| others.iter().all(|other| other.contains(hint));
+    let mut told: Vec<String> = first.iter().filter(|hint| of_all(hint)).cloned().collect();
+    for (config, hints) in service.clusters().iter().zip(&each) {
+        let name = config.cluster.as_deref().unwrap_or_default();
+        let own = hints.iter().filter(|hint| !(of_all(hint) && first.contains(hint)));
+        told.extend(own.map(|hint| format!("{name}: {hint}")));
+    }
+    told
+}
 
 pub fn hints(config: &Config) -> Vec<String> {
     let mut hints = Vec::new();

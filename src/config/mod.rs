@@ -31,9 +31,10 @@ mod tickets;
 mod tree;
 mod witnesses;
 
-pub use address::ServiceAddress;
+pub use address::{ServiceAddress, cluster_file, state_dir};
 pub use fleet::{Service, serve, state_of};
-pub use hints::hints;
+pub use formats::cluster_name;
+pub use hints::{hints, hints_of};
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use reader::{Read, read, schema_of};
 pub use settings::{AlertmanagerSettings, Asked, Config, Http, ProxmoxSettings, Secret, load, read_tokens};

@@ -32,6 +32,8 @@ pub struct Config {
     pub state: PathBuf,
     /// While one of these is there, nothing new is begun.
     pub kill_files: Vec<PathBuf>,
+    /// Labels of an alert that name its cluster, in a fleet.
+    pub cluster_labels: Vec<String>,
     /// Copies of the store that the service makes by itself.
     pub backup: Option<super::kept::BackupFile>,
     pub log: LogFormat,

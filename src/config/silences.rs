@@ -75,6 +75,7 @@ pub(super) fn of(file: &ConfigFile) -> Option<SilenceRules> {
     };
     Some(SilenceRules {
         cluster: file.name.clone()?,
+        cluster_label: None,
         lease: written.lease,
         label: written
             .label

@@ -1,5 +1,6 @@
 //! Names and numbers that must not be mixed up: a guest's id is not a count, a node's name is not a host's.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -14,6 +15,13 @@ macro_rules! name {
 
         impl $name {
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// It is ordered as its text, so a map is asked without making a name first.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

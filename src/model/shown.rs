@@ -5,6 +5,7 @@
 mod clusters;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ const PACE_MIN: Duration = Duration::from_secs(10);
 /// What the last turn knew, saw and judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
-    pub state: State,
+    pub state: Arc<State>,
     pub observed: Observed,
     pub show: Show,
     /// When the turn ended.
@@ -60,7 +61,7 @@ impl Shown {
     /// Before the first turn: nothing is known, and nobody is ready.
     pub fn nothing() -> Self {
         Self {
-            state: State::default(),
+            state: Arc::default(),
             observed: Observed::nothing(Time::MIN),
             show: Show::default(),
             turn_at: Time::MIN,

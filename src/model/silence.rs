@@ -26,6 +26,9 @@ pub struct SilenceRules {
     /// Several clusters may share an Alertmanager: each ends only its own.
     pub cluster: String,
     pub lease: Period,
+    /// The label that names the cluster, where several share an Alertmanager. Nodes of the same name are in each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_label: Option<String>,
     /// The label that holds the node's name.
     pub label: String,
     /// Whole names, no patterns. Never all alerts of a node.
@@ -44,6 +47,8 @@ pub struct SilenceMark {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
     pub mark: SilenceMark,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_label: Option<String>,
     pub label: String,
     pub alertnames: Vec<String>,
 }
@@ -74,10 +79,12 @@ impl Silence {
             is_regex,
             is_equal: true,
         };
-        vec![
+        let mut all = vec![
             matcher("alertname", names.join("|"), true),
             matcher(&self.label, self.mark.node.to_string(), false),
-        ]
+        ];
+        all.extend(self.cluster_label.iter().map(|label| matcher(label, self.mark.cluster.clone(), false)));
+        all
     }
 
     /// For people, and at its end for us.
@@ -185,7 +192,7 @@ mod tests {
     fn silence() -> Silence {
         let mark = SilenceMark { cluster: "lab".into(), case: CaseId(7), node: "pve2".into() };
         let alertnames = ["NodeDown", "Ceph.Osd-Down"].map(str::to_owned).to_vec();
-        Silence { mark, label: "node".into(), alertnames }
+        Silence { mark, cluster_label: None, label: "node".into(), alertnames }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Shut;
 use super::fault::FaultKey;
-use super::ids::{BudgetName, ClusterName, GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef};
+use super::ids::{
+    BudgetName, ClusterName, GuestId, HostName, NodeName, OsdId, Person, PlanHash, PolicyName, TicketRef,
+};
 use super::notice::ChannelName;
 use super::observed::GuestKind;
 use super::rules::ProofCheck;

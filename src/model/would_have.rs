@@ -39,7 +39,11 @@ impl Wait {
             NotOkToStop { .. } | TooFewCopies { .. } | DisksNeeded { .. } | NoSpareCopy { .. } => {
                 "data would have had too few copies, and the guests that use it would have stood still"
             }
-            NodesOut { .. } | DomainOut { .. } | SharedBudgetSpent { .. } | NoSpareFor { .. } | NoSpareQuorum { .. } => {
+            NodesOut { .. }
+            | DomainOut { .. }
+            | SharedBudgetSpent { .. }
+            | NoSpareFor { .. }
+            | NoSpareQuorum { .. } => {
                 "two nodes would have been out at once, and a third failure would have found no room"
             }
             ManyAlarm { .. } | Correlated { .. } => {

@@ -14,8 +14,8 @@ use crate::model::rules::Rules;
 use crate::model::seen::{Seen, Trouble};
 use crate::model::time::{Time, age};
 
-use super::World;
 use super::look::{SOURCE_MAX, too_slow};
+use super::{Memory, World};
 
 /// A list of a hundred thousand alerts costs Alertmanager eight seconds; nobody needs it every ten.
 const POLLS_APART: Duration = Duration::from_secs(30);
@@ -27,11 +27,12 @@ const POLLS_APART: Duration = Duration::from_secs(30);
 pub async fn told(
     world: &World,
     rules: &Rules,
+    memory: &Memory,
     before: &Observed,
     since: Time,
 ) -> Result<(Seen<AlarmsView>, Vec<Episode>), Trouble> {
     let polled = poll(world, before).await;
-    let episodes = world.store.episodes(since).await?;
+    let episodes = memory.episodes(world, since).await?;
     let Polled::Now { view, at } = polled else {
         return Ok((polled.kept(), episodes));
     };
@@ -39,8 +40,8 @@ pub async fn told(
     let wanted = |labels: &Labels| rules.policies.iter().any(|policy| policy.wants(labels));
     let firing: BTreeSet<EpisodeKey> =
         episodes.iter().filter(|e| e.fires() && wanted(&e.labels)).map(Episode::key).collect();
-    let memory = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
-    let mut view = view.following(before.alarms.any_age(), &firing, at, memory);
+    let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
+    let mut view = view.following(before.alarms.any_age(), &firing, at, window);
     view.listed.retain(|listed| wanted(&listed.episode.labels));
     let gone = view.gone();
     let news = news(&view.listed, &episodes);
@@ -55,7 +56,7 @@ pub async fn told(
         told.new,
         told.resolved
     );
-    Ok((Seen::known(view, at), world.store.episodes(since).await?))
+    Ok((Seen::known(view, at), memory.episodes(world, since).await?))
 }
 
 /// Listed, and not known to fire.

@@ -15,7 +15,7 @@ use crate::model::state::State;
 use crate::model::time::{Period, Time, age};
 use crate::model::wait::Source;
 
-use super::{World, alarms, machines, places, silences, survey};
+use super::{Memory, World, alarms, machines, places, silences, survey};
 
 /// No source may take longer: a fact has to be fresh when the slowest one is in, and `check` answers within 15 s.
 pub(super) const SOURCE_MAX: Duration = Duration::from_secs(11);
@@ -33,6 +33,7 @@ const EPISODES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 pub async fn look(
     world: &World,
     rules: &Rules,
+    memory: &Memory,
     wish: &Wish,
     state: &State,
     before: &Observed,
@@ -44,7 +45,7 @@ pub async fn look(
     let window = rules.policies.iter().map(|policy| policy.confirm.within.0).max().unwrap_or_default();
     let since = ago(world.clock.now(), window.max(EPISODES_KEPT));
     let (told, silences, pve, ceph, hand, sensors, work_orders, inventory, bmc, surveys, places, kill_file) = tokio::join!(
-        alarms::told(world, rules, before, since),
+        alarms::told(world, rules, memory, before, since),
         silences::silences(world, rules, wish, before),
         pve(world, wish),
         ceph(world, rules, wish, state),

@@ -11,9 +11,12 @@ pub mod last_word;
 mod learn;
 mod look;
 mod machines;
+mod memory;
 mod places;
 mod pulse;
+mod rest;
 mod silences;
+mod spread;
 mod survey;
 mod tenure;
 
@@ -30,7 +33,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::decide;
-use crate::model::ids::NodeName;
+use crate::model::fault::Unplaced;
+use crate::model::ids::{Fingerprint, NodeName};
 use crate::model::note::Noted;
 use crate::model::notice::ChannelName;
 use crate::model::observed::{BackupFails, Observed, Wish};
@@ -40,7 +44,9 @@ use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
 use glance::Glance;
+use memory::Memory;
 use pulse::Pulse;
+pub use spread::Spread;
 
 use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tenure, Tickets, Uncommitted,
@@ -50,9 +56,6 @@ use crate::ports::{
 const TURNS_APART: Duration = Duration::from_millis(200);
 /// A turn that wants to be followed at once comes after this: whoever was asked to change needs a moment.
 const AT_ONCE: Duration = Duration::from_secs(1);
-
-/// A loop that waits says so at least so often.
-const NAP: Duration = Duration::from_secs(10);
 
 /// Everything outside.
 #[derive(Clone)]
@@ -85,6 +88,7 @@ struct Given {
 
 /// The loop of one cluster.
 pub struct Reconciler {
+    spread: Spread,
     /// Replaced between two turns when the configuration is read again.
     given: watch::Sender<Arc<Given>>,
     bell: Arc<Notify>,
@@ -97,6 +101,8 @@ pub struct Reconciler {
     glance: tokio::sync::Mutex<Glance>,
     /// `None` before the first rest.
     pulse: Mutex<Option<Pulse>>,
+    /// What was read of our store, while nobody writes to it.
+    memory: Memory,
     /// Told by whoever copies our store.
     backup_fails: Mutex<Option<BackupFails>>,
 }
@@ -116,8 +122,26 @@ impl Reconciler {
     pub fn new(world: World, rules: Rules, bell: Arc<Notify>) -> Self {
         let given = watch::Sender::new(Arc::new(Given { world, rules }));
         let shown = watch::Sender::new(Arc::new(Shown::nothing()));
-        let (glance, learned, pulse, backup_fails) = Default::default();
-        Self { given, bell, shown, courier: Arc::default(), glance, learned, pulse, backup_fails }
+        let (glance, learned, pulse, memory, backup_fails) = Default::default();
+        let spread = Spread::default();
+        Self {
+            spread,
+            given,
+            bell,
+            shown,
+            courier: Arc::default(),
+            glance,
+            learned,
+            pulse,
+            memory,
+            backup_fails,
+        }
+    }
+
+    /// One of several clusters in a process: they take turns.
+    #[must_use]
+    pub fn spread(self, spread: Spread) -> Self {
+        Self { spread, ..self }
     }
 
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
@@ -162,11 +186,12 @@ impl Reconciler {
         let given = self.given();
         let Given { world, rules } = &*given;
         world.meter.begins();
-        let state = world.store.load().await.map_err(TurnFailed::Load)?;
+        let state = self.memory.state(world).await.map_err(TurnFailed::Load)?;
         let wish = decide::wish(&state);
         let before = Arc::clone(&self.shown.borrow());
-        let mut observed =
-            look::look(world, rules, &wish, &state, &before.observed).await.map_err(TurnFailed::Load)?;
+        let mut observed = look::look(world, rules, &self.memory, &wish, &state, &before.observed)
+            .await
+            .map_err(TurnFailed::Load)?;
         observed.backup_fails = self.backup_fails.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let decision = places::decide(world, rules, &state, &mut observed).await?;
         if !nothing_to_write(&decision) {
@@ -176,7 +201,7 @@ impl Reconciler {
                 Err(Uncommitted::Trouble(trouble)) => return Err(TurnFailed::Commit(trouble)),
             }
         }
-        tell(&decision);
+        tell(&decision, &self.shown.borrow().show.unplaced);
         places::give_back(world, rules, &observed, &decision).await;
         if !decision.notices.is_empty() {
             self.courier.notify_one();
@@ -186,7 +211,7 @@ impl Reconciler {
         act::end_leaked(world, &decision.leaked).await;
 
         let Decision { show, pace, .. } = decision;
-        let state = world.store.load().await.unwrap_or(state);
+        let state = self.memory.state(world).await.unwrap_or(state);
         let (turn_at, not_asked) = (world.clock.now(), world.pve.not_asked());
         let shown = Shown { state, observed, show, turn_at, pace, failing: None, not_asked };
         world.meter.turn(began.elapsed(), &shown);
@@ -241,11 +266,12 @@ impl Reconciler {
             max_elapsed_time: None,
             ..backoff::ExponentialBackoff::default()
         };
+        self.first(self.spread.first(), &stop).await;
         while !stop.is_cancelled() {
             let pause = match self.turn().instrument(info_span!("turn")).await {
                 Ok(pace) => {
                     patience.reset();
-                    pace.0.max(AT_ONCE)
+                    self.pause(pace).max(AT_ONCE)
                 }
                 Err(TurnFailed::Conflict) => {
                     info!("another decision came first; deciding again");
@@ -268,48 +294,6 @@ impl Reconciler {
     }
 }
 
-impl Reconciler {
-    /// Nobody is under way, so nothing that ends could be missed.
-    pub async fn idle(&self) -> bool {
-        self.glance.lock().await.idle()
-    }
-
-    /// A moment's look between two turns: has a migration ended that ran? Then a turn is due.
-    pub async fn glance(&self) -> bool {
-        let mut glance = self.glance.lock().await;
-        !glance.idle() && glance.look(self.given().world.pve.as_ref()).await
-    }
-
-    fn beat(&self, stop_max: Duration) {
-        let now = Instant::now();
-        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(what) = pulse.get_or_insert_with(|| Pulse::at(now)).beat(now, stop_max) {
-            warn!("{what}");
-        }
-    }
-
-    /// Sleeps, and says now and then that it only sleeps: a loop that hangs in a turn does not say so.
-    async fn rest(&self, pause: Duration) {
-        // The turn before this took its time; that is no stop.
-        self.beat(Duration::MAX);
-        // A glance takes time, too: a node that does not answer must not stretch the turns.
-        let end = tokio::time::Instant::now() + pause;
-        loop {
-            let given = self.given();
-            given.world.meter.waits();
-            self.beat(pulse::STOOD);
-            let idle = self.idle().await;
-            let left = end.saturating_duration_since(tokio::time::Instant::now());
-            tokio::time::sleep(left.min(if idle { NAP } else { glance::EVERY })).await;
-            let left = end.saturating_duration_since(tokio::time::Instant::now());
-            if left.is_zero() || (!idle && self.glance().await) {
-                self.beat(pulse::STOOD);
-                return;
-            }
-        }
-    }
-}
-
 /// Hears nothing. A look that a person asked for says nothing of the loop: while somebody keeps the console open, a loop
 /// that hangs would be held to be alive.
 struct Deaf;
@@ -326,21 +310,21 @@ impl Looker for Reconciler {
         let given = self.given();
         let Given { world, rules } = &*given;
         let world = &World { meter: Arc::new(Deaf), ..world.clone() };
-        let state = world.store.load().await?;
+        let state = self.memory.state(world).await?;
         let only: BTreeSet<NodeName> = [node.clone()].into();
         let mut wish = decide::wish(&state);
         wish.nodes.insert(node.clone());
         wish.surveys.insert(node.clone());
         let wish = Wish { avoid: &wish.avoid | &only, ..wish };
         let before = Arc::clone(&self.shown.borrow());
-        let observed = look::look(world, rules, &wish, &state, &before.observed).await?;
+        let observed = look::look(world, rules, &self.memory, &wish, &state, &before.observed).await?;
         let more = decide::might_make_room(node, &state, &observed, rules);
         let observed = match more.is_empty() {
             true => observed,
             false => {
                 let guests = &wish.guests | &more;
                 let wish = Wish { guests, ..wish };
-                look::look(world, rules, &wish, &state, &observed).await?
+                look::look(world, rules, &self.memory, &wish, &state, &observed).await?
             }
         };
         let (verdict, plan) = decide::judge(node, &state, &observed, rules)
@@ -361,8 +345,8 @@ fn nothing_to_write(decision: &Decision) -> bool {
         && decision.pause.is_none()
 }
 
-/// The story, in the log as well.
-fn tell(decision: &Decision) {
+/// The story, in the log as well. `told`: alerts that led nowhere at the last turn.
+fn tell(decision: &Decision, told: &[Unplaced]) {
     for note in &decision.notes {
         match note.case {
             // The one line about it: spans that are told may be wrong by as much.
@@ -371,7 +355,8 @@ fn tell(decision: &Decision) {
             None => info!("{}", note.what),
         }
     }
-    for unplaced in &decision.show.unplaced {
+    let told: BTreeSet<&Fingerprint> = told.iter().map(|unplaced| &unplaced.fingerprint).collect();
+    for unplaced in decision.show.unplaced.iter().filter(|unplaced| !told.contains(&unplaced.fingerprint)) {
         warn!(fingerprint = %unplaced.fingerprint, "an alert leads nowhere: {}", unplaced.why);
     }
 }

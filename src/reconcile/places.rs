@@ -103,7 +103,9 @@ pub(super) async fn give_back(world: &World, rules: &Rules, observed: &Observed,
             return;
         }
         match fleet.release(place).await {
-            Ok(()) => info!(node.name = %place.node, "{} gives its place in budget {} back", place.node, place.budget),
+            Ok(()) => {
+                info!(node.name = %place.node, "{} gives its place in budget {} back", place.node, place.budget)
+            }
             Err(why) => warn!(
                 node.name = %place.node,
                 "the place of {} in budget {} could not be given back yet: {why}", place.node, place.budget

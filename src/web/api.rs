@@ -171,7 +171,7 @@ pub async fn observed(State(shared): State<Shared>) -> Answer<Recorded> {
         return Err(Refusal::Missing("turn yet; try again in a few seconds".into()));
     }
     Ok(Json(Recorded {
-        state: shown.state.clone(),
+        state: (*shown.state).clone(),
         observed: shown.observed.clone(),
         rules: (*shared.rules).clone(),
     }))

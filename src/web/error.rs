@@ -44,7 +44,9 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::NotAllowed { .. } | Self::OtherCluster(_) | Self::OtherSite | Self::Closed => StatusCode::FORBIDDEN,
+            Self::NotAllowed { .. } | Self::OtherCluster(_) | Self::OtherSite | Self::Closed => {
+                StatusCode::FORBIDDEN
+            }
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Missing(_) => StatusCode::NOT_FOUND,

@@ -47,6 +47,10 @@ pub const FLEET_DOORS: [(&str, &str, Door); 12] = [
     ("POST", "/logout", Door::Open),
 ];
 
+/// What was asked of one cluster, and here are several.
+const WHICH: &str =
+    "such address of the fleet; name a cluster: pitlane --cluster NAME, or /clusters/NAME before the address";
+
 /// Deliveries that nobody could read, in one answer.
 const UNREADABLE_MAX: usize = 100;
 
@@ -111,7 +115,11 @@ pub fn front(front: Front, alerts: Router) -> Router {
 async fn below(members: Arc<BTreeMap<ClusterName, Member>>, mut request: Request) -> Response {
     let meant = split(request.uri()).and_then(|(name, rest)| Some((members.get(&name)?, rest)));
     let Some((member, rest)) = meant else {
-        return harden(error::nothing_here(request.uri().clone()).await.into_response()).await;
+        let refused = match request.uri().path().starts_with("/api/v1/") {
+            true => Refusal::Missing(WHICH.to_owned()),
+            false => error::nothing_here(request.uri().clone()).await,
+        };
+        return harden(refused.into_response()).await;
     };
     *request.uri_mut() = rest;
     match member.surface.clone().oneshot(request).await {
@@ -133,7 +141,8 @@ fn split(uri: &Uri) -> Option<(ClusterName, Uri)> {
 fn lines(front: &Front, who: &Who) -> Vec<ClusterLine> {
     let now = front.clock.now();
     let open = front.members.iter().filter(|(name, _)| who.enters(name));
-    open.map(|(name, member)| ClusterLine::of(name.clone(), member.mode, &member.shown.borrow(), now)).collect()
+    open.map(|(name, member)| ClusterLine::of(name.clone(), member.mode, &member.shown.borrow(), now))
+        .collect()
 }
 
 async fn clusters(State(front): State<Front>, who: Who) -> Json<Vec<ClusterLine>> {
@@ -153,7 +162,8 @@ async fn readyz(State(front): State<Front>) -> (StatusCode, String) {
 /// The numbers of all clusters, each with its cluster's name.
 async fn metrics(State(front): State<Front>, who: Who) -> impl IntoResponse {
     let mut families: BTreeMap<String, MetricFamily> = BTreeMap::new();
-    let members = front.members.iter().filter(|(name, _)| who.enters(name)).map(|(_, member)| &member.registry);
+    let members =
+        front.members.iter().filter(|(name, _)| who.enters(name)).map(|(_, member)| &member.registry);
     for registry in members.chain([&front.registry]) {
         for mut family in registry.gather() {
             match families.get_mut(family.name()) {
@@ -178,9 +188,6 @@ async fn unreadable(State(front): State<Front>, who: Who) -> Result<Json<Unreada
 }
 
 async fn reload(State(front): State<Front>, who: Who) -> Result<Json<InForce>, Refusal> {
-    if who.clusters.is_some() {
-        return Err(Refusal::Closed);
-    }
     let missing = || Refusal::Missing("configuration file to be read again".into());
     let configuration = front.configuration.as_ref().ok_or_else(missing)?;
     tracing::info!(person = %who.name, "{} asks for the configuration to be read again", who.name);

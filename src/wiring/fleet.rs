@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::http::StatusCode;
-use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver, Sink, Sorter};
+use pitlane::adapters::alertmanager::{self, Answer, Directory, Has, Intake, Receiver, Sink, Sorter};
 use pitlane::cli::Stop;
 use pitlane::config::{Config, Service};
 use pitlane::decide;
@@ -77,18 +77,16 @@ fn broken(why: &str) -> Member {
 
 /// The receiver of alerts of all clusters: each goes to the one that it means. For tokens that are good for all of them.
 fn alerts(service: &Service, config: &Config, units: &Arc<Vec<Unit>>, of_all: &OfAll) -> Router {
-    let clusters = units.iter().filter_map(|unit| {
-        let name = unit.name.clone()?;
-        let rules = service.cluster(Some(name.as_str())).ok()?.rules.clone();
-        let shown = unit.reconciler.shown();
-        let has = Arc::new(move |labels: &Labels| has(labels, &shown.borrow(), &rules));
+    let shelf = units.first().map(|unit| unit.lasting.shelf.clone()).unwrap_or_default();
+    shelf.put(directory(service, config, units, of_all));
+    let sinks = units.iter().filter_map(|unit| {
         let (inbox, bell) = (Arc::new(unit.lasting.store.clone()), unit.lasting.bell.clone());
-        Some((name, Sink { inbox, bell, has }))
+        Some((unit.name.clone()?, Sink { inbox, bell }))
     });
     let clock: Arc<dyn pitlane::ports::Clock> = Arc::new(super::SystemClock);
     let sorter = Sorter {
-        clusters: clusters.collect(),
-        labels: config.cluster_labels.clone(),
+        clusters: sinks.collect(),
+        shelf,
         refused: Arc::new(of_all.refused.clone()),
         clock: clock.clone(),
     };
@@ -109,6 +107,22 @@ fn alerts(service: &Service, config: &Config, units: &Arc<Vec<Unit>>, of_all: &O
     let nobody = Arc::new(Notify::new());
     let intake = Arc::new(Intake::new(alertmanager::Limits::default(), Arc::default()));
     alertmanager::router(Receiver { store: Arc::new(sorter), clock, bell: nobody, intake, tokens, heard })
+}
+
+/// Whose alerts are whose. What a cluster that is not served has, nobody knows.
+fn directory(service: &Service, config: &Config, units: &[Unit], of_all: &OfAll) -> Directory {
+    let served = units.iter().filter_map(|unit| {
+        let name = unit.name.clone()?;
+        let rules = service.cluster(Some(name.as_str())).ok()?.rules.clone();
+        let shown = unit.reconciler.shown();
+        let of_it: Has = Arc::new(move |labels: &Labels| has(labels, &shown.borrow(), &rules));
+        Some((name, of_it))
+    });
+    let nobody_knows = |name: &String| (ClusterName(name.clone()), Arc::new(|_: &Labels| None) as Has);
+    Directory {
+        clusters: served.chain(of_all.broken.keys().map(nobody_knows)).collect(),
+        labels: config.cluster_labels.clone(),
+    }
 }
 
 /// Does this cluster have the node that the labels name? `None`: its members were not seen since the start.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use pitlane::adapters::notify::{MailChannel, Webhook, WebhookConfig};
 use pitlane::adapters::smtp::PostConfig;
 use pitlane::cli::Stop;
 use pitlane::config::Config;
 use pitlane::config::mail::MailSettings;
 use pitlane::config::notify::Channel;
+use pitlane::model::ids::ClusterName;
 use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
@@ -23,15 +25,43 @@ use super::{Lasting, usage};
 pub fn courier(config: &Config, lasting: &Lasting) -> Result<Courier, Stop> {
     let metrics = lasting.metrics.clone();
     let heard = Arc::new(move |_: &ChannelName, sent: &Result<(), Trouble>| metrics.notice(sent));
-    Ok(Courier::new(Arc::new(lasting.store.clone()), channels(config)?, lasting.clock.clone(), heard))
+    let channels = channels(config, lasting.cluster.as_ref())?;
+    Ok(Courier::new(Arc::new(lasting.store.clone()), channels, lasting.clock.clone(), heard))
 }
 
-/// All channels of a configuration.
+/// All channels of a configuration. `cluster`: which one of a fleet it is.
 ///
 /// # Errors
 /// A matter of configuration.
-pub fn channels(config: &Config) -> Result<Channels, Stop> {
-    config.channels.iter().map(|(name, told)| Ok((name.clone(), channel(name, told)?))).collect()
+pub fn channels(config: &Config, cluster: Option<&ClusterName>) -> Result<Channels, Stop> {
+    let named = |(name, told): (&ChannelName, &Channel)| Ok((name.clone(), channel(name, told, cluster)?));
+    config.channels.iter().map(named).collect()
+}
+
+/// Says which cluster of a fleet it is, as mails do by themselves. Cases are counted in each of them: `case 7` alone, as a title or as an idempotency key,
+/// would be that of another.
+struct OfCluster {
+    cluster: ClusterName,
+    all: Arc<dyn Notifier>,
+}
+
+impl OfCluster {
+    fn named(&self, notice: &Notice) -> Notice {
+        let Notice { id, title, .. } = notice.clone();
+        let (id, title) = (NoticeId(format!("{}/{id}", self.cluster)), format!("{}: {title}", self.cluster));
+        Notice { id, title, ..notice.clone() }
+    }
+}
+
+#[async_trait]
+impl Notifier for OfCluster {
+    async fn send(&self, notice: &Notice) -> Result<(), Trouble> {
+        self.all.send(&self.named(notice)).await
+    }
+
+    async fn try_out(&self, notice: &Notice) -> Result<(), Trouble> {
+        self.all.try_out(&self.named(notice)).await
+    }
 }
 
 /// Sends a test notice to each channel; what became of it.
@@ -50,7 +80,7 @@ pub async fn test(config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
     };
     let mut told = Vec::new();
     for (name, settings) in &config.channels {
-        let sent = match channel(name, settings) {
+        let sent = match channel(name, settings, None) {
             Ok(channel) => channel.try_out(&notice).await,
             Err(stop) => Err(Trouble::NotConfigured(stop.text)),
         };
@@ -59,14 +89,22 @@ pub async fn test(config: &Config) -> Vec<(ChannelName, Result<(), Trouble>)> {
     told
 }
 
-fn channel(name: &ChannelName, channel: &Channel) -> Result<Arc<dyn Notifier>, Stop> {
+fn channel(
+    name: &ChannelName,
+    channel: &Channel,
+    cluster: Option<&ClusterName>,
+) -> Result<Arc<dyn Notifier>, Stop> {
     let wrong = |why: String| usage(format!("notify.channels.{name}: {why}"));
     match channel {
         Channel::Webhook { url, token, ca_pem } => {
             let url = url.parse().map_err(|e| wrong(format!("webhook: {e}")))?;
             let bearer = token.as_ref().map(|token| token.0.clone());
             let webhook = Webhook::new(WebhookConfig { url, bearer, ca_pem: ca_pem.clone(), limit: None });
-            Ok(Arc::new(webhook.map_err(|e| wrong(e.to_string()))?))
+            let all = Arc::new(webhook.map_err(|e| wrong(e.to_string()))?);
+            Ok(match cluster {
+                Some(cluster) => Arc::new(OfCluster { cluster: cluster.clone(), all }),
+                None => all,
+            })
         }
         Channel::Smtp(mail) => {
             let cluster = mail.cluster.as_deref().unwrap_or_default();

@@ -57,7 +57,8 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
             .alertmanager
             .as_ref()
             .map(|told| alarms(told, &config.rules, clock.clone()))
-            .transpose()?,
+            .transpose()?
+            .map(|all| ours(all, lasting)),
         alerts_missed: lasting.alerts_missed.clone(),
         tenure: Arc::new(pitlane::ports::AlwaysGood),
         bmc: bmc(config, &clock)?,
@@ -69,6 +70,12 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
         kill_files: config.kill_files.clone(),
     };
     Ok(Outside { world, hook: wired.hook, tickets: wired.asked })
+}
+
+/// Several clusters of a fleet may share an Alertmanager.
+fn ours(all: Arc<dyn Alarms>, lasting: &Lasting) -> Arc<dyn Alarms> {
+    let Some(me) = lasting.cluster.clone() else { return all };
+    Arc::new(alertmanager::OfCluster { me, all, shelf: lasting.shelf.clone() })
 }
 
 fn hand(config: &Config, clock: &Arc<dyn Clock>) -> Option<Arc<dyn Hand>> {

@@ -57,6 +57,7 @@ impl Running {
             configuration: path.is_some().then(|| desk.clone() as Arc<dyn Configuration>),
             desk,
             fleet: None,
+            shelf: Default::default(),
             stop: CancellationToken::new(),
         };
         let mut opened = Vec::new();
@@ -77,8 +78,9 @@ impl Running {
         let units = Arc::new(units);
         let stop = common.stop.clone();
         let speaks = tls(front)?;
-        let listening =
-            Listening::bind(listen, speaks).await.map_err(|e| failed(&format!("listening on {listen}"), e))?;
+        let listening = Listening::bind(listen, speaks)
+            .await
+            .map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let (replace, router) = web::replaceable(fleet::surface(&service, &units, hooks, of_all.as_ref())?);
         let mut tasks: Vec<JoinHandle<()>> = units.iter().flat_map(|unit| unit.begin(&stop)).collect();

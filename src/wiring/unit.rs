@@ -1,15 +1,15 @@
 //! One cluster's service: its store, its loop, its couriers, its surface. A fleet is several of them in one process, which know
 //! nothing of each other.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pitlane::adapters::store;
+use pitlane::adapters::{alertmanager, store};
 use pitlane::cli::Stop;
 use pitlane::config::Config;
 use pitlane::model::ids::ClusterName;
 use pitlane::ports::{Clock, Configuration, Fleet};
 use pitlane::reconcile::courier::Courier;
-use pitlane::reconcile::{Reconciler, last_word};
+use pitlane::reconcile::{Reconciler, Spread, last_word};
 use pitlane::telemetry::Metrics;
 use pitlane::web;
 use tokio::sync::{Notify, watch};
@@ -30,6 +30,7 @@ pub struct Common {
     pub configuration: Option<Arc<dyn Configuration>>,
     /// Where there are several of them.
     pub fleet: Option<Arc<dyn Fleet>>,
+    pub shelf: alertmanager::Shelf,
     pub stop: CancellationToken,
 }
 
@@ -41,7 +42,7 @@ pub struct Unit {
     pub reconciler: Arc<Reconciler>,
     pub courier: Arc<Courier>,
     /// Of the configuration that counts.
-    pub cluster: std::sync::Mutex<Cluster>,
+    cluster: Mutex<Cluster>,
     /// Says `true` when the first turn has begun.
     pub begun: watch::Receiver<bool>,
 }
@@ -51,9 +52,14 @@ impl Unit {
     ///
     /// # Errors
     /// The state is not ours to use, or a matter of configuration.
-    pub fn open(config: &Config, metrics: Arc<Metrics>, common: &Common) -> Result<(Self, axum::Router), Stop> {
+    pub fn open(
+        config: &Config,
+        metrics: Arc<Metrics>,
+        common: &Common,
+    ) -> Result<(Self, axum::Router), Stop> {
         let name = common.fleet.is_some().then(|| config.cluster.as_deref().map(ClusterName::from)).flatten();
-        let of = |what: &str| name.as_ref().map_or_else(|| what.to_owned(), |name| format!("{what} of {name}"));
+        let of =
+            |what: &str| name.as_ref().map_or_else(|| what.to_owned(), |name| format!("{what} of {name}"));
         store::fit(&config.state).map_err(|e| failed(&of("the state"), e))?;
         let store = store::open(&config.state, common.clock.clone())
             .map_err(|e| failed(&of("the state"), e.chain()))?;
@@ -62,6 +68,7 @@ impl Unit {
             cluster: name.clone(),
             store,
             fleet: common.fleet.clone(),
+            shelf: common.shelf.clone(),
             clock: common.clock.clone(),
             metrics,
             meter,
@@ -75,11 +82,19 @@ impl Unit {
             let (desk, since) = (common.desk.clone(), common.desk.since());
             tokio::spawn(async move { desk.tickets_lack(since, tickets::lacks(&asked).await) });
         }
-        let reconciler = Arc::new(Reconciler::new(world, config.rules.clone(), lasting.bell.clone()));
+        let spread = name.as_ref().map_or_else(Spread::default, |name| Spread::of(name.as_str()));
+        let reconciler = Reconciler::new(world, config.rules.clone(), lasting.bell.clone());
+        let reconciler = Arc::new(reconciler.spread(spread));
         copies::begin(config, &lasting, &reconciler, &common.stop)?;
         let courier = Arc::new(notify::courier(config, &lasting)?);
         let cluster = Cluster::of(config).into();
         Ok((Self { name, lasting, reconciler, courier, cluster, begun }, hook))
+    }
+
+    /// The cluster of the configuration that counts.
+    pub fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        // A panic elsewhere does not make a name wrong.
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its turns, and what goes on beside them.

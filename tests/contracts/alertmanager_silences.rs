@@ -165,7 +165,12 @@ fn adapter(members: &[&Member], limit: Duration) -> Alertmanagers {
 
 fn silence(case: u64, node: &str) -> Silence {
     let mark = SilenceMark { cluster: "lab".into(), case: CaseId(case), node: node.into() };
-    Silence { mark, label: "node".into(), alertnames: vec!["NodeDown".into(), "CephOSDDown".into()] }
+    Silence {
+        mark,
+        cluster_label: None,
+        label: "node".into(),
+        alertnames: vec!["NodeDown".into(), "CephOSDDown".into()],
+    }
 }
 
 fn later(span: Duration) -> Time {

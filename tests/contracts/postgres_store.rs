@@ -17,8 +17,8 @@ use pitlane::model::state::Decision;
 use pitlane::model::step::{StepId, WorkOrder};
 use pitlane::model::time::Time;
 use pitlane::ports::{
-    AlwaysGood, Archive, Bells, Claimed, Clock, Fleet, Lease, Leases, NoTenure, Outbox, Renewed, Store, Tenure,
-    Tickets, Uncommitted,
+    AlwaysGood, Archive, Bells, Claimed, Clock, Fleet, Lease, Leases, NoTenure, Outbox, Renewed, Store,
+    Tenure, Tickets, Uncommitted,
 };
 
 use crate::postgres::{Database, LONG, database, leading, new_cluster};
@@ -37,7 +37,8 @@ fn clock() -> Arc<dyn Clock> {
 
 /// By hand, beside pitlane.
 async fn psql(database: &Database, statement: &str) {
-    let (client, talk) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("connects");
+    let (client, talk) =
+        tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("connects");
     tokio::spawn(talk);
     client.batch_execute(statement).await.expect(statement);
 }
@@ -93,7 +94,9 @@ async fn what_a_past_holder_decides_is_refused_and_nothing_of_it_stays() {
     let (first, second) = (database.instance(Duration::from_secs(2)).await, database.instance(LONG).await);
     let (past, lease) = leading(&first, &cluster, clock()).await;
     let key = StepId::new(CaseId(1), "comment/x");
-    past.commit(&Decision { notices: vec![notice("n")], ..remarks(&["first"]) }, Still.now()).await.expect("holds it");
+    past.commit(&Decision { notices: vec![notice("n")], ..remarks(&["first"]) }, Still.now())
+        .await
+        .expect("holds it");
     assert!(second.leases().take(&cluster).await.expect("answers").is_none(), "somebody has it");
     let (now_its, _) = taken(&second, &cluster).await;
     assert_eq!(now_its.fence().expect("good").term, 2);
@@ -110,7 +113,8 @@ async fn what_a_past_holder_decides_is_refused_and_nothing_of_it_stays() {
             Duration::MAX
         }
     }
-    let held = second.leases().holders().await.expect("reads").into_iter().find(|held| held.cluster == cluster);
+    let held =
+        second.leases().holders().await.expect("reads").into_iter().find(|held| held.cluster == cluster);
     let mut fence = held.expect("held").fence;
     assert_eq!(Some(&fence), now_its.fence().as_ref());
     fence.term -= 1;
@@ -120,9 +124,12 @@ async fn what_a_past_holder_decides_is_refused_and_nothing_of_it_stays() {
         assert!(matches!(&said, Err(Uncommitted::Trouble(Trouble::Refused(_)))), "{said:?}");
         let done = pitlane::model::step::Outcome::Expired;
         assert!(fenced(past.record(&key, Still.now(), &done).await));
-        assert!(fenced(past.delivered(&NoticeId("n".into()), &ChannelName("mail".into()), Still.now(), &Ok(())).await));
+        assert!(fenced(
+            past.delivered(&NoticeId("n".into()), &ChannelName("mail".into()), Still.now(), &Ok(())).await
+        ));
         assert!(fenced(past.level(vec![], vec![episode("a", None).key()], Still.now()).await));
-        let order = WorkOrder { node: "pve1".into(), title: String::new(), body: String::new(), checklist: vec![] };
+        let order =
+            WorkOrder { node: "pve1".into(), title: String::new(), body: String::new(), checklist: vec![] };
         assert!(fenced(past.board().open(&key, CaseId(1), &order).await));
         assert!(fenced(past.board().comment(&key, CaseId(1), "words").await));
         // Taking in needs no lease.
@@ -143,7 +150,10 @@ async fn a_lease_goes_on_while_it_is_renewed_and_is_free_at_once_when_given_up()
     let (database, cluster) = (database(), new_cluster());
     let (first, second) = (database.instance(Duration::from_secs(3)).await, database.instance(LONG).await);
     let lease = first.leases().take(&cluster).await.expect("answers").expect("is free");
-    assert!(first.leases().take(&cluster).await.expect("answers").is_none(), "not even oneself takes it twice");
+    assert!(
+        first.leases().take(&cluster).await.expect("answers").is_none(),
+        "not even oneself takes it twice"
+    );
     for _ in 0..8 {
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(lease.renew().await, Ok(Renewed::Still));
@@ -168,7 +178,10 @@ async fn a_store_without_a_lease_decides_nothing() {
         assert!(matches!(&said, Err(Uncommitted::Trouble(Trouble::Refused(_)))), "{said:?}");
         assert!(store.load().await.is_ok(), "it can be looked at");
     }
-    assert!(fleet.store(&ClusterName(String::new()), Arc::new(AlwaysGood), clock()).is_err(), "it needs a name");
+    assert!(
+        fleet.store(&ClusterName(String::new()), Arc::new(AlwaysGood), clock()).is_err(),
+        "it needs a name"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,21 +191,30 @@ async fn clusters_do_not_see_each_other() {
     let (one, _a) = leading(&fleet, &new_cluster(), clock()).await;
     let (other, _b) = leading(&fleet, &new_cluster(), clock()).await;
     one.ingest(vec![episode("a", None)]).await.expect("stores");
-    one.commit(&Decision { notices: vec![notice("n")], ..remarks(&["x", "y"]) }, Still.now()).await.expect("holds it");
+    one.commit(&Decision { notices: vec![notice("n")], ..remarks(&["x", "y"]) }, Still.now())
+        .await
+        .expect("holds it");
     let nothing = other.load().await.expect("loads");
     assert_eq!((nothing.told.len(), nothing.next_case), (0, 1));
     assert!(other.episodes(Time::MIN).await.expect("reads").is_empty());
     assert!(other.journal(None, 0, 9).await.expect("reads").is_empty());
-    assert_eq!(one.episodes(Time::MIN).await.expect("reads"), [episode("a", None)], "every character came back");
+    assert_eq!(
+        one.episodes(Time::MIN).await.expect("reads"),
+        [episode("a", None)],
+        "every character came back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_take_the_same_deliveries_in_at_the_same_time() {
     let (database, cluster) = (database(), new_cluster());
     let (first, second) = (database.instance(LONG).await, database.instance(LONG).await);
-    let store = |fleet: &PostgresFleet| fleet.store(&cluster, Arc::new(NoTenure), clock()).expect("has a name");
+    let store =
+        |fleet: &PostgresFleet| fleet.store(&cluster, Arc::new(NoTenure), clock()).expect("has a name");
     let (first, second) = (store(&first), store(&second));
-    let told = |round: usize| (0..20).map(|alert| episode(&format!("{}", round / 4 * 7 + alert), None)).collect::<Vec<_>>();
+    let told = |round: usize| {
+        (0..20).map(|alert| episode(&format!("{}", round / 4 * 7 + alert), None)).collect::<Vec<_>>()
+    };
     let mut running = Vec::new();
     for round in 0..40 {
         let store = if round % 2 == 0 { first.clone() } else { second.clone() };
@@ -246,7 +268,7 @@ async fn of_many_claims_at_the_same_time_so_many_are_granted_as_there_are_places
             running.push(tokio::spawn(async move {
                 let lease = fleet.leases().take(&cluster).await.expect("answers").expect("is free");
                 let place = Place {
-                    budget: budget.into(),
+                    budget: budget.as_str().into(),
                     cluster,
                     node: "pve1".into(),
                     case: Some(CaseId(1)),
@@ -299,7 +321,8 @@ async fn whoever_comes_first_makes_the_tables_and_a_newer_schema_is_respected() 
     settings.url = up.url().rsplit_once('/').map(|(front, _)| format!("{front}/{name}")).expect("an address");
     let mut running = Vec::new();
     for life in 0..6 {
-        let settings = pitlane::adapters::store::PostgresSettings { holder: format!("life-{life}"), ..settings.clone() };
+        let settings =
+            pitlane::adapters::store::PostgresSettings { holder: format!("life-{life}"), ..settings.clone() };
         running.push(tokio::spawn(async move { PostgresFleet::connect(&settings).await }));
     }
     let mut fleets = Vec::new();
@@ -310,14 +333,18 @@ async fn whoever_comes_first_makes_the_tables_and_a_newer_schema_is_respected() 
     let (store, lease) = leading(&fleets[0], &cluster, clock()).await;
     store.commit(&remarks(&["x"]), Still.now()).await.expect("holds it");
 
-    let (client, talk) = tokio_postgres::connect(&settings.url, tokio_postgres::NoTls).await.expect("connects");
+    let (client, talk) =
+        tokio_postgres::connect(&settings.url, tokio_postgres::NoTls).await.expect("connects");
     tokio::spawn(talk);
     // The next version, which this one can live with.
     client.batch_execute("UPDATE schema SET version = version + 1").await.expect("writes");
     assert_eq!(lease.renew().await, Ok(Renewed::Still));
     PostgresFleet::connect(&settings).await.expect("works beside it");
     // The one after that.
-    client.batch_execute("UPDATE schema SET version = version + 1, oldest_reader = version + 1").await.expect("writes");
+    client
+        .batch_execute("UPDATE schema SET version = version + 1, oldest_reader = version + 1")
+        .await
+        .expect("writes");
     let said = PostgresFleet::connect(&settings).await.map(drop);
     assert!(matches!(&said, Err(StoreError::NewerDatabase { .. })), "{said:?}");
     assert!(lease.renew().await.is_err_and(|why| why.to_string().contains("newer pitlane")));
@@ -341,13 +368,16 @@ async fn connections_that_are_cut_are_made_again_and_no_commit_is_half() {
                 match store.commit(&remarks(&[&format!("{n} a"), &format!("{n} b")]), Still.now()).await {
                     Ok(()) => kept += 1,
                     Err(Uncommitted::Trouble(Trouble::TooSlow(_))) => unknown += 1,
-                    Err(other) => assert!(matches!(other, Uncommitted::Trouble(Trouble::Unreachable(_))), "{other:?}"),
+                    Err(other) => {
+                        assert!(matches!(other, Uncommitted::Trouble(Trouble::Unreachable(_))), "{other:?}")
+                    }
                 }
             }
             (kept, unknown)
         })
     };
-    let (client, talk) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("connects");
+    let (client, talk) =
+        tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("connects");
     tokio::spawn(talk);
     while !writing.is_finished() {
         let cut = "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -358,7 +388,10 @@ async fn connections_that_are_cut_are_made_again_and_no_commit_is_half() {
     let (kept, unknown) = writing.await.expect("ends");
     let entries = store.verify().await.expect("the chain holds").seq;
     assert_eq!(entries % 2, 0, "both or none");
-    assert!((2 * kept..=2 * (kept + unknown)).contains(&entries), "{kept} kept, {unknown} unknown, {entries} entries");
+    assert!(
+        (2 * kept..=2 * (kept + unknown)).contains(&entries),
+        "{kept} kept, {unknown} unknown, {entries} entries"
+    );
     assert!(kept > 0);
 }
 
@@ -370,11 +403,15 @@ async fn a_row_that_somebody_changed_is_refused_and_named() {
         let cluster = new_cluster();
         let (store, lease) = leading(&fleet, &cluster, clock()).await;
         std::mem::forget(lease);
-        let request = Request { id: RequestId("r".into()), by: "anna".into(), at: Still.now(), ask: Ask::Resume };
+        let request =
+            Request { id: RequestId("r".into()), by: "anna".into(), at: Still.now(), ask: Ask::Resume };
         store.request(&request).await.expect("stores");
         store.ingest(vec![episode("a", None)]).await.expect("stores");
         let pause = pitlane::model::state::Pause { by: "anna".into(), at: Still.now(), reason: "x".into() };
-        store.commit(&Decision { pause: Some(Some(pause)), ..remarks(&["x", "y"]) }, Still.now()).await.expect("holds it");
+        store
+            .commit(&Decision { pause: Some(Some(pause)), ..remarks(&["x", "y"]) }, Still.now())
+            .await
+            .expect("holds it");
         store.inspect().await.expect("is whole");
         psql(&database, &format!("{statement} AND cluster = '{cluster}'")).await;
         store
@@ -389,7 +426,9 @@ async fn a_row_that_somebody_changed_is_refused_and_named() {
         assert!(said.contains(want), "{statement}: {said}");
         assert!(store.inspect().await.is_err());
     }
-    let store = changed("UPDATE episodes SET starts_at = replace(starts_at, '10:', '11:') WHERE fingerprint = 'a'").await;
+    let store =
+        changed("UPDATE episodes SET starts_at = replace(starts_at, '10:', '11:') WHERE fingerprint = 'a'")
+            .await;
     assert!(store.episodes(Time::MIN).await.is_err_and(|why| why.to_string().contains("alert a")));
     for (statement, want) in [
         ("UPDATE journal SET doc = replace(doc, '\"x\"', '\"z\"') WHERE seq = 1", "entry 1"),
@@ -419,7 +458,8 @@ async fn a_cluster_that_is_there_is_not_written_over() {
     let said = fleet.take_over(dir.path(), &other, "x").await;
     assert!(matches!(&said, Err(StoreError::There { .. })), "{said:?}");
     assert!(fleet.leases().take(&other).await.expect("answers").is_some(), "nothing of the attempt stayed");
-    let open = pitlane::adapters::store::open(dir.path(), clock()).expect("is not marked, and nobody holds it");
+    let open =
+        pitlane::adapters::store::open(dir.path(), clock()).expect("is not marked, and nobody holds it");
     let said = fleet.take_over(dir.path(), &new_cluster(), "x").await;
     assert!(matches!(&said, Err(StoreError::Held { .. })), "{said:?}");
     drop((open, lease));

@@ -173,7 +173,7 @@ async fn our_silence_keeps_its_id_until_a_person_changes_it() {
     };
     let mark = SilenceMark { cluster: "lab".into(), case: CaseId(7), node: "pve1".into() };
     let alertnames = vec!["NodeDown".to_owned(), "Ceph.OSD-Host+Down (x)".to_owned(), "FanBad".to_owned()];
-    let ours = Silence { mark: mark.clone(), label: "node".into(), alertnames };
+    let ours = Silence { mark: mark.clone(), cluster_label: None, label: "node".into(), alertnames };
     let hours = |n: u64| after(Time::now(), Duration::from_secs(n * 3600));
 
     pitlane.silence(&ours, hours(1)).await.expect("it is set");

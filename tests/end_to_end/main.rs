@@ -10,6 +10,7 @@ mod chain;
 mod disk;
 mod fan_story;
 mod flapping;
+mod fleet;
 mod hand_real;
 mod hands;
 mod hardship;

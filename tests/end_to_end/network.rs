@@ -16,7 +16,7 @@ use crate::proxy::{BAD, Manner, Proxy};
 use crate::site::{SOON, Site};
 
 /// A site whose members are reached through a proxy each.
-async fn behind_proxies(world: World) -> (Site, Vec<Proxy>) {
+pub async fn behind_proxies(world: World) -> (Site, Vec<Proxy>) {
     let mut site = Site::open(world, 8.0).await;
     let mut proxies = Vec::new();
     for url in site.door.endpoints.values_mut() {

@@ -88,20 +88,30 @@ impl Site {
 
     /// Writes `pitlane.yaml`: how the cluster is reached and who may ask, and then `more`.
     pub fn configure(&self, more: &str) {
-        let endpoints: String = self
-            .door
-            .endpoints
-            .iter()
-            .map(|(node, url)| format!("    - {{node: {node}, url: \"{url}\"}}\n"))
-            .collect();
-        let listen = self.url.trim_start_matches("http://");
+        let (listen, reached) = (self.listen(), self.reached());
         self.put(
             "pitlane.yaml",
             &format!(
-                "state: state\nkill_file: stop\nself: {{outside: true}}\nhttp: {{listen: \"{listen}\", tokens_file: tokens.yaml}}\nproxmox:\n  \
-                 token_file: pve\n  ca_file: ca.pem\n  endpoints:\n{endpoints}{more}"
+                "state: state\nkill_file: stop\nself: {{outside: true}}\nhttp: {{listen: \"{listen}\", tokens_file: tokens.yaml}}\n\
+                 {reached}{more}"
             ),
         );
+    }
+
+    pub fn listen(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// `proxmox:` of a configuration, wherever its file lies.
+    pub fn reached(&self) -> String {
+        let endpoint = |(node, url)| format!("    - {{node: {node}, url: \"{url}\"}}\n");
+        let endpoints: String = self.door.endpoints.iter().map(endpoint).collect();
+        let (token, ca) = (self.path("pve"), self.path("ca.pem"));
+        format!(
+            "proxmox:\n  token_file: {}\n  ca_file: {}\n  endpoints:\n{endpoints}",
+            token.display(),
+            ca.display()
+        )
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

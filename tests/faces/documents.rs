@@ -45,6 +45,37 @@ fn the_configuration_of_the_manual_is_good_and_leaves_nothing_out() {
 }
 
 #[test]
+fn the_files_of_a_fleet_are_good_and_a_key_in_the_wrong_one_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let put = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("below the directory")).expect("writable");
+        fs::write(&path, text).expect("writable");
+        fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("ours");
+    };
+    put("pitlane.yaml", &block("FLEET.md", "pitlane fleet"));
+    put("tokens.yaml", &block("INSTALL.md", "pitlane tokens"));
+    put("clusters/token", "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n");
+    let cluster = |more: &str| {
+        format!(
+            "{more}proxmox: {{token_file: token, endpoints: [{{node: pve1, url: \"https://192.0.2.11:8006\"}}]}}\n"
+        )
+    };
+    put("clusters/berlin.yaml", &cluster(""));
+    put("clusters/paris.yaml", &cluster("mode: approve\n"));
+    let check = ["config", "check", "--config", "pitlane.yaml"];
+    let (code, out, err) = said(dir.path(), &check);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("2 clusters") && out.contains("paris: mode approve"), "{out}");
+    put("clusters/paris.yaml", &cluster("state: elsewhere\n"));
+    let (code, out, _) = said(dir.path(), &check);
+    assert!(
+        code == 2 && out.contains("clusters/paris.yaml:1:") && out.contains("fleet's file"),
+        "{code} {out}"
+    );
+}
+
+#[test]
 fn the_policy_of_the_manual_passes_its_own_tests() {
     let dir = tempfile::tempdir().expect("a directory");
     for name in ["gpu.yaml", "gpu.test.yaml"] {

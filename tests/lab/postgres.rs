@@ -39,7 +39,13 @@ impl Database {
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab"), PathBuf::from);
         let (script, dir) = (labs.join("postgres-lab"), tempfile::tempdir().expect("a directory"));
         let lab = dir.path().join("db");
-        let up = Command::new(&script).arg("up").arg("--fast").arg("--dir").arg(&lab).output().expect("python3 is there");
+        let up = Command::new(&script)
+            .arg("up")
+            .arg("--fast")
+            .arg("--dir")
+            .arg(&lab)
+            .output()
+            .expect("python3 is there");
         assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
         let facts: serde_json::Value = serde_json::from_slice(&up.stdout).expect("JSON");
         let url = facts["url"].as_str().expect("an address").to_owned();
@@ -77,7 +83,12 @@ impl Drop for Database {
 pub fn new_cluster() -> ClusterName {
     static CLUSTERS: AtomicU32 = AtomicU32::new(0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    ClusterName(format!("c{}-{}-{}", std::process::id(), now.as_nanos(), CLUSTERS.fetch_add(1, Ordering::SeqCst)))
+    ClusterName(format!(
+        "c{}-{}-{}",
+        std::process::id(),
+        now.as_nanos(),
+        CLUSTERS.fetch_add(1, Ordering::SeqCst)
+    ))
 }
 
 /// Long enough for any test.

@@ -64,7 +64,7 @@ fn no_budget_changes_a_turn_that_gives_back() {
                 if cases.is_empty() {
                     continue;
                 }
-                let state = State { cases, ..shown.state.clone() };
+                let state = State { cases, ..(*shown.state).clone() };
                 let mut without = teller.rules.clone();
                 exhaust(&mut without);
                 let free = decide(&state, &shown.observed, &teller.rules);

@@ -118,6 +118,7 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         // What the work itself raises is silenced, so long at a time.
         ["silences", lease, alertnames @ ..] => {
             rules.silences = Some(SilenceRules {
+                cluster_label: None,
                 cluster: "lab".to_owned(),
                 lease: lease.parse().map_err(|why| format!("{why}"))?,
                 label: "node".to_owned(),

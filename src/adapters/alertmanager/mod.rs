@@ -6,6 +6,7 @@
 
 mod alerts;
 mod calls;
+mod directory;
 mod error;
 mod intake;
 mod listing;
@@ -16,6 +17,7 @@ mod silences;
 mod sorter;
 
 pub use calls::Asked;
+pub use directory::{Directory, Has, OfCluster, Shelf};
 pub use error::PollError;
 pub use intake::{Answer, Intake, Limits};
 pub use parse::{Bad, NotADelivery, Parsed, fingerprint, parse};

@@ -1,7 +1,4 @@
 //! A delivery with alerts of several clusters: each alert goes to the one that it means, or is refused and kept for people.
-//!
-//! Which one it means is told by a label that names the cluster, or by the node that it names where only one cluster has such a
-//! node. It never guesses: names such as pve1 are in every house.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,69 +12,24 @@ use crate::model::ids::ClusterName;
 use crate::model::matcher::Labels;
 use crate::model::seen::Trouble;
 use crate::model::time::Time;
-use crate::model::wait_text::list;
 use crate::ports::{Clock, Inbox, Ingested};
+
+use super::directory::{Shelf, Unsorted};
 
 /// One cluster's way in.
 pub struct Sink {
     pub inbox: Arc<dyn Inbox>,
     /// Rung after something new is durable.
     pub bell: Arc<Notify>,
-    /// Does this cluster have the node that the labels name? `None`: its members are not known yet.
-    pub has: Arc<dyn Fn(&Labels) -> Option<bool> + Send + Sync>,
 }
 
 /// Sorts deliveries of a whole fleet.
 pub struct Sorter {
     pub clusters: BTreeMap<ClusterName, Sink>,
-    /// Labels that may name a cluster, in order.
-    pub labels: Vec<String>,
+    pub shelf: Shelf,
     /// Where what leads to no cluster is kept for people.
     pub refused: Arc<dyn Inbox>,
     pub clock: Arc<dyn Clock>,
-}
-
-impl Sorter {
-    /// Which cluster is meant.
-    ///
-    /// # Errors
-    /// None, or not one alone: in words for people. `Later`: a cluster has not been seen yet that may be the one.
-    fn whose(&self, labels: &Labels) -> Result<&ClusterName, Unsorted> {
-        for label in &self.labels {
-            let Some(named) = labels.get(label) else { continue };
-            let known = self.clusters.keys().find(|name| name.as_str() == named);
-            return known.ok_or_else(|| {
-                Unsorted::Refused(format!(
-                    "label {label} is {named:?}, and there is no such cluster; there are {}",
-                    list(self.clusters.keys())
-                ))
-            });
-        }
-        let answers: Vec<_> = self.clusters.iter().map(|(name, sink)| (name, (sink.has)(labels))).collect();
-        let has: Vec<_> = answers.iter().filter(|(_, has)| *has == Some(true)).map(|(name, _)| *name).collect();
-        let unseen: Vec<_> = answers.iter().filter(|(_, has)| has.is_none()).map(|(name, _)| *name).collect();
-        let label = self.labels.first().map_or("cluster", String::as_str);
-        match (has.as_slice(), unseen.is_empty()) {
-            ([one], true) => Ok(one),
-            ([], true) => Err(Unsorted::Refused(format!(
-                "no cluster has the node that it names; give the alert a label {label} with one of {}",
-                list(self.clusters.keys())
-            ))),
-            (_, true) => Err(Unsorted::Refused(format!(
-                "{} each have such a node; give the alert a label {label} with the one that is meant",
-                list(has)
-            ))),
-            (_, false) => Err(Unsorted::Later(format!(
-                "it has no label {label}, and the members of {} are not known yet",
-                list(unseen)
-            ))),
-        }
-    }
-}
-
-enum Unsorted {
-    Refused(String),
-    Later(String),
 }
 
 #[async_trait]
@@ -87,8 +39,12 @@ impl Inbox for Sorter {
     async fn ingest(&self, told: Vec<Episode>) -> Result<Ingested, Trouble> {
         let mut parts: BTreeMap<&ClusterName, Vec<Episode>> = BTreeMap::new();
         let (mut refused, mut later) = (Vec::new(), None);
+        let directory = self.shelf.directory();
         for episode in told {
-            match self.whose(&episode.labels) {
+            match directory.whose(&episode.labels) {
+                Ok(cluster) if !self.clusters.contains_key(cluster) => {
+                    later = Some(format!("cluster {cluster} is not served at the moment"));
+                }
                 Ok(cluster) => parts.entry(cluster).or_default().push(episode),
                 Err(Unsorted::Refused(why)) => refused.push((episode.labels, why)),
                 Err(Unsorted::Later(why)) => later = Some(why),
@@ -125,7 +81,11 @@ impl Sorter {
     /// One row for all refused alerts of a body.
     async fn refuse(&self, refused: &[(Labels, String)]) -> Result<(), Trouble> {
         let Some((_, first)) = refused.first() else { return Ok(()) };
-        tracing::warn!(alerts = refused.len(), "{} alerts of a delivery lead to no cluster: {first}", refused.len());
+        tracing::warn!(
+            alerts = refused.len(),
+            "{} alerts of a delivery lead to no cluster: {first}",
+            refused.len()
+        );
         let labels: Vec<&Labels> = refused.iter().map(|(labels, _)| labels).collect();
         let body = serde_json::to_vec(&labels).unwrap_or_default();
         let why = format!("{} alerts lead to no cluster; the first: {first}", refused.len());
@@ -138,6 +98,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::adapters::alertmanager::directory::{Directory, Has};
     use crate::model::ids::Fingerprint;
 
     #[derive(Default)]
@@ -171,26 +132,35 @@ mod tests {
     fn alert(labels: &[(&str, &str)]) -> Episode {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let at = Noon.now();
-        Episode { fingerprint: Fingerprint("x".into()), labels, starts_at: at, received_at: at, ends_at: None }
+        Episode {
+            fingerprint: Fingerprint("x".into()),
+            labels,
+            starts_at: at,
+            received_at: at,
+            ends_at: None,
+        }
     }
 
     /// Three clusters: two have a pve1, one of them a pve7; the third is seen only where `seen` says so.
     fn sorter(seen: bool) -> (Sorter, BTreeMap<&'static str, Arc<Kept>>, Arc<Kept>) {
-        let mut kept = BTreeMap::new();
+        let (mut kept, mut has) = (BTreeMap::new(), BTreeMap::new());
         let houses: [(&str, &[&str], bool); 3] =
             [("berlin", &["pve1", "pve7"], true), ("paris", &["pve1"], true), ("oslo", &["web1"], seen)];
         let clusters = houses.map(|(name, nodes, seen)| {
             let inbox = Arc::new(Kept::default());
             kept.insert(name, inbox.clone());
             let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
-            let has = move |labels: &Labels| {
+            let of_it: Has = Arc::new(move |labels: &Labels| {
                 seen.then(|| labels.get("node").is_some_and(|node| nodes.contains(node)))
-            };
-            (ClusterName::from(name), Sink { inbox, bell: Arc::default(), has: Arc::new(has) })
+            });
+            has.insert(ClusterName::from(name), of_it);
+            (ClusterName::from(name), Sink { inbox, bell: Arc::default() })
         });
         let refused = Arc::new(Kept::default());
-        let labels = vec!["cluster".to_owned()];
-        let sorter = Sorter { clusters: clusters.into(), labels, refused: refused.clone(), clock: Arc::new(Noon) };
+        let shelf = Shelf::default();
+        shelf.put(Directory { clusters: has, labels: vec!["cluster".to_owned()] });
+        let sorter =
+            Sorter { clusters: clusters.into(), shelf, refused: refused.clone(), clock: Arc::new(Noon) };
         (sorter, kept, refused)
     }
 
@@ -208,7 +178,10 @@ mod tests {
         let count = |name: &str| kept[name].alerts.lock().expect("whole").len();
         assert_eq!((count("berlin"), count("paris"), count("oslo")), (1, 1, 0));
         let why = refused.refused.lock().expect("whole").join("\n");
-        assert!(why.starts_with("3 alerts lead to no cluster; the first: berlin and paris each have such a node"), "{why}");
+        assert!(
+            why.starts_with("3 alerts lead to no cluster; the first: berlin and paris each have such a node"),
+            "{why}"
+        );
     }
 
     #[tokio::test]

@@ -138,13 +138,27 @@ impl Client {
         call: &Call<T>,
         route: &Route,
     ) -> Result<Answer<T>, PveError> {
+        let Answer { value, via, .. } = self.read(call, route, Envelope::<T>::read).await?;
+        Ok(Answer { value: value.data, total: value.total, via })
+    }
+
+    /// The same with a reading of its own, for an answer that is too large to be decoded whole. `read` tells what it cannot read.
+    ///
+    /// # Errors
+    /// As [`Client::run`].
+    pub async fn read<T, R>(
+        &self,
+        call: &Call<T>,
+        route: &Route,
+        read: impl FnOnce(&[u8]) -> Result<R, String>,
+    ) -> Result<Answer<R>, PveError> {
         let (via, response) = self.fetch(call, route).await.map_err(|e| unknown_if_order(call, e))?;
         if !response.status().is_success() {
             return Err(unknown_if_order(call, error_of(&call.to_string(), &response)));
         }
-        let envelope = Envelope::<T>::read(response.body())
+        let value = read(response.body())
             .map_err(|what| unknown_if_order(call, PveError::Nonsense { call: call.to_string(), what }))?;
-        Ok(Answer { value: envelope.data, total: envelope.total, via })
+        Ok(Answer { value, total: None, via })
     }
 
     async fn fetch<T>(

@@ -14,6 +14,7 @@ use super::{
     calls,
     client::{Answer, Route},
     error::{PveError, Refusal},
+    manager, opinion,
     proxmox::Proxmox,
     request::Call,
     views,
@@ -61,8 +62,16 @@ impl Round<'_> {
         call: Call<T>,
         route: &Route,
     ) -> Result<Answer<T>, PveError> {
+        self.within(&call, self.pve.client.run(&call, route)).await
+    }
+
+    async fn within<T, R>(
+        &self,
+        call: &Call<T>,
+        answer: impl Future<Output = Result<R, PveError>>,
+    ) -> Result<R, PveError> {
         let late = || PveError::TooSlow { call: call.to_string(), deadline: self.pve.look_within };
-        timeout_at(self.until, self.pve.client.run(&call, route)).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(self.until, answer).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn cluster(&self, deep: bool) -> PveView {
@@ -133,9 +142,10 @@ impl Round<'_> {
 
     async fn opinion(&self, start: &Start) -> Found<Opinion> {
         let through = self.route.only_through(start.member.as_str());
-        let resources = self.ask(calls::cluster_resources(), &through).await?;
-        let opinion = views::opinion(&start.member, &start.status, &resources.value)?;
-        Ok((opinion, start.at))
+        let call = calls::cluster_resources();
+        let read = |body: &[u8]| opinion::opinion(&start.member, &start.status, body);
+        let answer = self.within(&call, self.pve.client.read(&call, &through, read)).await?;
+        Ok((answer.value?, start.at))
     }
 
     /// Another member's opinion, whatever it thinks of the quorum.
@@ -156,8 +166,9 @@ impl Round<'_> {
             return Err(Trouble::Refused(format!("{member} has no quorum, so it shows HA's old state")));
         }
         let at = self.pve.clock.now();
-        let status = self.ask(calls::ha_manager_status(), through).await?;
-        Ok((views::ha(&status.value)?, at))
+        let call = calls::ha_manager_status();
+        let answer = self.within(&call, self.pve.client.read(&call, through, manager::ha)).await?;
+        Ok((answer.value?, at))
     }
 
     async fn ha_rules(&self, through: &Route) -> Found<HaRules> {

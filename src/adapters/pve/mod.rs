@@ -22,6 +22,8 @@ pub mod https;
 mod inventory;
 mod look;
 mod look_closer;
+mod manager;
+mod opinion;
 mod proxmox;
 pub mod request;
 pub mod statement;

@@ -1,111 +1,15 @@
-//! From Proxmox's words to the model's: the cluster, its HA, votes and privileges. Pure.
-//!
-//! Where an answer does not say something that decisions rest on (who has quorum, where a guest is), the whole view fails:
-//! nothing here fills a gap with a guess.
+//! From Proxmox's words to the model's: HA's rules, votes and privileges, and what single values mean. Pure. The cluster as a
+//! member sees it is read in [`super::opinion`], what HA's manager does in [`super::manager`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::wire::{self, Flag, Int, Stat};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{
-    Affinity, Capacity, Datacenter, Guest, GuestKind, HaNode, HaNodeState, HaResource, HaRules, HaScheduler,
-    HaService, HaView, LrmMode, NodeAffinity, NodeRow, Opinion, Power, Privileges, ResourceAffinity, Storage,
-    Votes,
+    Affinity, Datacenter, HaResource, HaRules, HaScheduler, NodeAffinity, Power, Privileges,
+    ResourceAffinity, Votes,
 };
-use crate::model::seen::Trouble;
 use crate::model::time::Time;
-
-fn nonsense(what: String) -> Trouble {
-    Trouble::Nonsense(what)
-}
-
-/// What `member` says of the cluster, from its two lists of the same round.
-pub fn opinion(
-    member: &NodeName,
-    status: &wire::ClusterStatus,
-    resources: &[wire::Resource],
-) -> Result<Opinion, Trouble> {
-    // A node that stands alone has no cluster row, and nobody to lose.
-    let quorate = match status.cluster() {
-        Some(_) => {
-            status.quorate().ok_or_else(|| nonsense(format!("{member} does not say if it is quorate")))?
-        }
-        None => true,
-    };
-    let mut nodes = BTreeMap::new();
-    for row in status.members() {
-        let name =
-            row.name.as_ref().ok_or_else(|| nonsense(format!("{member} lists a node without a name")))?;
-        let online = row.online.is_some_and(|flag| flag.0);
-        let address = row.ip.as_ref().map(|ip| ip.0.clone());
-        let row = NodeRow { online, address, capacity: None, storages: BTreeMap::new() };
-        nodes.insert(NodeName(name.0.clone()), row);
-    }
-    let mut guests = BTreeMap::new();
-    for row in resources {
-        match &*row.kind {
-            "qemu" | "lxc" => {
-                let (id, guest) = guest(row)
-                    .ok_or_else(|| nonsense(format!("{member} lists {} without a place", &*row.id)))?;
-                guests.insert(id, guest);
-            }
-            "node" => {
-                if let Some(node) =
-                    row.node.as_ref().and_then(|name| nodes.get_mut(&NodeName(name.0.clone())))
-                {
-                    node.capacity = capacity(row);
-                }
-            }
-            "storage" => {
-                let node = row.node.as_ref().and_then(|name| nodes.get_mut(&NodeName(name.0.clone())));
-                if let (Some(node), Some(name)) = (node, &row.storage) {
-                    node.storages.insert(name.0.clone(), storage(row));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(Opinion { member: member.clone(), quorate, nodes, guests })
-}
-
-fn guest(row: &wire::Resource) -> Option<(GuestId, Guest)> {
-    // `qemu/100` says it too, and is there in every version.
-    let id = match row.vmid {
-        Some(vmid) => guest_id(vmid)?,
-        None => GuestId(row.id.split_once('/')?.1.parse().ok()?),
-    };
-    let memory = whole(row.maxmem);
-    let guest = Guest {
-        name: row.name.as_ref().map_or_else(|| row.id.0.clone(), |name| name.0.clone()),
-        kind: if &*row.kind == "lxc" { GuestKind::Lxc } else { GuestKind::Qemu },
-        node: NodeName(row.node.as_ref()?.0.clone()),
-        power: power(row.status.as_deref()),
-        template: is(row.template),
-        memory,
-        memory_used: whole(row.mem).min(memory),
-        cpus: small(row.maxcpu),
-        lock: row.lock.as_ref().map(|lock| lock.0.clone()),
-        ha: row.hastate.is_some(),
-        uptime: seconds(row.uptime),
-    };
-    Some((id, guest))
-}
-
-fn capacity(row: &wire::Resource) -> Option<Capacity> {
-    // An offline node keeps no figures, and without rights there are none; zero would read as a full node.
-    row.maxmem?.0?;
-    Some(Capacity {
-        cores: small(row.maxcpu),
-        memory: whole(row.maxmem),
-        memory_used: whole(row.mem),
-        uptime: seconds(row.uptime),
-    })
-}
-
-fn storage(row: &wire::Resource) -> Storage {
-    let figures = row.maxdisk.and_then(|max| max.0).zip(row.disk.and_then(|used| used.0));
-    Storage { shared: is(row.shared), free: figures.map(|(max, used)| (max - used).max(0.0) as u64) }
-}
 
 /// What a list says of a guest's power. A paused guest occupies its node like a running one.
 pub fn power(status: Option<&str>) -> Power {
@@ -115,61 +19,6 @@ pub fn power(status: Option<&str>) -> Power {
         }
         Some("stopped") => Power::Stopped,
         _ => Power::Unknown,
-    }
-}
-
-/// The manager's notes in the model's words.
-///
-/// # Errors
-/// The member that was asked has lost quorum: what it shows is a file that nobody updates.
-pub fn ha(status: &wire::ManagerStatus) -> Result<HaView, Trouble> {
-    if status.quorum.as_ref().and_then(|quorum| quorum.quorate) == Some(Flag(false)) {
-        return Err(Trouble::Refused("the member that was asked for HA's state has no quorum".to_owned()));
-    }
-    let state = &status.manager_status;
-    let mut nodes = BTreeMap::new();
-    let names = state.node_status.keys().chain(state.node_request.keys()).chain(status.lrm_status.keys());
-    for name in names {
-        nodes.entry(NodeName(name.clone())).or_insert_with(|| ha_node(status, name));
-    }
-    let mut services = BTreeMap::new();
-    for (sid, service) in state.service_status.iter() {
-        let (Some(id), Some(node)) = (sid_guest(sid), &service.node) else { continue };
-        let service = HaService {
-            node: NodeName(node.0.clone()),
-            state: service.state.as_ref().map_or_else(|| "unknown".to_owned(), |state| state.0.clone()),
-            target: service.target.as_ref().map(|target| NodeName(target.0.clone())),
-            command: service.cmd,
-            maintenance_node: service.maintenance_node.as_ref().map(|node| NodeName(node.0.clone())),
-        };
-        services.insert(id, service);
-    }
-    let armed = state.disarm.is_none();
-    let master = state.master_node.as_ref().map(|node| NodeName(node.0.clone()));
-    Ok(HaView { armed, master, crm_at: time(state.timestamp), nodes, services })
-}
-
-fn ha_node(status: &wire::ManagerStatus, name: &str) -> HaNode {
-    let state = &status.manager_status;
-    let lrm = status.lrm_status.get(name);
-    HaNode {
-        state: match state.node_status.get(name).map(|text| text.0.as_str()) {
-            Some("online") => HaNodeState::Online,
-            Some("maintenance") => HaNodeState::Maintenance,
-            Some("fence") => HaNodeState::Fence,
-            Some("gone") => HaNodeState::Gone,
-            _ => HaNodeState::Unknown,
-        },
-        maintenance_requested: state.node_request.get(name).is_some_and(|request| is(request.maintenance)),
-        lrm: lrm.and_then(|lrm| lrm.mode.as_deref()).map(|mode| match mode {
-            "active" => LrmMode::Active,
-            "maintenance" => LrmMode::Maintenance,
-            "restart" | "reboot" => LrmMode::Restart,
-            "shutdown" => LrmMode::Shutdown,
-            "disarm" => LrmMode::Disarm,
-            _ => LrmMode::Other,
-        }),
-        lrm_at: lrm.and_then(|lrm| time(lrm.timestamp)),
     }
 }
 
@@ -284,16 +133,16 @@ pub fn is(flag: Option<Flag>) -> bool {
     flag.is_some_and(|flag| flag.0)
 }
 
-fn whole(stat: Option<Stat>) -> u64 {
+pub fn whole(stat: Option<Stat>) -> u64 {
     stat.and_then(|stat| stat.0).map_or(0, |x| x.max(0.0) as u64)
 }
 
 /// Cores; a share of a core counts as a whole one.
-fn small(stat: Option<Stat>) -> u32 {
+pub fn small(stat: Option<Stat>) -> u32 {
     stat.and_then(|stat| stat.0).map_or(0, |x| x.max(0.0).ceil() as u32)
 }
 
-fn seconds(int: Option<Int>) -> u64 {
+pub fn seconds(int: Option<Int>) -> u64 {
     int.map_or(0, |n| u64::try_from(n.0).unwrap_or(0))
 }
 

@@ -105,14 +105,18 @@ pub enum StoreError {
     Remote { doing: &'static str, why: String },
     #[error("{doing}: the connection to PostgreSQL was lost ({why}); it may be written")]
     Unknown { doing: &'static str, why: String },
-    #[error("this instance does not hold the lease of cluster {0} any more; whoever does decides, and nothing of this was written")]
+    #[error(
+        "this instance does not hold the lease of cluster {0} any more; whoever does decides, and nothing of this was written"
+    )]
     Fenced(ClusterName),
     #[error(
         "the database was brought to schema {found} by a newer pitlane, and this one (schema {known}) cannot work with that: \
          upgrade this instance; the others go on meanwhile"
     )]
     NewerDatabase { found: i64, known: i64 },
-    #[error("cluster {cluster} is in the database already ({why}); nothing was moved, and nothing of it is overwritten")]
+    #[error(
+        "cluster {cluster} is in the database already ({why}); nothing was moved, and nothing of it is overwritten"
+    )]
     There { cluster: ClusterName, why: String },
     #[error(
         "the state in {dir} was moved to PostgreSQL ({to}): configure store.postgres, and start pitlane with that. If the \

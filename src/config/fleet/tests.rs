@@ -33,7 +33,11 @@ fn each_cluster_has_its_own_state_and_what_the_fleet_says() {
     let (dir, path) = written(
         FLEET,
         &tokens(", clusters: [berlin]"),
-        &[("berlin.yaml", "mode: approve\nkill_file: own\n"), ("paris.yaml", "name: paris\n"), ("notes.txt", "x")],
+        &[
+            ("berlin.yaml", "mode: approve\nkill_file: own\n"),
+            ("paris.yaml", "name: paris\n"),
+            ("notes.txt", "x"),
+        ],
     );
     let service = serve(&path).unwrap_or_else(|m| panic!("{m}"));
     let names: Vec<_> = service.clusters().iter().filter_map(|config| config.cluster.as_deref()).collect();
@@ -50,9 +54,13 @@ fn each_cluster_has_its_own_state_and_what_the_fleet_says() {
 
 #[test]
 fn a_shared_budget_counts_whom_it_names() {
-    let budgets = "shared_budgets:\n  - {name: row-7, nodes_out_max: 1, clusters: [paris], nodes: {berlin: [pve1]}}\n";
-    let (_dir, path) =
-        written(&format!("{FLEET}{budgets}"), &tokens(""), &[("berlin.yaml", ""), ("paris.yaml", ""), ("oslo.yaml", "")]);
+    let budgets =
+        "shared_budgets:\n  - {name: row-7, nodes_out_max: 1, clusters: [paris], nodes: {berlin: [pve1]}}\n";
+    let (_dir, path) = written(
+        &format!("{FLEET}{budgets}"),
+        &tokens(""),
+        &[("berlin.yaml", ""), ("paris.yaml", ""), ("oslo.yaml", "")],
+    );
     let service = serve(&path).unwrap_or_else(|m| panic!("{m}"));
     let counts = |cluster: &str, node: &str| {
         let shared = service.cluster(Some(cluster)).expect("is there").rules.shared.as_ref();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::model::rules::Mode;
+use crate::model::rules::{AlarmsSetup, Budgets, HandSetup, Limits, Mode, Packing};
 
 const GOOD: &str = r#"mode: approve
 state: state

@@ -251,7 +251,8 @@ fn set_by_others(turn: &Turn, debt: &Debt, host: &HostName) -> Option<Noted> {
 pub(super) fn may_still_come(turn: &Turn, debt: &Debt, subject: &str) -> bool {
     let asked = turn.attempt(subject).map_or(debt.since, |attempt| attempt.at.max(debt.since));
     // Dated by a clock that was set since, or by a process that died, nobody knows how long ago that was: at the latest when
-    // this watching began.
-    let asked = if turn.view.watched(asked) { asked } else { turn.view.seen.watching_since };
-    !debt.seen && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
+    // this watching began. What such a process asked for may come after what we have seen set and cleared again.
+    let ours = turn.view.watched(asked);
+    let asked = if ours { asked } else { turn.view.seen.watching_since };
+    !(ours && debt.seen) && age(turn.view.now, asked) <= turn.view.rules.limits.step_for.0
 }

@@ -106,11 +106,11 @@ pub fn hold(turn: &mut Turn) {
 fn owe(turn: &mut Turn, rules: &SilenceRules, until: Time) -> Box<SilenceDebt> {
     let node = turn.case.node.clone();
     let mark = SilenceMark { cluster: rules.cluster.clone(), case: turn.case.id, node: node.clone() };
-    let (label, alertnames) = (rules.label.clone(), rules.alertnames.clone());
+    let SilenceRules { cluster_label, label, alertnames, .. } = rules.clone();
     turn.note(Noted::SilenceAsked { node, alertnames: alertnames.clone(), lease: rules.lease });
     let owed = Box::new(SilenceDebt {
         debt: debt(turn, "our own work raises these alarms"),
-        silence: Silence { mark, label, alertnames },
+        silence: Silence { mark, cluster_label, label, alertnames },
         until,
         id: None,
         shown_until: None,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Found, Question};
-use crate::decide::{memory, shared};
 use crate::decide::view::View;
+use crate::decide::{memory, shared};
 use crate::model::ids::NodeName;
 use crate::model::observed::HaNodeState;
 use crate::model::time::{Time, age};

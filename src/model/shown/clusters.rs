@@ -32,10 +32,14 @@ impl ClusterLine {
     pub fn of(name: ClusterName, mode: Mode, shown: &Shown, now: Time) -> Self {
         let turn_at = (shown.turn_at != Time::MIN).then_some(shown.turn_at);
         let text = match (turn_at, &shown.failing, shown.blind()) {
-            (_, Some(why), _) => format!("the last turn failed: {why}"),
+            (None, Some(why), _) => format!("no turn has ended yet: {why}"),
+            (Some(_), Some(why), _) => format!("the last turn failed: {why}"),
             (None, None, _) => "no turn has ended yet".to_owned(),
             (Some(at), None, _) if !shown.ready(now) => {
-                format!("the loop does not turn; the last one ended {} ago", Period::secs(age(now, at).as_secs()))
+                format!(
+                    "the loop does not turn; the last one ended {} ago",
+                    Period::secs(age(now, at).as_secs())
+                )
             }
             (Some(_), None, Some(why)) => format!("cannot be seen: {why}"),
             (Some(_), None, None) => match &shown.state.paused {

@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use super::pages::{Reload, frame};
 use crate::model::access::Right;
-use crate::web::doors::Gate;
 use crate::web::auth::{COOKIE, Who};
+use crate::web::doors::Gate;
 use crate::web::error::Refusal;
 use crate::web::pace::Peer;
 
@@ -80,12 +80,11 @@ pub async fn enter(
 ) -> Result<Response, Refusal> {
     same_site(&headers)?;
     let token = login.token.trim();
-    let welcome =
-        match gate.pace.knock(peer.map_or_else(Peer::default, |peer| peer.0), &gate.access, token) {
-            Ok(who) => who.role.may(Right::See),
-            Err(Refusal::WrongToken) => false,
-            Err(refusal) => return Err(refusal),
-        };
+    let welcome = match gate.pace.knock(peer.map_or_else(Peer::default, |peer| peer.0), &gate.access, token) {
+        Ok(who) => who.role.may(Right::See),
+        Err(Refusal::WrongToken) => false,
+        Err(refusal) => return Err(refusal),
+    };
     let plain = token.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
     if !welcome || !plain {
         let page = form(&gate, Some("This token is not known here, or may not see."));

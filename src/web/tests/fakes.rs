@@ -347,7 +347,7 @@ pub fn parts() -> Parts {
     let world = Arc::new(World::default());
     let clock = Arc::new(HandClock(Mutex::new(at(0))));
     let mut shown = Shown::nothing();
-    shown.state.cases = vec![case()];
+    Arc::make_mut(&mut shown.state).cases = vec![case()];
     shown.turn_at = at(0);
     shown.observed.at = at(0);
     shown.pace = Period::secs(10);
@@ -369,6 +369,7 @@ pub fn parts() -> Parts {
     };
     let (sender, shown) = watch::channel(Arc::new(shown));
     let app = App {
+        cluster: None,
         store: world.clone(),
         archive: world.clone(),
         shown,

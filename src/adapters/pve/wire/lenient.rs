@@ -58,7 +58,8 @@ impl<T> Deref for Table<T> {
     }
 }
 
-enum Scalar<'de> {
+/// Any of them, as it was written.
+pub(super) enum Scalar<'de> {
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -93,11 +94,12 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Flag, D::Error> {
-        let flag = match d.deserialize_any(ScalarVisitor)? {
-            Scalar::Bool(b) => Some(b),
-            Scalar::Int(n) => Some(n != 0),
+/// What each kind of value is, whoever has read it.
+impl<'de> Scalar<'de> {
+    pub(super) fn flag(&self) -> Option<Flag> {
+        let flag = match self {
+            Scalar::Bool(b) => Some(*b),
+            Scalar::Int(n) => Some(*n != 0),
             Scalar::Float(_) => None,
             Scalar::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => Some(true),
@@ -105,21 +107,51 @@ impl<'de> Deserialize<'de> for Flag {
                 _ => None,
             },
         };
-        flag.map(Flag).ok_or_else(|| D::Error::custom("expected a boolean in any of Perl's spellings"))
+        flag.map(Flag)
+    }
+
+    pub(super) fn int(&self) -> Option<Int> {
+        let int = match self {
+            Scalar::Bool(b) => Some(i64::from(*b)),
+            Scalar::Int(n) => Some(*n),
+            // Beyond 2^53 a float is no longer the number that was written.
+            Scalar::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Some(*x as i64),
+            Scalar::Float(_) => None,
+            Scalar::Text(text) => text.trim().parse().ok(),
+        };
+        int.map(Int)
+    }
+
+    pub(super) fn text(self) -> Cow<'de, str> {
+        match self {
+            Scalar::Bool(b) => i32::from(b).to_string().into(),
+            Scalar::Int(n) => n.to_string().into(),
+            Scalar::Float(x) => x.to_string().into(),
+            Scalar::Text(text) => text,
+        }
+    }
+
+    pub(super) fn stat(&self) -> Stat {
+        let figure = match self {
+            Scalar::Bool(_) => None,
+            Scalar::Int(n) => Some(*n as f64),
+            Scalar::Float(x) => Some(*x),
+            Scalar::Text(text) => text.trim().parse().ok(),
+        };
+        Stat(figure.filter(|x| x.is_finite()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Flag, D::Error> {
+        let flag = d.deserialize_any(ScalarVisitor)?.flag();
+        flag.ok_or_else(|| D::Error::custom("expected a boolean in any of Perl's spellings"))
     }
 }
 
 impl<'de> Deserialize<'de> for Int {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Int, D::Error> {
-        let int = match d.deserialize_any(ScalarVisitor)? {
-            Scalar::Bool(b) => Some(i64::from(b)),
-            Scalar::Int(n) => Some(n),
-            // Beyond 2^53 a float is no longer the number that was written.
-            Scalar::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Some(x as i64),
-            Scalar::Float(_) => None,
-            Scalar::Text(text) => text.trim().parse().ok(),
-        };
-        int.map(Int).ok_or_else(|| D::Error::custom("expected a whole number"))
+        d.deserialize_any(ScalarVisitor)?.int().ok_or_else(|| D::Error::custom("expected a whole number"))
     }
 }
 
@@ -133,12 +165,7 @@ impl<'de> Deserialize<'de> for Num {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Text, D::Error> {
-        Ok(Text(match d.deserialize_any(ScalarVisitor)? {
-            Scalar::Bool(b) => i32::from(b).to_string(),
-            Scalar::Int(n) => n.to_string(),
-            Scalar::Float(x) => x.to_string(),
-            Scalar::Text(text) => text.into_owned(),
-        }))
+        Ok(Text(d.deserialize_any(ScalarVisitor)?.text().into_owned()))
     }
 }
 

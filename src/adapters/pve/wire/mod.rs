@@ -14,6 +14,8 @@ mod hardware;
 mod lenient;
 mod migrate;
 mod node;
+mod pull;
+mod rows;
 mod task;
 
 pub use access::{Permissions, Version};
@@ -32,6 +34,8 @@ pub use migrate::{LocalDisk, Obstacles, Preconditions};
 pub use node::{
     BackupRow, NodeRow, NodeStatus, NodeTime, ReplicationJob, ServiceRow, StorageConfig, StorageRow,
 };
+pub use pull::{Odd, Pull};
+pub use rows::{Row, rows};
 pub use task::{LogLine, TaskEnd, TaskRow, TaskStatus};
 
 use serde::{Deserialize, de::DeserializeOwned};

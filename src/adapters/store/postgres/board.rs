@@ -31,7 +31,8 @@ pub(super) enum Which {
 pub(super) fn claimed(cluster: &ClusterName, request: &Request) -> Option<Ask> {
     let Asked::Done { case, hands_off, .. } = &request.ask else { return None };
     let status = if *hands_off { "cancelled" } else { "done" };
-    let update = "UPDATE work_orders SET status = $3 WHERE cluster = $1 AND case_id = $2 AND closed_at IS NULL";
+    let update =
+        "UPDATE work_orders SET status = $3 WHERE cluster = $1 AND case_id = $2 AND closed_at IS NULL";
     Some(Ask::new(update).text(&cluster.0).count(case.0).text(status))
 }
 
@@ -44,8 +45,11 @@ pub(super) async fn open(
 ) -> Result<TicketRef, Failure> {
     let doc = to_json("a work order", order)?;
     let asks = vec![
-        Ask::new("SELECT number FROM work_orders WHERE cluster = $1 AND key = $2").text(&cluster.0).text(&key.0),
-        Ask::new("SELECT number FROM work_orders WHERE cluster = $1 ORDER BY number DESC LIMIT 1").text(&cluster.0),
+        Ask::new("SELECT number FROM work_orders WHERE cluster = $1 AND key = $2")
+            .text(&cluster.0)
+            .text(&key.0),
+        Ask::new("SELECT number FROM work_orders WHERE cluster = $1 ORDER BY number DESC LIMIT 1")
+            .text(&cluster.0),
     ];
     let answers = begin_fenced(conn, cluster, fence, asks).await?;
     if let Some(known) = answers[0].first() {
@@ -70,11 +74,13 @@ pub(super) async fn say(
     (key, case, what, text): (&StepId, CaseId, Said, &str),
     at: Time,
 ) -> Result<Option<()>, Failure> {
-    let newest = "SELECT number FROM work_orders WHERE cluster = $1 AND case_id = $2 ORDER BY number DESC LIMIT 1";
+    let newest =
+        "SELECT number FROM work_orders WHERE cluster = $1 AND case_id = $2 ORDER BY number DESC LIMIT 1";
     let asks = vec![
         Ask::new(newest).text(&cluster.0).count(case.0),
         Ask::new("SELECT place FROM comments WHERE cluster = $1 AND key = $2").text(&cluster.0).text(&key.0),
-        Ask::new("SELECT place FROM comments WHERE cluster = $1 ORDER BY place DESC LIMIT 1").text(&cluster.0),
+        Ask::new("SELECT place FROM comments WHERE cluster = $1 ORDER BY place DESC LIMIT 1")
+            .text(&cluster.0),
     ];
     let answers = begin_fenced(conn, cluster, fence, asks).await?;
     let Some(number) = answers[0].first().map(|row| row.int(0)).transpose()? else {
@@ -85,8 +91,7 @@ pub(super) async fn say(
     // Said before: whatever came after it stands.
     if answers[1].is_empty() {
         let place = answers[2].first().map_or(Ok(0), |row| row.int(0))?.saturating_add(1);
-        let insert =
-            "INSERT INTO comments (cluster, key, number, place, at, kind, text) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let insert = "INSERT INTO comments (cluster, key, number, place, at, kind, text) VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let insert = Ask::new(insert).text(&cluster.0).text(&key.0).int(number).int(place);
         asks.push(insert.text(&stamp(at)).text(what.name()).text(text));
         asks.extend(effect(what, cluster, number, at));

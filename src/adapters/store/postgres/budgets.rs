@@ -51,7 +51,8 @@ impl Fleet for PostgresBudgets {
 }
 
 async fn places(conn: &Conn) -> Result<Vec<Place>, Failure> {
-    let ask = Ask::new("SELECT budget, cluster, node, case_id, since FROM places ORDER BY budget, cluster, node");
+    let ask =
+        Ask::new("SELECT budget, cluster, node, case_id, since FROM places ORDER BY budget, cluster, node");
     let answers = conn.whole(READ, vec![ask]).await?;
     let one = |row: &Row| {
         let case = row.get_as::<Option<i64>>(3)?.and_then(|case| u64::try_from(case).ok());

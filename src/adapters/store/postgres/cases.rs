@@ -45,7 +45,8 @@ pub(super) fn ask_known(cluster: &ClusterName, cases: &[Case]) -> Ask {
 }
 
 pub(super) fn known(rows: &[Row]) -> Result<BTreeMap<u64, Known>, Failure> {
-    let one = |row: &Row| Ok((row.count(0)?, Known { revision: row.count(1)?, drained_at: row.maybe_text(2)? }));
+    let one =
+        |row: &Row| Ok((row.count(0)?, Known { revision: row.count(1)?, drained_at: row.maybe_text(2)? }));
     rows.iter().map(one).collect()
 }
 
@@ -116,7 +117,13 @@ pub(super) struct StepRow {
 }
 
 impl StepRow {
-    pub(super) fn of(id: &StepId, case: CaseId, tries: u64, at: Time, outcome: &Outcome) -> Result<Self, StoreError> {
+    pub(super) fn of(
+        id: &StepId,
+        case: CaseId,
+        tries: u64,
+        at: Time,
+        outcome: &Outcome,
+    ) -> Result<Self, StoreError> {
         let outcome = to_json(&format!("step {id}"), outcome)?;
         Ok(Self { id: id.0.clone(), case: case.0, tries, at: stamp(at), outcome })
     }

@@ -133,14 +133,18 @@ fn answer(
     let mut asks = Vec::new();
     for (id, reply) in replies {
         let doc = docs.get(id).ok_or(StoreError::Conflict)?;
-        let (said, request) =
-            (to_json(&format!("the reply to request {id}"), reply)?, from_json::<Request>(&format!("request {id}"), doc)?);
+        let (said, request) = (
+            to_json(&format!("the reply to request {id}"), reply)?,
+            from_json::<Request>(&format!("request {id}"), doc)?,
+        );
         asks.push(
-            Ask::new("UPDATE requests SET reply = $3, replied_at = $4, seal = NULL WHERE cluster = $1 AND id = $2")
-                .text(&cluster.0)
-                .text(&id.0)
-                .text(&said)
-                .text(&stamp(at)),
+            Ask::new(
+                "UPDATE requests SET reply = $3, replied_at = $4, seal = NULL WHERE cluster = $1 AND id = $2",
+            )
+            .text(&cluster.0)
+            .text(&id.0)
+            .text(&said)
+            .text(&stamp(at)),
         );
         if matches!(reply, Reply::Accepted { .. }) {
             asks.extend(board::claimed(cluster, &request));

@@ -118,7 +118,12 @@ impl Conn {
         self.client.batch_execute(statements).await.map_err(|error| failure(&error, false))
     }
 
-    async fn talk(&self, begin: Option<&'static str>, asks: Vec<Ask>, commit: bool) -> Result<Answers, Failure> {
+    async fn talk(
+        &self,
+        begin: Option<&'static str>,
+        asks: Vec<Ask>,
+        commit: bool,
+    ) -> Result<Answers, Failure> {
         let simple = |statement: &'static str| -> BoxFuture<'_, Result<Vec<Row>, Error>> {
             async move { self.client.batch_execute(statement).await.map(|()| Vec::new()) }.boxed()
         };
@@ -169,7 +174,11 @@ fn failure(error: &Error, committing: bool) -> Failure {
         Some(code) if *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Failure::Unknown(words),
         // It is being shut down, or ended a session that said nothing for too long.
         Some(code) if ["57P", "08", "25P03"].iter().any(|class| code.code().starts_with(class)) => {
-            if committing { Failure::Unknown(words) } else { Failure::Stale(words) }
+            if committing {
+                Failure::Unknown(words)
+            } else {
+                Failure::Stale(words)
+            }
         }
         Some(_) => Failure::No(words),
         None if committing => Failure::Unknown(words),

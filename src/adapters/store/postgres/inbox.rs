@@ -17,7 +17,9 @@ use crate::model::time::Time;
 pub(super) async fn request(conn: &Conn, cluster: &ClusterName, request: &Request) -> Result<(), Failure> {
     let what = format!("request {}", request.id);
     let asks = vec![
-        Ask::new("SELECT doc FROM requests WHERE cluster = $1 AND id = $2").text(&cluster.0).text(&request.id.0),
+        Ask::new("SELECT doc FROM requests WHERE cluster = $1 AND id = $2")
+            .text(&cluster.0)
+            .text(&request.id.0),
         Ask::new("SELECT count(*) FROM requests WHERE cluster = $1 AND replied_at IS NULL").text(&cluster.0),
     ];
     let answers = conn.begin(WRITE, asks).await?;
@@ -46,15 +48,18 @@ pub(super) async fn reply(
     cluster: &ClusterName,
     id: &RequestId,
 ) -> Result<Option<Reply>, Failure> {
-    let ask = Ask::new("SELECT reply FROM requests WHERE cluster = $1 AND id = $2").text(&cluster.0).text(&id.0);
+    let ask =
+        Ask::new("SELECT reply FROM requests WHERE cluster = $1 AND id = $2").text(&cluster.0).text(&id.0);
     let answers = conn.whole(READ, vec![ask]).await?;
     let said = answers[0].first().map(|row| row.maybe_text(0)).transpose()?.flatten();
     Ok(said.map(|doc| from_json(&format!("the reply to request {id}"), &doc)).transpose()?)
 }
 
 pub(super) fn ask_unanswered(cluster: &ClusterName) -> Ask {
-    Ask::new("SELECT id, at, doc, seal FROM requests WHERE cluster = $1 AND replied_at IS NULL ORDER BY at, id")
-        .text(&cluster.0)
+    Ask::new(
+        "SELECT id, at, doc, seal FROM requests WHERE cluster = $1 AND replied_at IS NULL ORDER BY at, id",
+    )
+    .text(&cluster.0)
 }
 
 /// Oldest first.
@@ -80,14 +85,19 @@ pub(super) async fn poison(
     let answers = conn.begin(WRITE, vec![last]).await?;
     let id = answers[0].first().map_or(Ok(0), |row| row.int(0))?.saturating_add(1);
     // Two at the same time want the same number: one of them tries again.
-    let insert = Ask::new("INSERT INTO poison (cluster, id, at, why, size, body) VALUES ($1, $2, $3, $4, $5, $6)");
+    let insert =
+        Ask::new("INSERT INTO poison (cluster, id, at, why, size, body) VALUES ($1, $2, $3, $4, $5, $6)");
     let insert = insert.text(&cluster.0).int(id).text(&stamp(at)).text(why).count(*size).bytes(kept.clone());
     let forget = Ask::new("DELETE FROM poison WHERE cluster = $1 AND id <= $2").text(&cluster.0);
     conn.end(vec![insert, forget.int(id.saturating_sub(POISON_ROWS_MAX))]).await.map(drop)
 }
 
 /// How many there are, and the newest.
-pub(super) async fn unreadable(conn: &Conn, cluster: &ClusterName, newest: usize) -> Result<Unreadable, Failure> {
+pub(super) async fn unreadable(
+    conn: &Conn,
+    cluster: &ClusterName,
+    newest: usize,
+) -> Result<Unreadable, Failure> {
     let count = Ask::new("SELECT count(*) FROM poison WHERE cluster = $1").text(&cluster.0);
     let answers = conn.whole(READ, vec![count, ask_poisoned(cluster, newest)]).await?;
     let count = answers[0].first().map_or(Ok(0), |row| row.count(0))?;

@@ -71,7 +71,10 @@ impl Intake {
                 for (told, reply) in told.into_iter().zip(replies) {
                     let ended = match error.take_if(|_| alone) {
                         Some(error) => Err(error),
-                        None => self.write(&[told]).await.map(|counts| counts.into_iter().next().unwrap_or_default()),
+                        None => self
+                            .write(&[told])
+                            .await
+                            .map(|counts| counts.into_iter().next().unwrap_or_default()),
                     };
                     let _ = reply.send(ended);
                 }

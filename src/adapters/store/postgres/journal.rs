@@ -18,7 +18,11 @@ const HEAD: &str = "journal_head";
 const PAGE: i64 = 2_000;
 
 /// Goes on from the recorded head, not from the last row: a cut journal must stay visibly cut.
-pub(super) fn append(cluster: &ClusterName, meta: &mut Meta, notes: &[Note]) -> Result<Option<Ask>, StoreError> {
+pub(super) fn append(
+    cluster: &ClusterName,
+    meta: &mut Meta,
+    notes: &[Note],
+) -> Result<Option<Ask>, StoreError> {
     if notes.is_empty() {
         return Ok(None);
     }

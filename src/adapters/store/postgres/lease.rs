@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 
+use super::super::error::StoreError;
 use super::ask::{Ask, Columns as _};
 use super::conn::{Answers, Conn, Failure, READ, WRITE};
 use super::pool::{Pool, attempt};
 use super::schema::KNOWN;
-use super::super::error::StoreError;
 use crate::model::ids::ClusterName;
 use crate::model::seen::Trouble;
 use crate::ports::{Fence, Held, Lease, Leases, Renewed, Tenure};
@@ -98,7 +98,10 @@ impl Tenure for Taken {
     }
 
     fn left(&self) -> Duration {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).map_or(Duration::ZERO, |until| until.left(now()))
+        self.until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or(Duration::ZERO, |until| until.left(now()))
     }
 }
 
@@ -146,16 +149,21 @@ impl Taken {
     }
 }
 
-const SCHEMA: &str = "SELECT version, oldest_reader FROM schema WHERE only = 1";
+const SCHEMA: &str = "SELECT version, oldest_reader FROM schema WHERE one = 1";
 
 fn millis(lasts: Duration) -> i64 {
     i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX)
 }
 
-async fn take(conn: &Conn, cluster: &ClusterName, holder: &str, lasts: Duration) -> Result<Option<u64>, Failure> {
+async fn take(
+    conn: &Conn,
+    cluster: &ClusterName,
+    holder: &str,
+    lasts: Duration,
+) -> Result<Option<u64>, Failure> {
     let taking = Ask::new(
         "INSERT INTO leases (cluster, holder, term, until)
-         SELECT $1, $2, 1, now() + $3 * INTERVAL '1 millisecond' FROM schema WHERE only = 1 AND oldest_reader <= $4
+         SELECT $1, $2, 1, now() + $3 * INTERVAL '1 millisecond' FROM schema WHERE one = 1 AND oldest_reader <= $4
          ON CONFLICT (cluster) DO UPDATE SET holder = excluded.holder, term = leases.term + 1, until = excluded.until
          WHERE leases.until < now() RETURNING term",
     )
@@ -172,7 +180,7 @@ async fn renew(conn: &Conn, cluster: &ClusterName, fence: &Fence, lasts: Duratio
     let renewing = Ask::new(
         "UPDATE leases SET until = now() + $4 * INTERVAL '1 millisecond'
          WHERE cluster = $1 AND holder = $2 AND term = $3 AND until >= now()
-           AND EXISTS (SELECT 1 FROM schema WHERE only = 1 AND oldest_reader <= $5) RETURNING term",
+           AND EXISTS (SELECT 1 FROM schema WHERE one = 1 AND oldest_reader <= $5) RETURNING term",
     )
     .text(&cluster.0)
     .text(&fence.holder)

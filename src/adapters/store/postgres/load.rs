@@ -99,7 +99,9 @@ pub(super) async fn case(conn: &Conn, cluster: &ClusterName, id: CaseId) -> Resu
 
 /// Steps of one case.
 pub(super) async fn ledger(conn: &Conn, cluster: &ClusterName, case: CaseId) -> Result<Ledger, Failure> {
-    let ask = Ask::new("SELECT id, tries, at, outcome, case_id, seal FROM steps WHERE cluster = $1 AND case_id = $2");
+    let ask = Ask::new(
+        "SELECT id, tries, at, outcome, case_id, seal FROM steps WHERE cluster = $1 AND case_id = $2",
+    );
     let answers = conn.whole(READ, vec![ask.text(&cluster.0).count(case.0)]).await?;
     cases::ledger(&answers[0])
 }

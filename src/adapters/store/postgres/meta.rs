@@ -77,7 +77,11 @@ impl Meta {
         ];
         if !gone.is_empty() {
             let gone = gone.iter().map(|key| key.as_str());
-            asks.push(Ask::new("DELETE FROM meta WHERE cluster = $1 AND key = ANY($2)").text(&cluster.0).texts(gone));
+            asks.push(
+                Ask::new("DELETE FROM meta WHERE cluster = $1 AND key = ANY($2)")
+                    .text(&cluster.0)
+                    .texts(gone),
+            );
         }
         asks
     }

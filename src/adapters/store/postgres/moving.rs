@@ -8,9 +8,9 @@ use std::path::Path;
 use rusqlite::types::Value;
 use serde::Serialize;
 
+use super::super::Inspected;
 use super::super::error::StoreError;
 use super::super::sqlite::Leaving;
-use super::super::Inspected;
 use super::ask::{Ask, Columns as _};
 use super::conn::{Conn, Failure, WRITE_ALL};
 use super::fleet::PostgresFleet;
@@ -111,7 +111,8 @@ const TABLES: [Table; 11] = [
 ];
 
 /// What a file keeps of itself alone: the count of its commits, its own seal.
-const META: &str = "SELECT key, value FROM meta WHERE key NOT IN ('seal', 'commits') AND key NOT LIKE 'tried%'";
+const META: &str =
+    "SELECT key, value FROM meta WHERE key NOT IN ('seal', 'commits') AND key NOT LIKE 'tried%'";
 
 /// Rows in one statement: an unreadable delivery may have 64 KiB.
 const AT_ONCE: usize = 200;
@@ -195,12 +196,16 @@ fn insert(table: &Table, cluster: &ClusterName, rows: &[Vec<Value>]) -> Result<A
     for (column, kind) in table.columns.iter().enumerate() {
         ask = match kind {
             Text => ask.maybe_texts(rows.iter().map(|row| text(row, column)).collect::<Result<Vec<_>, _>>()?),
-            Number => ask.maybe_ints(rows.iter().map(|row| number(row, column)).collect::<Result<Vec<_>, _>>()?),
+            Number => {
+                ask.maybe_ints(rows.iter().map(|row| number(row, column)).collect::<Result<Vec<_>, _>>()?)
+            }
             Flag => {
                 let flag = |row: &Vec<Value>| Ok(number(row, column)? == Some(1));
                 ask.flags(rows.iter().map(flag).collect::<Result<Vec<_>, StoreError>>()?)
             }
-            Bytes => ask.many_bytes(rows.iter().map(|row| bytes(row, column)).collect::<Result<Vec<_>, _>>()?),
+            Bytes => {
+                ask.many_bytes(rows.iter().map(|row| bytes(row, column)).collect::<Result<Vec<_>, _>>()?)
+            }
         };
     }
     Ok(ask)

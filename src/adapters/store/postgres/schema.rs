@@ -16,8 +16,7 @@ struct Change {
 }
 
 /// The schema's history, in order. Never edit one that was released: add the next.
-const CHANGES: [Change; 1] =
-    [Change { statements: include_str!("schema/0001_begin.sql"), oldest_reader: 1 }];
+const CHANGES: [Change; 1] = [Change { statements: include_str!("schema/0001_begin.sql"), oldest_reader: 1 }];
 
 /// What this pitlane knows.
 pub(super) const KNOWN: i64 = CHANGES.len() as i64;
@@ -34,24 +33,27 @@ pub(super) async fn ready(pool: &Pool) -> Result<(), StoreError> {
 
 /// `None`: nobody was here before.
 async fn version(conn: &Conn) -> Result<Option<(i64, i64)>, Failure> {
-    let there = Ask::new("SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema'");
+    let there = Ask::new(
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema'",
+    );
     let answers = conn.whole(READ, vec![there]).await?;
     if answers[0].first().map_or(Ok(0), |row| row.int(0))? == 0 {
         return Ok(None);
     }
-    let answers = conn.whole(READ, vec![Ask::new("SELECT version, oldest_reader FROM schema WHERE only = 1")]).await?;
+    let answers =
+        conn.whole(READ, vec![Ask::new("SELECT version, oldest_reader FROM schema WHERE one = 1")]).await?;
     answers[0].first().map(|row| Ok((row.int(0)?, row.int(1)?))).transpose()
 }
 
 async fn upgrade(conn: &Conn) -> Result<(), Failure> {
     // Beside a second instance's, this may fail once for a name that is there by now, and is then made again.
     conn.batch(
-        "CREATE TABLE IF NOT EXISTS schema (only BIGINT PRIMARY KEY, version BIGINT NOT NULL, oldest_reader BIGINT NOT NULL);
-         INSERT INTO schema (only, version, oldest_reader) VALUES (1, 0, 0) ON CONFLICT (only) DO NOTHING",
+        "CREATE TABLE IF NOT EXISTS schema (one BIGINT PRIMARY KEY, version BIGINT NOT NULL, oldest_reader BIGINT NOT NULL);
+         INSERT INTO schema (one, version, oldest_reader) VALUES (1, 0, 0) ON CONFLICT (one) DO NOTHING",
     )
     .await?;
     // Held until the end: the next one waits, and finds that it is done.
-    let lock = Ask::new("SELECT version, oldest_reader FROM schema WHERE only = 1 FOR UPDATE");
+    let lock = Ask::new("SELECT version, oldest_reader FROM schema WHERE one = 1 FOR UPDATE");
     let answers = conn.begin(WRITE_ALL, vec![lock]).await?;
     let (found, oldest) = match answers[0].first() {
         Some(row) => (row.int(0)?, row.int(1)?),
@@ -64,7 +66,7 @@ async fn upgrade(conn: &Conn) -> Result<(), Failure> {
     }
     let mut asks = Vec::new();
     if let Some(last) = CHANGES[from..].last() {
-        let note = Ask::new("UPDATE schema SET version = $1, oldest_reader = $2 WHERE only = 1");
+        let note = Ask::new("UPDATE schema SET version = $1, oldest_reader = $2 WHERE one = 1");
         asks.push(note.int(KNOWN).int(last.oldest_reader));
     }
     conn.end(asks).await.map(drop)

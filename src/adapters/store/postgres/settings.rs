@@ -77,11 +77,13 @@ pub(super) fn dial(settings: &PostgresSettings) -> Result<Dial, StoreError> {
 
 fn parsed(url: &str) -> Result<Config, StoreError> {
     let refuse = |why: &str| StoreError::Address(why.to_owned());
-    let config: Config = url.parse().map_err(|_| {
-        refuse("it is no address of a database; write postgres://USER@HOST:5432/DATABASE")
-    })?;
+    let config: Config = url
+        .parse()
+        .map_err(|_| refuse("it is no address of a database; write postgres://USER@HOST:5432/DATABASE"))?;
     if config.get_password().is_some() {
-        return Err(refuse("the password does not belong into it; put it into a file and name that as password_file"));
+        return Err(refuse(
+            "the password does not belong into it; put it into a file and name that as password_file",
+        ));
     }
     if config.get_hosts().is_empty() {
         return Err(refuse("it names no host; write postgres://USER@HOST:5432/DATABASE"));
@@ -110,15 +112,21 @@ fn believing(ca_pem: Option<&[u8]>) -> Result<ClientConfig, StoreError> {
     match ca_pem {
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem) {
-                let added = certificate.map_err(|e| e.to_string()).and_then(|c| roots.add(c).map_err(|e| e.to_string()));
-                added.map_err(|why| StoreError::Address(format!("ca_file holds what is no certificate: {why}")))?;
+                let added = certificate
+                    .map_err(|e| e.to_string())
+                    .and_then(|c| roots.add(c).map_err(|e| e.to_string()));
+                added.map_err(|why| {
+                    StoreError::Address(format!("ca_file holds what is no certificate: {why}"))
+                })?;
             }
         }
         // Some of a machine's authorities may be unreadable; the others count.
         None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
     }
     if roots.is_empty() {
-        return Err(StoreError::Address("there is no certificate to believe; name one as ca_file".to_owned()));
+        return Err(StoreError::Address(
+            "there is no certificate to believe; name one as ca_file".to_owned(),
+        ));
     }
     let provider = Arc::new(crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

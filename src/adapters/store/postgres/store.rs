@@ -111,7 +111,8 @@ impl PostgresStore {
     async fn prune(&self, now: Time) {
         // Whoever decides forgets, too.
         let Some(fence) = self.shared.tenure.fence() else { return };
-        if let Err(error) = ask!(self, "pruning", (conn, cluster) => prune::prune(conn, cluster, &fence, now)) {
+        if let Err(error) = ask!(self, "pruning", (conn, cluster) => prune::prune(conn, cluster, &fence, now))
+        {
             tracing::warn!("the store could not be pruned: {}", error.chain());
         }
     }
@@ -176,7 +177,8 @@ impl Store for PostgresStore {
         if measured.is_empty() {
             return Ok(());
         }
-        let kept = ask!(self, "keeping measurements", (conn, cluster) => measured::keep(conn, cluster, &measured));
+        let kept =
+            ask!(self, "keeping measurements", (conn, cluster) => measured::keep(conn, cluster, &measured));
         self.shared.rates.forget();
         Ok(kept?)
     }

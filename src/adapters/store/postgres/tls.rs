@@ -40,7 +40,9 @@ impl TlsConnect<Socket> for Host {
     type Future = BoxFuture<'static, io::Result<Private>>;
 
     fn connect(self, socket: Socket) -> Self::Future {
-        Box::pin(async move { self.connector.connect(self.name, socket).await.map(|it| Private(Box::new(it))) })
+        Box::pin(
+            async move { self.connector.connect(self.name, socket).await.map(|it| Private(Box::new(it))) },
+        )
     }
 }
 
@@ -54,7 +56,11 @@ impl TlsStream for Private {
 }
 
 impl AsyncRead for Private {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }

@@ -5,10 +5,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::case_row::CaseRow;
 use super::deciding::drain_began;
 use super::error::{StoreError, sql};
 use super::rows::{from_json, meta, set_meta, stamp, to_json};
-use super::case_row::CaseRow;
 use super::seal::of_step;
 use super::{board, journal, notices};
 use crate::model::case::Case;

@@ -39,7 +39,8 @@ impl Leaving {
         }
         let open = open::writable(dir)?;
         let holds = inspected(&open.conn, &dir.join(open::DATABASE))?;
-        let found = statements.iter().map(|statement| rows(&open.conn, statement)).collect::<Result<_, _>>()?;
+        let found =
+            statements.iter().map(|statement| rows(&open.conn, statement)).collect::<Result<_, _>>()?;
         Ok(Self { _held: Mutex::new(open), dir: dir.into(), holds, found })
     }
 
@@ -47,7 +48,8 @@ impl Leaving {
     pub(in crate::adapters::store) fn mark(&self, to: &str) -> Result<(), StoreError> {
         let path = self.dir.join(MOVED);
         let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
             writeln!(file, "{to}")?;
             file.sync_all()?;
             File::open(&self.dir)?.sync_all()
@@ -62,7 +64,10 @@ impl Leaving {
     pub(in crate::adapters::store) fn unmark(&self) {
         match fs::remove_file(self.dir.join(MOVED)) {
             Err(why) if why.kind() != ErrorKind::NotFound => {
-                tracing::warn!("{MOVED} in {} cannot be removed: {why}; do that before the next start", self.dir.display());
+                tracing::warn!(
+                    "{MOVED} in {} cannot be removed: {why}; do that before the next start",
+                    self.dir.display()
+                );
             }
             _ => {}
         }
@@ -103,7 +108,10 @@ mod tests {
         drop(leaving);
         for refused in [open::writable(dir.path()).map(drop), open::readable(dir.path()).map(drop)] {
             let said = refused.expect_err("was moved").to_string();
-            assert!(said.contains("moved to PostgreSQL (cluster lab at db)") && said.contains(MOVED), "{said}");
+            assert!(
+                said.contains("moved to PostgreSQL (cluster lab at db)") && said.contains(MOVED),
+                "{said}"
+            );
         }
         fs::remove_file(dir.path().join(MOVED)).expect("ours");
         Leaving::of(dir.path(), &[]).expect("again").unmark();

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
+use super::case_row::CaseRow;
 use super::commit::next_case;
 use super::error::{StoreError, sql};
 use super::inbox::unanswered;
 use super::notices;
 use super::rows::{MEMORY, from_json, instant, meta, meta_unspoilt, stamp};
-use super::case_row::CaseRow;
 use super::seal::{Seal, of_step};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::CaseId;

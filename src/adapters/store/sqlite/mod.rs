@@ -212,6 +212,11 @@ impl Store for SqliteStore {
         Ok(State { rates: self.rates(now).await, ..state })
     }
 
+    async fn written(&self) -> Result<Option<u64>, Trouble> {
+        self.shared.writer.works().await?;
+        Ok(Some(self.shared.writer.written()))
+    }
+
     async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
         Ok(self.shared.read("reading the episodes", move |conn| episodes::since(conn, since)).await?)
     }

@@ -64,8 +64,9 @@ impl SqliteFleet {
     {
         let conn = Arc::clone(&self.conn);
         // A panic in between left no half transaction: the next one begins with a rollback.
-        let task =
-            tokio::task::spawn_blocking(move || work(&mut conn.lock().unwrap_or_else(PoisonError::into_inner)));
+        let task = tokio::task::spawn_blocking(move || {
+            work(&mut conn.lock().unwrap_or_else(PoisonError::into_inner))
+        });
         let late = StoreError::Late { doing, secs: DEADLINE.as_secs() };
         match tokio::time::timeout(DEADLINE, task).await {
             Ok(Ok(answer)) => Ok(answer?),
@@ -148,7 +149,13 @@ mod tests {
 
     fn place(cluster: &str, node: &str, case: Option<u64>) -> Place {
         let since = "2026-03-01T10:00:00Z".parse().expect("a time");
-        Place { budget: "row-7".into(), cluster: cluster.into(), node: node.into(), case: case.map(CaseId), since }
+        Place {
+            budget: "row-7".into(),
+            cluster: cluster.into(),
+            node: node.into(),
+            case: case.map(CaseId),
+            since,
+        }
     }
 
     #[tokio::test]
@@ -159,7 +166,11 @@ mod tests {
         assert_eq!(fleet.claim(&berlin, 1).await, Ok(Claimed::Granted));
         assert_eq!(fleet.claim(&berlin, 1).await, Ok(Claimed::Granted), "its own again");
         assert_eq!(fleet.claim(&paris, 1).await, Ok(Claimed::Full));
-        assert_eq!(fleet.claim(&place("paris", "pve1", None), u32::MAX).await, Ok(Claimed::Granted), "recorded");
+        assert_eq!(
+            fleet.claim(&place("paris", "pve1", None), u32::MAX).await,
+            Ok(Claimed::Granted),
+            "recorded"
+        );
         assert_eq!(fleet.places().await.expect("reads").len(), 2);
         drop(fleet);
         let again = SqliteFleet::open(dir.path()).expect("opens");

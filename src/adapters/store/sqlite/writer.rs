@@ -5,7 +5,7 @@
 //! Nothing is ever answered before it is durable.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ const TRIED: &str = "tried";
 pub(super) struct Writer {
     /// The last commit failed as a whole.
     failing: Arc<AtomicBool>,
+    /// Commits so far, also those that failed: nobody knows what became of them.
+    written: Arc<AtomicU64>,
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,9 +45,17 @@ impl Writer {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let failing = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&failing);
-        let thread =
-            std::thread::Builder::new().name("store".into()).spawn(move || run(&open, waiting, &told))?;
-        Ok(Self { failing, jobs: Some(jobs), thread: Some(thread) })
+        let written = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&written);
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || run(&open, waiting, &told, &count))?;
+        Ok(Self { failing, written, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Another number after every commit, before anybody is told of it. Nobody else writes to this file.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
     }
 
     /// Does the disk take writes, as far as the last one showed? After one that failed as much is written as a delivery may
@@ -135,7 +145,12 @@ where
     }
 }
 
-fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>, failing: &AtomicBool) {
+fn run(
+    open: &Writable,
+    mut waiting: mpsc::Receiver<Box<dyn Job>>,
+    failing: &AtomicBool,
+    written: &AtomicU64,
+) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
         let committed = together(&open.conn, &mut group);
@@ -147,6 +162,7 @@ fn run(open: &Writable, mut waiting: mpsc::Receiver<Box<dyn Job>>, failing: &Ato
             tracing::error!("the store could not commit {} writes: {error}", group.len());
         }
         failing.store(committed.is_err(), Ordering::SeqCst);
+        written.fetch_add(1, Ordering::SeqCst);
         let committed = committed.map(|commits| open.mark.write(commits));
         for job in group.drain(..) {
             job.answer(committed.as_ref().copied().map_err(String::as_str));

@@ -34,3 +34,21 @@ async fn when_the_transaction_is_lost_everybody_in_it_is_told() {
     assert!(matches!(lost.await, Err(StoreError::Uncommitted(_))));
     bench.store().ingest(vec![episode(1, 0, None)]).await.expect("and the next one works");
 }
+
+#[tokio::test]
+async fn whatever_is_written_makes_another_count_and_reading_does_not() {
+    let bench = Bench::new();
+    let store = bench.store();
+    let count = async || store.written().await.expect("the store works").expect("it counts");
+    store.load().await.expect("a state, and what is pruned at first");
+    let before = count().await;
+    store.load().await.expect("a state");
+    store.episodes(at(0)).await.expect("reads");
+    assert_eq!(count().await, before);
+    store.ingest(vec![episode(1, 0, None)]).await.expect("stored");
+    let told = count().await;
+    assert_ne!(told, before);
+    // Of another door to the same file, too.
+    store.delivered(&NoticeId("n".into()), &ChannelName("mail".into()), at(0), &Ok(())).await.ok();
+    assert_ne!(count().await, told);
+}
