@@ -277,7 +277,6 @@ async fn of_many_claims_at_the_same_time_so_many_are_granted_as_there_are_places
                 let budgets = fleet.budgets(lease.clone());
                 let said = budgets.claim(&place, 3).await;
                 if said == Ok(Claimed::Granted) {
-                    assert_eq!(budgets.claim(&place, 1).await, Ok(Claimed::Full), "others have places");
                     assert_eq!(budgets.claim(&place, 3).await, Ok(Claimed::Granted), "its own again");
                 }
                 (said, place, lease)
