@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::alert::{Episode, EpisodeKey, Listed};
+use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, GuestId, HostName, NodeName, OsdId, RequestId, TicketRef, Upid};
 use crate::model::note::Note;
@@ -224,7 +224,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Episodes that still fire, and those that ended after `since`.
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble>;
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble>;
 
     /// Cases (compare-and-swap on the revision), notes, planned steps, replies and pause: in one transaction.
     ///

@@ -17,7 +17,7 @@ use futures::future::join_all;
 use pitlane::adapters::tickets::Held;
 use pitlane::cli::Stop;
 use pitlane::config::file::LogFormat;
-use pitlane::config::kept::BackupFile;
+use pitlane::config::kept::{BackupFile, KeepFile};
 use pitlane::config::{self, Config, Service};
 use pitlane::model::ids::ClusterName;
 use pitlane::model::shown::{InForce, RefusedConfig};
@@ -50,6 +50,7 @@ pub struct Fixed {
     state: PathBuf,
     log: LogFormat,
     backup: Option<BackupFile>,
+    keep: KeepFile,
     /// Of a fleet.
     clusters: Option<BTreeSet<String>>,
 }
@@ -64,6 +65,7 @@ impl Fixed {
             state: front.state.clone(),
             log: front.log,
             backup: front.backup.clone(),
+            keep: front.keep.clone(),
             clusters: matches!(service, Service::Fleet { .. }).then(names),
         }
     }
@@ -76,6 +78,7 @@ impl Fixed {
             ("state", self.state != new.state),
             ("log", self.log != new.log),
             ("store.backup", self.backup != new.backup),
+            ("store.keep", self.keep != new.keep),
         ]
         .into_iter()
         .filter(|(_, differs)| *differs)

@@ -14,7 +14,6 @@ use prometheus::{
 };
 
 use crate::model::case::PhaseName;
-use crate::model::fault::Misfit;
 use crate::model::seen::Trouble;
 use crate::model::shown::{InForce, Shown};
 use crate::model::step::{Action, Outcome};
@@ -209,14 +208,10 @@ impl Metrics {
         refill(&self.owed, owed);
         self.overdue.set(overdue);
         let mut unplaced = [("no_policy", 0), ("no_node", 0), ("conflict", 0), ("unseen", 0)];
-        for alert in &shown.show.unplaced {
-            unplaced[match alert.why {
-                Misfit::NoPolicy => 0,
-                Misfit::NoNode | Misfit::Stranger { .. } => 1,
-                Misfit::Conflict { .. } | Misfit::Ambiguous { .. } => 2,
-                Misfit::CephUnseen { .. } => 3,
-            }]
-            .1 += 1;
+        for (kind, count) in &mut unplaced {
+            let told = shown.show.unplaced.iter().filter(|alert| alert.why.kind() == *kind).count();
+            let more = shown.show.unplaced_more.get(*kind).copied().unwrap_or_default();
+            *count = i64::try_from(told + more).unwrap_or(i64::MAX);
         }
         refill(&self.unplaced, unplaced);
         refill(&self.maintenance, out.into_iter().map(|node| (node, 1)));

@@ -26,7 +26,7 @@ use pitlane::cli::{
 use pitlane::config::file::LogFormat;
 use pitlane::config::{self, Config, Service};
 use pitlane::model::access::{KnownToken, Role};
-use pitlane::model::ids::ClusterName;
+use pitlane::model::ids::{CaseId, ClusterName};
 use pitlane::model::notice::ChannelName;
 use pitlane::model::rights::TokenRights;
 use pitlane::model::seen::Trouble;
@@ -72,7 +72,25 @@ impl Local for LocalState {
 
     async fn verify(&self, state: &Path) -> Result<String, Trouble> {
         let head = store::Reader::open(state)?.verify().await?;
-        Ok(format!("The journal is whole: {} entries, the last one's hash is {}.", head.seq, head.hash))
+        let gone = match head.begins_after {
+            0 => String::new(),
+            last => format!(" Those up to number {last} were let go (store.keep)."),
+        };
+        Ok(format!(
+            "The journal is whole: {} entries, the last one's hash is {}.{gone}",
+            head.entries(),
+            head.hash
+        ))
+    }
+
+    async fn journal_lines(
+        &self,
+        state: &Path,
+        case: Option<CaseId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>, Trouble> {
+        Ok(store::Reader::open(state)?.lines(case, after, limit).await?)
     }
 
     async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop> {

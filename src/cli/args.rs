@@ -310,6 +310,12 @@ pub struct DiscoverArgs {
 pub enum AuditCommand {
     /// Walk the journal's chain and say whether anything was changed.
     Verify,
+    /// Write the journal to standard output, a line of JSON for each entry, with the hashes of its chain.
+    Export {
+        /// Of this case alone.
+        #[arg(long, value_name = "CASE")]
+        case: Option<u64>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,6 +14,7 @@ mod explain;
 mod follow;
 mod hours;
 mod input;
+mod journal_lines;
 mod local;
 mod planner;
 mod policy_test;
@@ -65,6 +66,15 @@ pub trait Local: Send + Sync {
 
     /// Walks the journal's chain; the words say how far it is whole.
     async fn verify(&self, state: &Path) -> Result<String, Trouble>;
+
+    /// Entries of the journal after a number, as lines of JSON with their hashes.
+    async fn journal_lines(
+        &self,
+        state: &Path,
+        case: Option<CaseId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>, Trouble>;
 
     /// Copies the store, looks at it, or puts a copy back; in words, and as data.
     async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop>;
@@ -290,6 +300,9 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
                 local.verify(&state_dir(global)?).await.map_err(|t| Stop::new(Exit::Failed, t.text()))?;
             say.print(&json!({"verified": words}), || format!("{words}\n"));
             Ok(Exit::Done)
+        }
+        Command::Audit(AuditCommand::Export { case }) => {
+            journal_lines::print(local, &state_dir(global)?, case.map(CaseId)).await
         }
         Command::Calls => {
             calls::run(&local.calls(), say);

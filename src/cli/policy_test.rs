@@ -163,7 +163,7 @@ fn made(test: &PolicyCase, begins: Time, tests: &PolicyTests, rules: &Rules) -> 
     let now = after(begins, test.at.0);
     let members = members(tests);
     let mut observed = Observed::nothing(now);
-    observed.episodes = episodes(test, begins, now);
+    observed.episodes = episodes(test, begins, now).into();
     observed.pve = PveView {
         first: Seen::known(members.clone(), now),
         second: Seen::known(members.clone(), now),
@@ -172,7 +172,7 @@ fn made(test: &PolicyCase, begins: Time, tests: &PolicyTests, rules: &Rules) -> 
     let decision = decide(&State::default(), &observed, rules);
     let mut made = Made::default();
     for alert in &test.alerts {
-        match place_alert(&alert.labels, Cluster { members: &members, ceph: None }, rules) {
+        match place_alert(&alert.labels.clone().into(), Cluster { members: &members, ceph: None }, rules) {
             Ok((key, policy)) => {
                 made.node = Some(key.node.to_string());
                 made.class = Some(key.class);
@@ -239,7 +239,7 @@ fn episodes(test: &PolicyCase, begins: Time, now: Time) -> Vec<Episode> {
         for firing in alert.fires.iter().filter(|firing| start(firing.from.0) <= now) {
             all.push(Episode {
                 fingerprint: Fingerprint(format!("{i:016x}")),
-                labels: alert.labels.clone(),
+                labels: alert.labels.clone().into(),
                 starts_at: start(firing.from.0),
                 received_at: start(firing.from.0),
                 ends_at: firing.to.map(|to| start(to.0)).filter(|end| *end <= now),

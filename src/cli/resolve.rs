@@ -90,7 +90,7 @@ fn answer(labels: Labels, times: usize, against: &Against) -> Answer {
 fn text(answers: &[Answer], lost: usize) -> String {
     let mut out = String::new();
     for answer in answers.iter().take(TOLD_MAX) {
-        let name = answer.labels.get("alertname").map_or("an alert without a name", String::as_str);
+        let name = answer.labels.get("alertname").unwrap_or("an alert without a name");
         out.push_str(&format!("{name}, told {}:\n", times(answer.times)));
         let labels: Vec<String> = answer
             .labels
@@ -160,8 +160,8 @@ fn gather(json: &Value, found: &mut BTreeMap<Labels, usize>) {
 /// An empty label is an absent one.
 fn labels(json: &Value) -> Option<Labels> {
     let told = json.as_object()?;
-    let all: Option<Labels> =
-        told.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+    let all: Option<Vec<(&str, &str)>> =
+        told.iter().map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
     let all: Labels = all?.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     (!all.is_empty()).then_some(all)
 }
@@ -218,10 +218,7 @@ mod tests {
             ),
         ] {
             let found = alerts(&file);
-            assert_eq!(
-                found.into_iter().collect::<Vec<_>>(),
-                [([("node".into(), "pve1".into())].into(), times)]
-            );
+            assert_eq!(found.into_iter().collect::<Vec<_>>(), [([("node", "pve1")].into(), times)]);
         }
     }
 

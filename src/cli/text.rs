@@ -191,6 +191,9 @@ pub fn alerts(status: &Status) -> String {
     for alert in &status.unplaced {
         out.push_str(&format!("Alert {} leads nowhere: {}.\n", alert.fingerprint, alert.why));
     }
+    if status.unplaced_more > 0 {
+        out.push_str(&format!("And {} alerts more lead nowhere.\n", status.unplaced_more));
+    }
     match status.unreadable {
         Some(0) => {}
         Some(n) => {

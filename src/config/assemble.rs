@@ -25,6 +25,7 @@ pub(super) struct Beside {
 pub(super) fn assemble(file: ConfigFile, base: &Path, beside: Beside) -> Config {
     let Beside { policies, token, asked, tokens, tokens_file } = beside;
     let (silences, backup) = (silences::of(&file), kept::of(&file, base));
+    let keep = file.store.keep.clone();
     let rules = Rules {
         mode: file.mode,
         policies,
@@ -67,6 +68,7 @@ pub(super) fn assemble(file: ConfigFile, base: &Path, beside: Beside) -> Config 
         kill_files: vec![base.join(file.kill_file)],
         cluster_labels: file.cluster_labels,
         backup,
+        keep,
         log: file.log,
         proxmox,
         hand,

@@ -142,10 +142,10 @@ mod tests {
              workarounds: [opensesspriv]}}\n"
         ))
         .unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        assert_eq!(config.bmc[&"pve1".into()].password, Secret("secret".to_owned()));
-        let BmcWay::Redfish { fingerprint, .. } = &config.bmc[&"pve1".into()].way else { panic!("Redfish") };
+        assert_eq!(config.bmc["pve1"].password, Secret("secret".to_owned()));
+        let BmcWay::Redfish { fingerprint, .. } = &config.bmc["pve1"].way else { panic!("Redfish") };
         assert_eq!(fingerprint.as_ref(), Some(&pin));
-        let BmcWay::Ipmi { workarounds, .. } = &config.bmc[&"pve2".into()].way else { panic!("IPMI") };
+        let BmcWay::Ipmi { workarounds, .. } = &config.bmc["pve2"].way else { panic!("IPMI") };
         assert_eq!(workarounds, &["opensesspriv"]);
     }
 

@@ -231,6 +231,7 @@ fn joined(config: Config, name: &ClusterName, front: &Config) -> Config {
         http: Http { ..front.http.clone() },
         log: front.log,
         backup,
+        keep: front.keep.clone(),
         kill_files,
         ..config
     }

@@ -1,4 +1,5 @@
 //! `store.backup`: copies of the store that the service makes by itself. Off until it has a directory.
+//! `store.keep`: how long what is over is remembered. For ever unless it is said.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{ConfigFile, state_dir};
 use super::mistakes::Mistakes;
 use super::reader::Read;
+use crate::model::state::EARLIER_MAX;
 use crate::model::time::Period;
 
 /// More often than this it would be copying all the time; more rarely, and it is forgotten.
@@ -19,6 +21,21 @@ const EVERY: (Period, Period) = (Period::mins(10), Period::hours(31 * 24));
 pub struct StoreFile {
     /// Copies that the service makes by itself.
     pub backup: Option<BackupFile>,
+    /// How long what is over is kept. Take it out before it goes: `pitlane audit export`.
+    #[serde(default)]
+    pub keep: KeepFile,
+}
+
+/// For ever, where nothing is said. At least 400 days: so far back decisions look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeepFile {
+    /// Since a case was closed, with its steps and work orders.
+    #[schemars(extend("examples" = ["400d"]))]
+    pub closed_cases: Option<Period>,
+    /// Entries of the journal, but for those of open cases.
+    #[schemars(extend("examples" = ["400d"]))]
+    pub journal: Option<Period>,
 }
 
 /// Each copy is inspected before it gets its name, `pitlane-20260101T120000Z.db`; only such files are ever removed.
@@ -53,6 +70,15 @@ pub(super) fn across(read: &Read<ConfigFile>, base: &Path, mistakes: &mut Mistak
         let text =
             format!("store.backup.every: {every} is no pace for backups; write {} to {}", EVERY.0, EVERY.1);
         mistakes.add(place("store.backup.every"), text);
+    }
+    for key in ["closed_cases", "journal"] {
+        if let Some(kept) = read.get::<Period>(&format!("/store/keep/{key}"))
+            && kept < EARLIER_MAX
+        {
+            let text =
+                format!("store.keep.{key}: decisions look back further than {kept}; write 400d or more");
+            mistakes.add(place(&format!("store.keep.{key}")), text);
+        }
     }
     let Some(dir) = read.json.pointer("/store/backup/dir").and_then(|dir| dir.as_str()) else { return };
     let state = read.json["state"].as_str().map_or_else(state_dir, PathBuf::from);
@@ -95,6 +121,15 @@ mod tests {
         let backup = backup.expect("it is on");
         assert_eq!((backup.every, backup.keep, told), (Period::hours(24), 14, Vec::new()));
         assert!(backup.dir.is_absolute() && backup.dir.ends_with("copies"));
+    }
+
+    #[test]
+    fn what_decisions_read_is_kept() {
+        let (_, told) = told("store:\n  keep:\n    closed_cases: 399d\n    journal: 400d\n");
+        assert!(
+            matches!(&told[..], [one] if one.contains("3:19") && one.contains("write 400d or more")),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Config {
     pub cluster_labels: Vec<String>,
     /// Copies of the store that the service makes by itself.
     pub backup: Option<super::kept::BackupFile>,
+    /// How long what is over is kept.
+    pub keep: super::kept::KeepFile,
     pub log: LogFormat,
     pub proxmox: Option<ProxmoxSettings>,
     pub hand: Option<file::HandFile>,

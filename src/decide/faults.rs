@@ -24,11 +24,15 @@ pub struct Derived {
     pub faults: Vec<Fault>,
     /// The same of every class that may be a room or a feed, with what closed cases knew of.
     pub all_told: Vec<Fault>,
-    /// Alerts that we could not place.
+    /// Alerts that we could not place: the first of them, and how many more by kind.
     pub unplaced: Vec<Unplaced>,
+    pub unplaced_more: BTreeMap<String, usize>,
     /// Why there may be more.
     pub unseen: Option<Wait>,
 }
+
+/// So many alerts that lead nowhere are told one by one. A rule that is wrong makes a hundred thousand of them.
+const UNPLACED_MAX: usize = 1000;
 
 /// What is broken, and which alerts we could not place.
 ///
@@ -37,7 +41,7 @@ pub struct Derived {
 pub fn derive(seen: &Observed, cluster: Cluster, rules: &Rules, past: &[Past]) -> Derived {
     let mut unseen = None;
     let (mut faults, mut all_told) = (Gathered::default(), Gathered::default());
-    let mut unplaced = Vec::new();
+    let (mut unplaced, mut unplaced_more) = (Vec::new(), BTreeMap::new());
     for episode in &seen.episodes {
         match place(&episode.labels, cluster, rules) {
             Ok((key, policy)) => {
@@ -55,13 +59,16 @@ pub fn derive(seen: &Observed, cluster: Cluster, rules: &Rules, past: &[Past]) -
                 };
                 unseen = Some(Wait::CannotSee { source: Source::Ceph, why });
             }
+            Err(why) if episode.fires() && unplaced.len() >= UNPLACED_MAX => {
+                *unplaced_more.entry(why.kind().to_owned()).or_default() += 1;
+            }
             Err(why) if episode.fires() => {
                 unplaced.push(Unplaced { fingerprint: episode.fingerprint.clone(), why });
             }
             Err(_) => {}
         }
     }
-    Derived { faults: faults.sorted(), all_told: all_told.sorted(), unplaced, unseen }
+    Derived { faults: faults.sorted(), all_told: all_told.sorted(), unplaced, unplaced_more, unseen }
 }
 
 /// Episodes by the fault that they are witnesses of.
@@ -94,7 +101,7 @@ pub fn place<'a>(
 ) -> Result<(FaultKey, &'a Policy), Misfit> {
     let policy = rules.policies.iter().find(|policy| policy.wants(labels)).ok_or(Misfit::NoPolicy)?;
     let node = resolve::node(labels, rules, cluster)?;
-    let part = policy.component_labels.iter().find_map(|label| labels.get(label)).map_or("", String::as_str);
+    let part = policy.component_labels.iter().find_map(|label| labels.get(label)).unwrap_or_default();
     // Some exporters write `/dev/sdb`, others `sdb`: one disk.
     let component = plain(part.strip_prefix("/dev/").unwrap_or(part));
     Ok((FaultKey { node, class: policy.class.clone(), component }, policy))

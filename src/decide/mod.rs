@@ -243,6 +243,7 @@ fn collect(turn: Turn, state: &State, out: &mut Decision) {
 fn show(turns: &[Turn], view: &View, out: &mut Decision) {
     out.show.faults = view.faults().map(<[Fault]>::to_vec).unwrap_or_default();
     out.show.unplaced = view.unplaced.clone();
+    out.show.unplaced_more = view.unplaced_more.clone();
     let mut safe = BTreeMap::new();
     for turn in turns {
         let case = &turn.case;

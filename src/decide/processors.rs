@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::view::View;
 use crate::model::ids::NodeName;
-use crate::model::observed::{Guest, GuestDetail, GuestKind, Machine, Power};
+use crate::model::observed::{Guest, GuestDetail, GuestKind, Machine, Power, Survey};
 
 /// Configured like this a guest sees what its node has.
 const NATIVE: [&str; 2] = ["host", "max"];
@@ -31,19 +31,20 @@ pub fn unfit(
         return BTreeMap::new();
     };
     let Ok(cluster) = view.cluster() else { return BTreeMap::new() };
+    // Asked for every guest against every node: what is the same for all of them is looked up once.
+    let (native, survey) = (native(detail), view.survey(leaving).ok());
+    let from = survey.and_then(|survey| known(survey, &row.node));
     let others = cluster.nodes.keys().filter(|node| **node != row.node);
-    others.filter_map(|node| Some((node.clone(), why_not(row, detail, leaving, node, view)?))).collect()
+    others
+        .filter_map(|node| {
+            let to = survey.and_then(|survey| known(survey, node));
+            Some((node.clone(), why_not(native, from, to)?))
+        })
+        .collect()
 }
 
-fn why_not(
-    row: &Guest,
-    detail: &GuestDetail,
-    leaving: &NodeName,
-    to: &NodeName,
-    view: &View,
-) -> Option<String> {
-    let native = native(detail);
-    match compare(native, leaving, &row.node, to, view) {
+fn why_not(native: bool, from: Option<&Machine>, to: Option<&Machine>) -> Option<String> {
+    match likeness(native, from, to) {
         Likeness::Alike => None,
         Likeness::Unlike(why) => Some(why),
         // For any other guest QEMU itself refuses; this one would be taken, and crash.
@@ -63,9 +64,11 @@ pub enum Likeness {
 
 /// May a guest that runs on `from` go live to `to`? `native`: it sees its node's own processor. `of`: whose survey is read.
 pub fn compare(native: bool, of: &NodeName, from: &NodeName, to: &NodeName, view: &View) -> Likeness {
-    let (Some(from), Some(to)) = (machine(of, from, view), machine(of, to, view)) else {
-        return Likeness::Unseen;
-    };
+    likeness(native, machine(of, from, view), machine(of, to, view))
+}
+
+fn likeness(native: bool, from: Option<&Machine>, to: Option<&Machine>) -> Likeness {
+    let (Some(from), Some(to)) = (from, to) else { return Likeness::Unseen };
     if older(&to.version, &from.version) {
         return Likeness::Unlike(format!("it runs Proxmox {}, older than {}", to.version, from.version));
     }
@@ -86,13 +89,19 @@ pub fn compare(native: bool, of: &NodeName, from: &NodeName, to: &NodeName, view
 
 /// What the survey for `leaving` says of a member.
 pub fn machine<'a>(leaving: &NodeName, node: &NodeName, view: &View<'a>) -> Option<&'a Machine> {
-    let survey = view.survey(leaving).ok()?;
+    known(view.survey(leaving).ok()?, node)
+}
+
+fn known<'a>(survey: &'a Survey, node: &NodeName) -> Option<&'a Machine> {
     let machine = survey.machines.get(node)?.any_age()?;
     (!machine.flags.is_empty()).then_some(machine)
 }
 
 /// By the first two numbers: within `9.2` guests go both ways.
 fn older(one: &str, other: &str) -> bool {
+    if one == other {
+        return false;
+    }
     let numbers = |text: &str| -> Option<(u32, u32)> {
         let mut parts = text.split('.');
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))

@@ -4,6 +4,8 @@
 //! instance address that is a member's; the host of the Ceph daemon that is named. Two ways that disagree are a
 //! conflict, and a conflict is never acted on. Every way that was tried is told, so that a person can ask why.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::disks::daemon;
@@ -37,12 +39,24 @@ pub struct Tried {
 /// # Errors
 /// Nobody, or two different ones.
 pub fn node(labels: &Labels, rules: &Rules, cluster: Cluster) -> Result<NodeName, Misfit> {
-    explain(labels, rules, cluster).1
+    asked(labels, rules, cluster, None)
 }
 
 /// Every way that the labels offer, and what comes of them together.
 pub fn explain(labels: &Labels, rules: &Rules, cluster: Cluster) -> (Vec<Tried>, Result<NodeName, Misfit>) {
-    let mut asked = Asked { cluster, tried: Vec::new(), found: None, misfit: None };
+    let mut tried = Vec::new();
+    let node = asked(labels, rules, cluster, Some(&mut tried));
+    (tried, node)
+}
+
+/// Every turn asks this of every alert, and nobody reads how it was found: then nothing is written of it.
+fn asked(
+    labels: &Labels,
+    rules: &Rules,
+    cluster: Cluster,
+    tried: Option<&mut Vec<Tried>>,
+) -> Result<NodeName, Misfit> {
+    let mut asked = Asked { cluster, tried, found: None, misfit: None };
     let stranger = asked.labels(labels, &rules.mapping);
     asked.map(labels, &rules.mapping);
     // The label speaks of a machine that is no member: whose exporter saw it says nothing about which it is.
@@ -51,24 +65,24 @@ pub fn explain(labels: &Labels, rules: &Rules, cluster: Cluster) -> (Vec<Tried>,
     }
     asked.address(labels);
     asked.daemon(labels, rules.ceph);
-    let node = match (asked.misfit, asked.found) {
+    match (asked.misfit, asked.found) {
         (Some(misfit), _) => Err(misfit),
         (None, Some((node, _))) => Ok(node),
         (None, None) => Err(Misfit::NoNode),
-    };
-    (asked.tried, node)
+    }
 }
 
 struct Asked<'a> {
     cluster: Cluster<'a>,
-    tried: Vec<Tried>,
+    /// `None` where nobody asks how.
+    tried: Option<&'a mut Vec<Tried>>,
     found: Option<(NodeName, String)>,
     misfit: Option<Misfit>,
 }
 
 impl Asked<'_> {
     /// The first way that names a member counts; one that names another is a conflict.
-    fn hit(&mut self, step: &'static str, node: NodeName, by: String, text: String) {
+    fn hit(&mut self, step: &'static str, node: NodeName, by: String, text: impl FnOnce() -> String) {
         match &self.found {
             None => self.found = Some((node.clone(), by)),
             Some((first, first_by)) if *first != node => {
@@ -81,11 +95,15 @@ impl Asked<'_> {
             }
             Some(_) => {}
         }
-        self.tried.push(Tried { step, node: Some(node), text });
+        if let Some(tried) = &mut self.tried {
+            tried.push(Tried { step, node: Some(node), text: text() });
+        }
     }
 
-    fn miss(&mut self, step: &'static str, text: String) {
-        self.tried.push(Tried { step, node: None, text });
+    fn miss(&mut self, step: &'static str, text: impl FnOnce() -> String) {
+        if let Some(tried) = &mut self.tried {
+            tried.push(Tried { step, node: None, text: text() });
+        }
     }
 
     /// Labels whose value is a member. Returns the first one that names somebody who is none.
@@ -96,16 +114,18 @@ impl Asked<'_> {
             match member(value, self.cluster.members) {
                 Named::One(node, how) => {
                     let text = format!("label {label} is {value}, {how} of {node}");
-                    self.hit("label", node, format!("label {label}"), text);
+                    self.hit("label", node, format!("label {label}"), || text);
                 }
                 Named::Many => {
-                    let (label, value) = (label.clone(), value.clone());
-                    self.miss("label", format!("label {label} is {value}, which fits more than one member"));
+                    self.miss("label", || {
+                        format!("label {label} is {value}, which fits more than one member")
+                    });
+                    let (label, value) = (label.clone(), value.to_owned());
                     self.misfit.get_or_insert(Misfit::Ambiguous { label, value });
                 }
                 Named::Nobody => {
-                    self.miss("label", format!("label {label} is {value}, which names no member"));
-                    stranger.get_or_insert((label.clone(), value.clone()));
+                    self.miss("label", || format!("label {label} is {value}, which names no member"));
+                    stranger.get_or_insert_with(|| (label.clone(), value.to_owned()));
                 }
             }
         }
@@ -113,28 +133,24 @@ impl Asked<'_> {
         if let Some(name) = labels.get("id").and_then(|id| id.strip_prefix("node/"))
             && let Named::One(node, how) = member(name, self.cluster.members)
         {
-            self.hit(
-                "label",
-                node.clone(),
-                "label id".to_owned(),
-                format!("label id is node/{name}, {how} of {node}"),
-            );
+            self.hit("label", node.clone(), "label id".to_owned(), || {
+                format!("label id is node/{name}, {how} of {node}")
+            });
         }
         stranger
     }
 
     fn map(&mut self, labels: &Labels, mapping: &Mapping) {
-        let instance = labels.get("instance").map(|value| host_part(value));
-        for (key, node) in &mapping.map {
-            let named = instance == Some(key) || labels.values().any(|value| value == key);
-            if !named {
-                continue;
-            }
+        let instance = labels.get("instance").map(host_part);
+        // A fleet has thousands of entries, and an alert a dozen labels.
+        let named: BTreeMap<&String, &NodeName> =
+            labels.values().chain(instance).filter_map(|value| mapping.map.get_key_value(value)).collect();
+        for (key, node) in named {
             if self.cluster.members.nodes.contains_key(node) {
-                let text = format!("mapping.map says that {key} is {node}");
+                let text = || format!("mapping.map says that {key} is {node}");
                 self.hit("map", node.clone(), format!("the map's {key}"), text);
             } else {
-                self.miss("map", format!("mapping.map says that {key} is {node}, which is no member"));
+                self.miss("map", || format!("mapping.map says that {key} is {node}, which is no member"));
             }
         }
     }
@@ -145,35 +161,35 @@ impl Asked<'_> {
         let mut rows = self.cluster.members.nodes.iter();
         match rows.find(|(_, row)| row.address.as_deref() == Some(address)) {
             Some((name, _)) => {
-                let (name, text) = (name.clone(), format!("instance {instance} is the address of {name}"));
-                self.hit("address", name, "instance".to_owned(), text);
+                let text = || format!("instance {instance} is the address of {name}");
+                self.hit("address", name.clone(), "instance".to_owned(), text);
             }
-            None => self.miss("address", format!("instance {instance} is no member's address")),
+            None => self.miss("address", || format!("instance {instance} is no member's address")),
         }
     }
 
     fn daemon(&mut self, labels: &Labels, setup: CephSetup) {
         let Some(name) = labels.get("ceph_daemon") else { return };
         let Some(osd) = daemon(name) else {
-            return self.miss("daemon", format!("ceph_daemon {name} is no OSD"));
+            return self.miss("daemon", || format!("ceph_daemon {name} is no OSD"));
         };
         let Some(ceph) = self.cluster.ceph else {
             if setup == CephSetup::Hyperconverged && self.found.is_none() {
-                self.misfit.get_or_insert(Misfit::CephUnseen { daemon: name.clone() });
+                self.misfit.get_or_insert(Misfit::CephUnseen { daemon: name.to_owned() });
             }
-            return self.miss("daemon", format!("ceph_daemon is {name}, and Ceph cannot be seen"));
+            return self.miss("daemon", || format!("ceph_daemon is {name}, and Ceph cannot be seen"));
         };
         let host = ceph.osds.get(&osd).map(|osd| &osd.host);
         let node = host.and_then(|host| ceph.hosts.iter().find(|(_, h)| *h == host));
         match (host, node) {
             (Some(host), Some((node, _))) if self.cluster.members.nodes.contains_key(node) => {
-                let text = format!("ceph_daemon {name} is on host {host}, which is {node}");
+                let text = || format!("ceph_daemon {name} is on host {host}, which is {node}");
                 self.hit("daemon", node.clone(), format!("ceph_daemon {name}"), text);
             }
             (Some(host), _) => {
-                self.miss("daemon", format!("ceph_daemon {name} is on host {host}, no member"))
+                self.miss("daemon", || format!("ceph_daemon {name} is on host {host}, no member"))
             }
-            (None, _) => self.miss("daemon", format!("Ceph knows no {name}")),
+            (None, _) => self.miss("daemon", || format!("Ceph knows no {name}")),
         }
     }
 }

@@ -43,6 +43,7 @@ pub struct View<'a> {
     /// Why there may be more.
     unplaceable: Option<Wait>,
     pub unplaced: Vec<Unplaced>,
+    pub unplaced_more: BTreeMap<String, usize>,
     /// Faults that are one thing, and no hardware.
     pub storms: Vec<Storm>,
     /// Plans made in this turn: several ask, and a large cluster's takes some hundredths of a second.
@@ -64,6 +65,7 @@ impl<'a> View<'a> {
             placed: Vec::new(),
             unplaceable: None,
             unplaced: Vec::new(),
+            unplaced_more: BTreeMap::new(),
             storms: Vec::new(),
             plans: RefCell::default(),
             begun: RefCell::default(),
@@ -75,6 +77,7 @@ impl<'a> View<'a> {
                 view.storms = correlate::storms(&derived.all_told, rules, view.now);
                 (view.placed, view.unplaced, view.unplaceable) =
                     (derived.faults, derived.unplaced, derived.unseen);
+                view.unplaced_more = derived.unplaced_more;
             }
             Err(wait) => view.unplaceable = Some(wait),
         }

@@ -4,7 +4,10 @@
 //! and gossiping pairs deliver old snapshots out of order, so a second "firing" of an ended episode is an echo.
 //! Resolved is not repaired: series go stale when a BMC hangs, and everything resolves when Prometheus dies.
 
-use serde::{Deserialize, Serialize};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ids::Fingerprint;
 use super::matcher::Labels;
@@ -28,6 +31,46 @@ pub struct Episode {
 pub struct EpisodeKey {
     pub fingerprint: Fingerprint,
     pub starts_at: Time,
+}
+
+/// Many of them, as they were at one moment. Copying it copies nothing: what is known is shown, and remembered by the next
+/// turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Episodes(Arc<Vec<Episode>>);
+
+impl Deref for Episodes {
+    type Target = [Episode];
+
+    fn deref(&self) -> &[Episode] {
+        &self.0
+    }
+}
+
+impl From<Vec<Episode>> for Episodes {
+    fn from(all: Vec<Episode>) -> Self {
+        Self(Arc::new(all))
+    }
+}
+
+impl<'a> IntoIterator for &'a Episodes {
+    type Item = &'a Episode;
+    type IntoIter = std::slice::Iter<'a, Episode>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl Serialize for Episodes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Episodes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from)
+    }
 }
 
 /// An alert that Alertmanager's API lists: it fires at this moment, whatever was delivered. The level beats the edge.

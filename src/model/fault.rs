@@ -99,6 +99,18 @@ pub enum Misfit {
     Conflict { first: NodeName, first_by: String, second: NodeName, second_by: String },
 }
 
+impl Misfit {
+    /// As it is counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoPolicy => "no_policy",
+            Self::NoNode | Self::Stranger { .. } => "no_node",
+            Self::Conflict { .. } | Self::Ambiguous { .. } => "conflict",
+            Self::CephUnseen { .. } => "unseen",
+        }
+    }
+}
+
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -128,6 +140,7 @@ impl fmt::Display for Misfit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::labels::Labels;
 
     fn at(second: i64) -> Time {
         Time::from_second(1_800_000_000 + second).expect("in range")
@@ -136,7 +149,7 @@ mod tests {
     fn episode(print: &str, start: i64, end: Option<i64>) -> Episode {
         Episode {
             fingerprint: print.into(),
-            labels: BTreeMap::new(),
+            labels: Labels::new(),
             starts_at: at(start),
             received_at: at(start + 1),
             ends_at: end.map(at),

@@ -1,6 +1,5 @@
 //! Label matchers in Alertmanager's syntax: `class="fan"`, `severity=~"warning|critical"`, `site!="lab"`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,7 +7,7 @@ use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An alert's labels. An empty label is an absent one, as in Alertmanager.
-pub type Labels = BTreeMap<String, String>;
+pub use super::labels::Labels;
 
 /// One condition on one label. Regular expressions match the whole value, as in Alertmanager.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ enum Test {
 
 impl Matcher {
     pub fn matches(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.label).map_or("", String::as_str);
+        let value = labels.get(&self.label).unwrap_or_default();
         match &self.test {
             Test::Is => value == self.value,
             Test::IsNot => value != self.value,

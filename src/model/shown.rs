@@ -148,6 +148,9 @@ pub struct Status {
     pub cases: Vec<CaseLine>,
     pub faults: Vec<Fault>,
     pub unplaced: Vec<Unplaced>,
+    /// So many more are not told one by one.
+    #[serde(default)]
+    pub unplaced_more: usize,
 }
 
 /// The configuration in force, and what became of the last try to replace it.

@@ -115,7 +115,11 @@ pub struct Decision {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Show {
     pub faults: Vec<Fault>,
+    /// The first thousand.
     pub unplaced: Vec<Unplaced>,
+    /// How many more there are, by kind.
+    #[serde(default)]
+    pub unplaced_more: BTreeMap<String, usize>,
     pub verdicts: BTreeMap<NodeName, Verdict>,
     /// What would be done to the nodes of cases that wait for it: what an approval is asked for.
     #[serde(default)]

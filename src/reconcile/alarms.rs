@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::model::alert::{Episode, EpisodeKey, Listed};
+use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::matcher::Labels;
 use crate::model::observed::{AlarmsView, Observed};
 use crate::model::rules::Rules;
@@ -30,7 +30,7 @@ pub async fn told(
     memory: &Memory,
     before: &Observed,
     since: Time,
-) -> Result<(Seen<AlarmsView>, Vec<Episode>), Trouble> {
+) -> Result<(Seen<AlarmsView>, Episodes), Trouble> {
     let polled = poll(world, before).await;
     let episodes = memory.episodes(world, since).await?;
     let Polled::Now { view, at } = polled else {

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, Episodes};
 use crate::model::seen::Trouble;
 use crate::model::state::State;
 use crate::model::time::Time;
@@ -41,7 +41,7 @@ struct Kept {
     at: Duration,
     state: Option<Arc<State>>,
     /// With the instant from which on they are all there.
-    episodes: Option<(Time, Vec<Episode>)>,
+    episodes: Option<(Time, Episodes)>,
 }
 
 impl Memory {
@@ -62,14 +62,17 @@ impl Memory {
         &self,
         outside: impl Into<Outside<'_>>,
         since: Time,
-    ) -> Result<Vec<Episode>, Trouble> {
+    ) -> Result<Episodes, Trouble> {
         let outside = outside.into();
         let written = self.follow(outside).await?;
         if let Some((from, episodes)) = &self.kept().episodes
             && *from <= since
         {
             let wanted = |episode: &&Episode| episode.ends_at.is_none_or(|end| end > since);
-            return Ok(episodes.iter().filter(wanted).cloned().collect());
+            return Ok(match episodes.iter().all(|episode| wanted(&episode)) {
+                true => episodes.clone(),
+                false => episodes.iter().filter(wanted).cloned().collect::<Vec<_>>().into(),
+            });
         }
         let episodes = outside.store.episodes(since).await?;
         self.keep(written, |kept| kept.episodes = Some((since, episodes.clone())));

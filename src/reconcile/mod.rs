@@ -5,6 +5,7 @@
 
 mod act;
 mod alarms;
+mod apart;
 pub mod courier;
 mod glance;
 pub mod last_word;
@@ -43,6 +44,7 @@ use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
 use crate::model::time::Period;
+use apart::Apart;
 use glance::Glance;
 use memory::Memory;
 use pulse::Pulse;
@@ -52,10 +54,11 @@ use crate::ports::{
     Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tenure, Tickets, Uncommitted,
 };
 
-/// Two turns are at least so far apart, however the bell rings.
-const TURNS_APART: Duration = Duration::from_millis(200);
 /// A turn that wants to be followed at once comes after this: whoever was asked to change needs a moment.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Of alerts that newly lead nowhere a turn tells so many; the faces show all.
+const UNPLACED_TOLD_MAX: usize = 20;
 
 /// Everything outside.
 #[derive(Clone)]
@@ -201,7 +204,7 @@ impl Reconciler {
                 Err(Uncommitted::Trouble(trouble)) => return Err(TurnFailed::Commit(trouble)),
             }
         }
-        tell(&decision, &self.shown.borrow().show.unplaced);
+        tell(&decision, &before.show.unplaced);
         places::give_back(world, rules, &observed, &decision).await;
         if !decision.notices.is_empty() {
             self.courier.notify_one();
@@ -266,8 +269,10 @@ impl Reconciler {
             max_elapsed_time: None,
             ..backoff::ExponentialBackoff::default()
         };
-        self.first(self.spread.first(), &stop).await;
+        rest::first(self.spread.first(), &self.bell, &stop).await;
+        let mut apart = Apart::at(Instant::now());
         while !stop.is_cancelled() {
+            let began = Instant::now();
             let pause = match self.turn().instrument(info_span!("turn")).await {
                 Ok(pace) => {
                     patience.reset();
@@ -284,7 +289,7 @@ impl Reconciler {
                     patience.next_backoff().unwrap_or(AT_ONCE)
                 }
             };
-            tokio::time::sleep(TURNS_APART).await;
+            tokio::time::sleep(apart.rest(began, Instant::now())).await;
             tokio::select! {
                 () = self.rest(pause) => {}
                 () = self.bell.notified() => {}
@@ -356,7 +361,8 @@ fn tell(decision: &Decision, told: &[Unplaced]) {
         }
     }
     let told: BTreeSet<&Fingerprint> = told.iter().map(|unplaced| &unplaced.fingerprint).collect();
-    for unplaced in decision.show.unplaced.iter().filter(|unplaced| !told.contains(&unplaced.fingerprint)) {
+    let new = decision.show.unplaced.iter().filter(|unplaced| !told.contains(&unplaced.fingerprint));
+    for unplaced in new.take(UNPLACED_TOLD_MAX) {
         warn!(fingerprint = %unplaced.fingerprint, "an alert leads nowhere: {}", unplaced.why);
     }
 }

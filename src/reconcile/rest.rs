@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -14,19 +15,19 @@ use super::{Reconciler, glance};
 /// A loop that waits says so at least so often.
 const NAP: Duration = Duration::from_secs(10);
 
-impl Reconciler {
-    /// The first look waits for its place, and for nothing else: whoever rings has it at once.
-    pub(super) async fn first(&self, wait: Duration, stop: &CancellationToken) {
-        if wait.is_zero() {
-            return;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = self.bell.notified() => {}
-            () = stop.cancelled() => {}
-        }
+/// The first look waits for its place, and for nothing else: whoever rings has it at once.
+pub(super) async fn first(wait: Duration, bell: &Notify, stop: &CancellationToken) {
+    if wait.is_zero() {
+        return;
     }
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        () = bell.notified() => {}
+        () = stop.cancelled() => {}
+    }
+}
 
+impl Reconciler {
     /// Quiet turns take their places among other clusters; a busy one is nobody's but its own.
     pub(super) fn pause(&self, pace: Period) -> Duration {
         let given = self.given();
@@ -72,5 +73,23 @@ impl Reconciler {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody waits for this hour: the test would.
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn a_bell_has_the_first_look_at_once_and_so_has_an_end() {
+        let (bell, stop) = (Notify::new(), CancellationToken::new());
+        // Rung before anybody listens.
+        bell.notify_one();
+        first(HOUR, &bell, &stop).await;
+        tokio::join!(first(HOUR, &bell, &stop), async { bell.notify_one() });
+        tokio::join!(first(HOUR, &bell, &stop), async { stop.cancel() });
     }
 }

@@ -70,6 +70,7 @@ pub async fn status_of(shared: &Shared) -> Status {
         cases: shown.state.cases.iter().map(|case| CaseLine::of(case, now).boxed(&shown.show)).collect(),
         faults: shown.show.faults.clone(),
         unplaced: shown.show.unplaced.clone(),
+        unplaced_more: shown.show.unplaced_more.values().sum(),
     }
 }
 

@@ -71,6 +71,8 @@ fn whole(found: &Inspected) -> String {
         "The store is whole: {cases} cases ({open_cases} open, {owing} with debts), {steps} steps, {requests} requests, {episodes} \
          alerts, {notices} notices, {work_orders} work orders, {} unreadable deliveries, {} journal entries whose last hash is \
          {}.\n",
-        found.unreadable, found.journal.seq, found.journal.hash
+        found.unreadable,
+        found.journal.entries(),
+        found.journal.hash
     )
 }

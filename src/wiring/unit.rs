@@ -63,6 +63,10 @@ impl Unit {
         store::fit(&config.state).map_err(|e| failed(&of("the state"), e))?;
         let store = store::open(&config.state, common.clock.clone())
             .map_err(|e| failed(&of("the state"), e.chain()))?;
+        store.keep(store::Keep {
+            closed_cases: config.keep.closed_cases.map(|kept| kept.0),
+            journal: config.keep.journal.map(|kept| kept.0),
+        });
         let (meter, begun) = systemd::watched(metrics.clone());
         let lasting = Lasting {
             cluster: name.clone(),

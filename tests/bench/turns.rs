@@ -87,8 +87,14 @@ impl Fleet {
         for each in &self.loops {
             let shown = each.shown().borrow().clone();
             let seen = shown.observed.pve.first.any_age().expect("the cluster is seen");
-            assert_eq!((seen.nodes.len(), seen.guests.len()), (wanted.nodes as usize, wanted.guests as usize));
-            assert!(shown.observed.pve.ha.any_age().is_some() && shown.observed.pve.privileges.any_age().is_some());
+            assert_eq!(
+                (seen.nodes.len(), seen.guests.len()),
+                (wanted.nodes as usize, wanted.guests as usize)
+            );
+            assert!(
+                shown.observed.pve.ha.any_age().is_some()
+                    && shown.observed.pve.privileges.any_age().is_some()
+            );
         }
         let other = self.asked.other.lock().expect("nobody panics while holding it");
         assert!(other.is_empty(), "a quiet turn asks nothing else: {other:?}");
@@ -165,7 +171,7 @@ async fn measure(wanted: &Wanted, state: Option<&Path>) {
 
 fn main() {
     let wanted = Wanted::read();
-    let state = wanted.sqlite.then(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("turns-bench"));
+    let state = wanted.sqlite.then(|| temporary().join("turns-bench"));
     if let Some(dir) = &state {
         // What an earlier run left.
         let _ = std::fs::remove_dir_all(dir);
@@ -179,4 +185,9 @@ fn main() {
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(measure(&wanted, state.as_deref()));
+}
+
+/// Cargo's own directory for such files, where Cargo has started this.
+fn temporary() -> PathBuf {
+    option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from)
 }

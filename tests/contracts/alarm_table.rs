@@ -204,7 +204,7 @@ async fn decide(recording: &Recording, how: AlarmsSetup) -> String {
             if counted.insert(alert.fingerprint.clone()) {
                 let told = seen.observed.episodes.iter().find(|e| e.fingerprint == alert.fingerprint);
                 let name = told.and_then(|episode| episode.labels.get("alertname"));
-                let name = name.map_or("without a name", String::as_str);
+                let name = name.unwrap_or("without a name");
                 *unplaced.entry(format!("{name}: {}", alert.why)).or_default() += 1;
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pitlane::adapters::alertmanager::{fingerprint, parse};
 use pitlane::adapters::store;
-use pitlane::model::alert::Episode;
+use pitlane::model::alert::Episodes;
 use pitlane::model::matcher::Labels;
 use pitlane::model::time::{Time, after};
 use pitlane::ports::Store;
@@ -113,7 +113,7 @@ async fn a_flapping_fan_shows_as_many_starts_as_alertmanager_let_through() {
     let episodes = replay(&recording("flap-4s")).await;
     let mut starts: Vec<Time> = episodes
         .iter()
-        .filter(|e| e.labels["alertname"] == "IpmiFanSpeedBad" && e.labels["name"] == "FAN5")
+        .filter(|e| &e.labels["alertname"] == "IpmiFanSpeedBad" && &e.labels["name"] == "FAN5")
         .map(|e| e.starts_at)
         .collect();
     starts.dedup();
@@ -145,7 +145,7 @@ fn pair(told: &[Delivery], lag: usize) -> Vec<Delivery> {
     late.cloned().collect()
 }
 
-async fn replay(told: &[Delivery]) -> Vec<Episode> {
+async fn replay(told: &[Delivery]) -> Episodes {
     let dir = tempfile::tempdir().expect("a directory");
     let store = store::open(dir.path(), Arc::new(Wall)).expect("opens");
     for delivery in told {

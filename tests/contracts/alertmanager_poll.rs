@@ -150,7 +150,7 @@ async fn every_member_is_asked_and_the_union_counts() {
     let (one, two) = (member(says(&[1, 2])).await, member(says(&[2, 3])).await);
     let view = known(&[&one, &two]).await;
     assert!(view.whole);
-    let mut listed: Vec<&str> = view.listed.iter().map(|l| l.episode.labels["node"].as_str()).collect();
+    let mut listed: Vec<&str> = view.listed.iter().map(|l| &l.episode.labels["node"]).collect();
     listed.sort_unstable();
     assert_eq!(listed, ["pve1", "pve2", "pve3"]);
 }

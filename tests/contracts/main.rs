@@ -6,6 +6,8 @@ mod alert_clients;
 mod alertmanager_poll;
 mod alertmanager_silences;
 mod bmc_redfish;
+#[path = "../bench/turns/bodies.rs"]
+mod bodies;
 mod ceph_healthy;
 mod ceph_program;
 mod ceph_recordings;
@@ -28,6 +30,7 @@ mod postgres;
 mod postgres_store;
 mod promtool;
 mod pve_discovery;
+mod pve_fleet;
 mod pve_loopback;
 mod pve_port;
 mod pve_recordings;

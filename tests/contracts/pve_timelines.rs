@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use pitlane::{
-    adapters::pve::views,
+    adapters::pve::{manager, opinion},
     model::{
         ids::{GuestId, NodeName},
         observed::{HaView, Opinion},
@@ -36,6 +36,11 @@ fn read<T: DeserializeOwned>(body: &Value) -> T {
     serde_json::from_value(body.clone()).expect("every sample decodes")
 }
 
+/// The answer as it came.
+fn answer(body: &Value) -> Vec<u8> {
+    serde_json::json!({ "data": body }).to_string().into_bytes()
+}
+
 /// Follows the looks of a story and writes a line whenever what `tell` says has changed.
 fn story(file: &str, tell: impl Fn(&Opinion, &HaView) -> String) -> Vec<String> {
     let member = NodeName::from("pve1");
@@ -45,12 +50,14 @@ fn story(file: &str, tell: impl Fn(&Opinion, &HaView) -> String) -> Vec<String> 
     for sample in samples(file) {
         match sample.poll.as_str() {
             "cluster-status" => status = Some(read(&sample.body)),
-            "cluster-resources" => resources = Some(read::<Vec<_>>(&sample.body)),
-            "ha-manager-status" => ha = Some(views::ha(&read(&sample.body)).expect("pve1 keeps quorum")),
+            "cluster-resources" => resources = Some(answer(&sample.body)),
+            "ha-manager-status" => {
+                ha = Some(manager::ha(&answer(&sample.body)).expect("an answer").expect("pve1 keeps quorum"));
+            }
             _ => continue,
         }
         let (Some(status), Some(resources), Some(ha)) = (&status, &resources, &ha) else { continue };
-        let opinion = views::opinion(&member, status, resources).expect("whole answers");
+        let opinion = opinion::opinion(&member, status, resources).expect("rows").expect("whole answers");
         let told = tell(&opinion, ha);
         if told != last {
             lines.push(format!("{} {told}", sample.at));

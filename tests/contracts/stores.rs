@@ -1,7 +1,7 @@
 //! The store in memory, on which stories and crash tests stand, the one in a file and the one in PostgreSQL promise the same:
 //! whatever is done to all of them, all answer the same and remember the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use pitlane::adapters::store;
 use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
 use pitlane::model::ids::{CaseId, Fingerprint, GuestId, Person, RequestId, Upid};
+use pitlane::model::labels::Labels;
 use pitlane::model::note::{Note, Noted};
 use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::observed::GuestKind;
@@ -346,7 +347,7 @@ fn request_id(id: u8) -> RequestId {
 fn episode(alert: u8, start: u8, end: Option<u8>) -> Episode {
     Episode {
         fingerprint: Fingerprint(alert.to_string()),
-        labels: BTreeMap::from([("node".into(), "pve1".into())]),
+        labels: Labels::from([("node", "pve1")]),
         starts_at: at(start.into()),
         received_at: at(start.into()),
         ends_at: end.map(|end| at(end.into())),

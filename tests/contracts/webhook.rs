@@ -228,7 +228,7 @@ fn what_was_acknowledged_survives_kill_9() {
     let found: BTreeSet<String> = runtime.block_on(async {
         let store = store::open(dir.path(), std::sync::Arc::new(Wall)).expect("opens after kill -9");
         let episodes = store.episodes(Time::UNIX_EPOCH).await.expect("reads");
-        episodes.into_iter().map(|episode| episode.fingerprint.0).collect()
+        episodes.iter().map(|episode| episode.fingerprint.0.clone()).collect()
     });
     let lost: Vec<&String> = acknowledged.difference(&found).collect();
     assert!(acknowledged.len() >= 206, "{} acknowledged", acknowledged.len());

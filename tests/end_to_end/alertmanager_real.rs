@@ -126,7 +126,7 @@ async fn a_pair_is_asked_and_forgets() {
     let seen = listed(&[&one, &two], "one lists it, and only what is routed to us", (true, 1, 0)).await;
     let view = seen.any_age().expect("known");
     let fan = &view.listed[0];
-    assert_eq!(fan.episode.labels["alarm_class"], "fan");
+    assert_eq!(&fan.episode.labels["alarm_class"], "fan");
     assert!(fan.updated_at >= fan.episode.starts_at, "{fan:?}");
     assert_eq!(
         counts(&poll(&[&one, &two], "pitlan").await),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use pitlane::model::alert::{Episode, EpisodeKey, Listed};
+use pitlane::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use pitlane::model::fault::FaultKey;
 use pitlane::model::ids::{CaseId, GuestId, HostName, NodeName, RequestId, TicketRef, Upid};
 use pitlane::model::notice::Notice;
@@ -269,7 +269,7 @@ impl Store for Deadly {
         self.store.load().await
     }
 
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
         self.store.episodes(since).await
     }
 

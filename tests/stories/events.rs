@@ -42,8 +42,8 @@ impl Teller {
             // The same part by a second rule, which calls it critical.
             ["alarm", node, part, "critical"] => {
                 let told = self.fires(node, part, Sensor::Bad);
-                let mut told = pitlane::model::alert::Episode { labels: told.labels.clone(), ..told };
-                told.labels.insert("severity".to_owned(), "critical".to_owned());
+                let labels = told.labels.with("severity", "critical");
+                let mut told = pitlane::model::alert::Episode { labels, ..told };
                 told.fingerprint.0.push_str("-critical");
                 self.doors.world().list_alert(&told, false);
                 self.ingest(told).await

@@ -150,7 +150,7 @@ fn scene(words: &[&str], builder: Builder, rules: &mut Rules) -> Result<Builder,
         }
         // A node that is unlike the others; a guest set beyond what a builder checks.
         ["size", node, "gib", gib] => {
-            let (node, gib) = ((*node).into(), number(gib)?);
+            let (node, gib) = (pitlane::model::ids::NodeName::from(*node), number(gib)?);
             builder.with(move |world| {
                 if let Some(node) = world.nodes.get_mut(&node) {
                     node.memory = gib * GIB;

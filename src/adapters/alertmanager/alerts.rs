@@ -6,7 +6,7 @@ use serde::de::{self, DeserializeSeed, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// Alerts in one body. The largest genuine ones measured have 10,000 in 4.6 MB; 64 MiB hold some 150,000.
-const ALERTS_MAX: usize = 200_000;
+pub(super) const ALERTS_MAX: usize = 200_000;
 
 /// Shows each alert of the list to this function.
 pub(super) struct Alerts<F>(pub F);

@@ -41,7 +41,7 @@ pub enum Unsorted {
 impl Directory {
     /// The value of the first label that names a cluster.
     fn named<'a>(&self, labels: &'a Labels) -> Option<(&str, &'a str)> {
-        self.labels.iter().find_map(|label| Some((label.as_str(), labels.get(label)?.as_str())))
+        self.labels.iter().find_map(|label| Some((label.as_str(), labels.get(label)?)))
     }
 
     /// Which cluster is meant.
@@ -164,9 +164,7 @@ mod tests {
 
     fn directory(oslo: bool) -> Directory {
         let has = |nodes: &'static [&str], seen: bool| -> Has {
-            Arc::new(move |labels| {
-                seen.then(|| labels.get("node").is_some_and(|node| nodes.contains(&node.as_str())))
-            })
+            Arc::new(move |labels| seen.then(|| labels.get("node").is_some_and(|node| nodes.contains(&node))))
         };
         let clusters = [
             ("berlin", has(&["pve1", "pve7"], true)),

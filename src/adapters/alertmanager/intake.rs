@@ -123,10 +123,17 @@ impl Intake {
         let max = self.limits.body_bytes_max;
         let declared = declared.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if declared > max {
-            return Err(self.pour_away(0, body).await);
+            self.pour_away(0, body).await;
+            return Err(Answer::TooLarge);
         }
         // All of it before the first byte: two bodies that each wait for the other's room would both fail late.
-        let mut room = vec![self.reserve(declared)?];
+        let mut room = match self.reserve(declared) {
+            Ok(room) => vec![room],
+            Err(busy) => {
+                self.pour_away(0, body).await;
+                return Err(busy);
+            }
+        };
         let mut reserved = declared;
         let mut whole = Vec::with_capacity(declared.min(max));
         while let Some(chunk) = body.next().await {
@@ -134,7 +141,8 @@ impl Intake {
             let size = whole.len() + chunk.len();
             if size > max {
                 drop((whole, room));
-                return Err(self.pour_away(size, body).await);
+                self.pour_away(size, body).await;
+                return Err(Answer::TooLarge);
             }
             if size > reserved {
                 // In steps, so that a body of tiny chunks does not hold a permit for each.
@@ -153,9 +161,9 @@ impl Intake {
         self.room.try_acquire_many(bytes).map_err(|_| busy())
     }
 
-    /// Reads a too large body on without keeping it, up to four times the limit: a connection closed under a sender
-    /// that is still writing is a broken pipe to it, and our answer is lost.
-    async fn pour_away<S, E>(&self, had: usize, mut body: S) -> Answer
+    /// Reads a body on without keeping it, up to four times the limit: a connection closed under a sender that is still
+    /// writing is a broken pipe to it, and our answer is lost.
+    async fn pour_away<S, E>(&self, had: usize, mut body: S)
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
@@ -166,7 +174,6 @@ impl Intake {
                 Some(Err(_)) | None => break,
             }
         }
-        Answer::TooLarge
     }
 
     async fn keep(&self, store: &dyn Inbox, body: Vec<u8>, now: Time) -> Answer {

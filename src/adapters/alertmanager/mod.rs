@@ -12,6 +12,7 @@ mod intake;
 mod listing;
 mod parse;
 mod poll;
+mod quick;
 mod route;
 mod silences;
 mod sorter;

@@ -10,6 +10,7 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::alerts::Alerts;
+use super::quick;
 use crate::model::alert::Episode;
 use crate::model::ids::Fingerprint;
 use crate::model::matcher::Labels;
@@ -19,7 +20,7 @@ use crate::model::time::Time;
 const BAD_BYTES_MAX: usize = 64 * 1024;
 
 /// An alert that began earlier is not from any Prometheus: Go's zero time says "not set".
-const START_MIN: Time = Time::UNIX_EPOCH;
+pub(super) const START_MIN: Time = Time::UNIX_EPOCH;
 
 /// What a body told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +53,14 @@ pub struct NotADelivery {
 /// # Errors
 /// The body is no JSON object with a list of `alerts`. Nothing of it is used then.
 pub fn parse(body: &[u8], received_at: Time) -> Result<Parsed, NotADelivery> {
+    match quick::read(body, received_at) {
+        Some((episodes, truncated)) => Ok(Parsed { episodes, bad: Bad::default(), truncated }),
+        None => patient(body, received_at),
+    }
+}
+
+/// Alert by alert, whatever they look like.
+fn patient(body: &[u8], received_at: Time) -> Result<Parsed, NotADelivery> {
     let mut gathered = Gathered { received_at, parsed: Parsed::default(), known: HashMap::new() };
     let mut json = serde_json::Deserializer::from_slice(body);
     let wrong = |e: serde_json::Error| NotADelivery { why: e.to_string() };
@@ -151,7 +160,11 @@ pub(super) fn starts_at(alert: &Value) -> Result<Time, String> {
     let told = time(alert, "startsAt")?
         .filter(|start| *start >= START_MIN)
         .ok_or("startsAt is not set, so the episode cannot be told from others")?;
-    Ok(Time::from_millisecond(told.as_millisecond()).unwrap_or(told))
+    Ok(whole_millis(told))
+}
+
+pub(super) fn whole_millis(told: Time) -> Time {
+    Time::from_millisecond(told.as_millisecond()).unwrap_or(told)
 }
 
 /// The fingerprint as it was told, or as Prometheus makes it.
@@ -165,13 +178,14 @@ pub(super) fn identity(alert: &Value, labels: &Labels) -> Fingerprint {
 /// An empty label is an absent one. An alert without any is nobody's.
 pub(super) fn labels(alert: &Value) -> Result<Labels, String> {
     let told = alert.get("labels").and_then(Value::as_object).ok_or("it has no labels")?;
-    let mut labels = Labels::new();
+    let mut labels = Vec::with_capacity(told.len());
     for (name, value) in told {
         let value = value.as_str().ok_or_else(|| format!("label {name:?} is not a text"))?;
         if !value.is_empty() {
-            labels.insert(name.clone(), value.to_owned());
+            labels.push((name.as_str(), value));
         }
     }
+    let labels = Labels::of(labels);
     if labels.is_empty() { Err("its labels are empty".into()) } else { Ok(labels) }
 }
 
@@ -317,8 +331,44 @@ mod tests {
         let long = "ü".repeat(5000);
         let told =
             read(&FIRING.replace(r#""node":"a""#, &format!(r#""node":"{long}","\u0026x":"1""#))).episodes;
-        assert_eq!(told[0].labels["node"], long);
-        assert_eq!(told[0].labels["&x"], "1");
+        assert_eq!(told[0].labels["node"], *long);
+        assert_eq!(&told[0].labels["&x"], "1");
+    }
+
+    #[test]
+    fn the_quick_way_and_the_patient_way_say_the_same_or_the_quick_one_says_nothing() {
+        let resolved = FIRING.replace("firing", "resolved").replace("0001-01-01T00", "2026-03-01T10");
+        let other = FIRING.replace(r#""node":"a""#, r#""b":"\u003c\n","node":"a","alpha":"ü""#);
+        let told = FIRING.replace("{\"status", "{\"fingerprint\":\"00ff\",\"status");
+        let zoned = FIRING.replace("09:00:00Z", "09:00:00.123456789+01:00");
+        let usual = [
+            FIRING.to_owned(),
+            resolved.clone(),
+            format!("{FIRING},{other}"),
+            format!("{told},{zoned}"),
+            other,
+        ];
+        for alerts in usual {
+            let body = format!(r#"{{"truncatedAlerts":3,"alerts":[{alerts}],"x":[{{}}]}}"#);
+            let (episodes, truncated) = quick::read(body.as_bytes(), at()).expect(&body);
+            let patient = patient(body.as_bytes(), at()).expect(&body);
+            assert_eq!((episodes, truncated), (patient.episodes, patient.truncated), "{body}");
+        }
+        let unusual = [
+            r#"{"alerts":[],"alerts":[]}"#.to_owned(),
+            format!(r#"{{"alerts":[{FIRING},{resolved}]}}"#),
+            format!(r#"{{"alerts":[{}]}}"#, FIRING.replace("\"a\"", "\"\"")),
+            format!(r#"{{"alerts":[{}]}}"#, FIRING.replace("\"a\"", "7")),
+            format!(r#"{{"alerts":[{}]}}"#, FIRING.replace("firing", "pending")),
+            format!(r#"{{"alerts":[{}]}}"#, FIRING.replace("2026", "0001")),
+            format!(r#"{{"alerts":[{}]}}"#, FIRING.replace("firing", "resolved")),
+            format!(r#"{{"alerts":[{FIRING}]}} x"#),
+            r#"{"truncatedAlerts":"many","alerts":[]}"#.to_owned(),
+            "[]".to_owned(),
+        ];
+        for body in unusual {
+            assert_eq!(quick::read(body.as_bytes(), at()), None, "{body}");
+        }
     }
 
     #[test]

@@ -151,7 +151,7 @@ mod tests {
             kept.insert(name, inbox.clone());
             let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
             let of_it: Has = Arc::new(move |labels: &Labels| {
-                seen.then(|| labels.get("node").is_some_and(|node| nodes.contains(node)))
+                seen.then(|| labels.get("node").is_some_and(|node| nodes.iter().any(|known| known == node)))
             });
             has.insert(ClusterName::from(name), of_it);
             (ClusterName::from(name), Sink { inbox, bell: Arc::default() })

@@ -55,7 +55,10 @@ pub fn opinion(
     })?;
     Ok(match lost {
         Some(lost) => Err(nonsense(lost)),
-        None => Ok(Opinion { member: member.clone(), quorate, nodes, guests: guests.into_iter().collect() }),
+        None => {
+            let nodes = nodes.into_iter().map(|(name, row)| (NodeName::from(name), row)).collect();
+            Ok(Opinion { member: member.clone(), quorate, nodes, guests: guests.into_iter().collect() })
+        }
     })
 }
 
@@ -69,7 +72,10 @@ fn quorate(member: &NodeName, status: &wire::ClusterStatus) -> Result<bool, Trou
     }
 }
 
-fn members(member: &NodeName, status: &wire::ClusterStatus) -> Result<BTreeMap<NodeName, NodeRow>, Trouble> {
+fn members<'a>(
+    member: &NodeName,
+    status: &'a wire::ClusterStatus,
+) -> Result<BTreeMap<&'a str, NodeRow>, Trouble> {
     let mut nodes = BTreeMap::new();
     for row in status.members() {
         let name =
@@ -77,7 +83,7 @@ fn members(member: &NodeName, status: &wire::ClusterStatus) -> Result<BTreeMap<N
         let online = row.online.is_some_and(|flag| flag.0);
         let address = row.ip.as_ref().map(|ip| ip.0.clone());
         let row = NodeRow { online, address, capacity: None, storages: BTreeMap::new() };
-        nodes.insert(NodeName(name.0.clone()), row);
+        nodes.insert(&**name, row);
     }
     Ok(nodes)
 }

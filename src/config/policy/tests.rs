@@ -189,7 +189,7 @@ fn the_manual_policy_wants_no_alert() {
     let mut mistakes = Mistakes::default();
     let policies = load(None, &mut mistakes);
     let manual = policies.iter().find(|p| p.name.as_str() == MANUAL).expect("always there");
-    let labels = [("alarm_class".to_owned(), "fan".to_owned())].into();
+    let labels = [("alarm_class", "fan")].into();
     assert!(!manual.wants(&labels));
 }
 

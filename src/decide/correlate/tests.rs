@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::alert::Episode;
+use crate::model::labels::Labels;
 use crate::model::rules::{
     Confirm, ContainerPolicy, ImmovablePolicy, Mode, Prove, Respond, Response, WorkOrderText,
 };
@@ -73,7 +74,7 @@ fn told(spells: &[(u32, u64, Option<u64>)], now: u64) -> Vec<Storm> {
         let fault = faults.entry(name).or_insert(Fault { key, policy: "psu".into(), episodes: Vec::new() });
         fault.episodes.push(Episode {
             fingerprint: "psu".into(),
-            labels: BTreeMap::new(),
+            labels: Labels::new(),
             starts_at: at(*began),
             received_at: at(*began),
             ends_at: ended.filter(|end| *end <= now).map(at),

@@ -85,6 +85,7 @@ impl AlarmsView {
 mod tests {
     use super::*;
     use crate::model::alert::Episode;
+    use crate::model::labels::Labels;
     use crate::model::time::after;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -96,7 +97,7 @@ mod tests {
     fn fan() -> Listed {
         let episode = Episode {
             fingerprint: "fan".into(),
-            labels: BTreeMap::new(),
+            labels: Labels::new(),
             starts_at: at(0),
             received_at: at(0),
             ends_at: None,

@@ -24,7 +24,7 @@ pub use pve::{
 };
 pub use survey::{Backup, Machine, Replica, Store, Survey};
 
-use super::alert::Episode;
+use super::alert::Episodes;
 use super::fault::FaultKey;
 use super::ids::{CaseId, GuestId, HostName, NodeName, OsdId, TicketRef};
 use super::seen::{Seen, Trouble};
@@ -38,7 +38,7 @@ pub struct Observed {
     /// When the look ended. `decide` takes this as "now".
     pub at: Time,
     /// What was told to us and is not too old to matter. Our own store: always known.
-    pub episodes: Vec<Episode>,
+    pub episodes: Episodes,
     /// What Alertmanager lists, asked for at most every 30 s.
     #[serde(default)]
     pub alarms: Seen<AlarmsView>,
@@ -105,7 +105,7 @@ impl Observed {
     pub fn nothing(at: Time) -> Self {
         Self {
             at,
-            episodes: Vec::new(),
+            episodes: Episodes::default(),
             alarms: Seen::NotAsked,
             silences: Seen::NotAsked,
             pve: PveView::default(),

@@ -45,9 +45,13 @@ impl Store for Counted {
     async fn written(&self) -> Result<Option<u64>, Trouble> {
         Ok(self.counts.then(|| self.written.load(SeqCst)))
     }
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
         self.episodes.fetch_add(1, SeqCst);
-        Ok([ended(100), ended(200)].into_iter().filter(|one| one.ends_at > Some(since)).collect())
+        Ok([ended(100), ended(200)]
+            .into_iter()
+            .filter(|one| one.ends_at > Some(since))
+            .collect::<Vec<_>>()
+            .into())
     }
     async fn commit(&self, _: &Decision, _: Time) -> Result<(), Uncommitted> {
         not_here().map_err(Uncommitted::Trouble)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::model::alert::{Episode, EpisodeKey, Listed};
+use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
@@ -113,8 +113,8 @@ impl Store for MemoryStore {
         self.write(Writing::Load, |shelf| Ok(shelf.state()))
     }
 
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
-        Ok(self.lock().shelf.episodes_since(since))
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
+        Ok(self.lock().shelf.episodes_since(since).into())
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {

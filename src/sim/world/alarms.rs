@@ -44,7 +44,7 @@ impl SetSilence {
 
     fn covers(&self, labels: &Labels) -> bool {
         self.matchers.iter().all(|matcher| {
-            let value = labels.get(&matcher.name).map_or("", String::as_str);
+            let value = labels.get(&matcher.name).unwrap_or_default();
             match matcher.is_regex {
                 true => {
                     regex::Regex::new(&format!("^(?:{})$", matcher.value)).is_ok_and(|r| r.is_match(value))

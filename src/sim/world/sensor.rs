@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use std::collections::BTreeMap;
-
 use crate::model::alert::Episode;
 use crate::model::fault::FaultKey;
 use crate::model::ids::{Fingerprint, NodeName};
@@ -52,15 +50,15 @@ pub fn part(node: &str, word: &str) -> FaultKey {
 ///
 /// The labels are those of an IPMI exporter's rule: `alarm_class`, `component`, `node`, `severity`.
 pub fn episode(fault: &FaultKey, starts: Time, ends: Option<Time>) -> Episode {
-    let labels: BTreeMap<String, String> = [
+    let labels = [
         ("alertname", "HardwareFault"),
         ("alarm_class", &fault.class),
         ("component", &fault.component),
         ("node", fault.node.as_str()),
         ("severity", "warning"),
     ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
+    .into_iter()
+    .collect();
     Episode {
         fingerprint: Fingerprint(format!("{}-{}-{}", fault.node, fault.class, fault.component)),
         labels,

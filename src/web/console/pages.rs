@@ -119,7 +119,7 @@ pub async fn cases(
             @if status.kill_file { " The kill file is there: nothing new is begun." }
         }
         @if !status.unplaced.is_empty() {
-            p.wait { (status.unplaced.len()) " alerts lead nowhere; see " code { "pitlane status" } "." }
+            p.wait { (status.unplaced.len() + status.unplaced_more) " alerts lead nowhere; see " code { "pitlane status" } "." }
         }
         @if let Some(count @ 1..) = status.unreadable {
             p.wait { "Deliveries of alerts that could not be read: " (count) "; see " code { "pitlane alerts --unreadable" } "." }

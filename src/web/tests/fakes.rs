@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 
 use crate::model::access::{KnownToken, Role};
-use crate::model::alert::Episode;
+use crate::model::alert::{Episode, Episodes};
 use crate::model::case::{Case, Handover, Origin, Phase};
 use crate::model::fault::FaultKey;
 use crate::model::ids::{CaseId, GuestId, NodeName, RequestId};
@@ -113,8 +113,8 @@ impl Store for World {
         Ok(State::default())
     }
 
-    async fn episodes(&self, _: Time) -> Result<Vec<Episode>, Trouble> {
-        Ok(Vec::new())
+    async fn episodes(&self, _: Time) -> Result<Episodes, Trouble> {
+        Ok(Episodes::default())
     }
 
     async fn commit(&self, _: &Decision, _: Time) -> Result<(), Uncommitted> {

@@ -137,7 +137,10 @@ impl Cluster {
         let since = if runs { fixed % 9_000_000 + turn * 60 } else { 0 };
         let traffic = |salt: u64| if runs { (fixed ^ salt) % 900_000_000_000 + turn * 7_000_000 } else { 0 };
         row.put("cpu", if runs { (moving % 1_000_000_007) as f64 / 9.123_456_789e9 } else { 0.0 });
-        row.text("name", format_args!("{}-{}-{}", ROLES[(fixed % 8) as usize], OWNERS[(fixed / 8 % 6) as usize], at));
+        row.text(
+            "name",
+            format_args!("{}-{}-{}", ROLES[(fixed % 8) as usize], OWNERS[(fixed / 8 % 6) as usize], at),
+        );
         row.put("diskread", traffic(1));
         row.put("template", 0);
         row.put("disk", 0);
@@ -156,7 +159,10 @@ impl Cluster {
         row.put("maxmem", memory);
         row.put("mem", used);
         if fixed % 10 < 7 {
-            row.text("tags", ["prod;web", "db;prod;backup-daily", "dev", "customer-4711;prod;linux"][(fixed % 4) as usize]);
+            row.text(
+                "tags",
+                ["prod;web", "db;prod;backup-daily", "dev", "customer-4711;prod;linux"][(fixed % 4) as usize],
+            );
         }
         if fixed % 10 < 4 {
             row.text("pool", ["customers", "internal"][(fixed % 2) as usize]);
@@ -241,8 +247,13 @@ impl Cluster {
             comma(&mut out);
             write!(out, "\"{}\":\"online\"", self.node(node)).expect("a String");
         }
-        write!(out, "}},\"timestamp\":{},\"master_node\":\"{}\",\"service_status\":{{", now - 2, self.node(1))
-            .expect("a String");
+        write!(
+            out,
+            "}},\"timestamp\":{},\"master_node\":\"{}\",\"service_status\":{{",
+            now - 2,
+            self.node(1)
+        )
+        .expect("a String");
         for at in managed() {
             comma(&mut out);
             let (uid, vmid, node) = (self.mix(6, at), Self::vmid(at), self.node(at % self.nodes));
@@ -262,14 +273,23 @@ impl Cluster {
         const PATHS: [&str; 9] =
             ["/", "/sdn", "/pool", "/access/groups", "/access", "/vms", "/nodes", "/storage", "/mapping"];
         const HELD: [&str; 9] = [
-            "Sys.Audit", "VM.Audit", "Datastore.Audit", "Pool.Audit", "Mapping.Audit", "VM.GuestAgent.Audit",
-            "VM.Migrate", "VM.PowerMgmt", "SDN.Audit",
+            "Sys.Audit",
+            "VM.Audit",
+            "Datastore.Audit",
+            "Pool.Audit",
+            "Mapping.Audit",
+            "VM.GuestAgent.Audit",
+            "VM.Migrate",
+            "VM.PowerMgmt",
+            "SDN.Audit",
         ];
         let held: Vec<String> = HELD.iter().map(|privilege| format!("\"{privilege}\":1")).collect();
-        let paths: Vec<String> = PATHS.iter().map(|path| format!("\"{path}\":{{{}}}", held.join(","))).collect();
+        let paths: Vec<String> =
+            PATHS.iter().map(|path| format!("\"{path}\":{{{}}}", held.join(","))).collect();
         format!("{{\"data\":{{{}}}}}", paths.join(","))
     }
 }
 
-const ROLES: [&str; 8] = ["web", "db", "mail", "cache", "app-frontend", "worker", "monitoring", "gitlab-runner"];
+const ROLES: [&str; 8] =
+    ["web", "db", "mail", "cache", "app-frontend", "worker", "monitoring", "gitlab-runner"];
 const OWNERS: [&str; 6] = ["acme", "prod", "customer4711", "blue", "northwind-traders", "lab"];

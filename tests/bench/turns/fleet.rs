@@ -101,11 +101,17 @@ fn rules() -> Rules {
         notify: Default::default(),
         own: pitlane::model::rules::OwnHome::outside(),
         silences: None,
+        shared: None,
     }
 }
 
 /// One cluster's loop. `state`: a directory for its SQLite file, or `None` for a store in memory.
-pub fn reconciler(cluster: Cluster, clock: &Arc<Stepped>, asked: &Arc<Asked>, state: Option<&Path>) -> Reconciler {
+pub fn reconciler(
+    cluster: Cluster,
+    clock: &Arc<Stepped>,
+    asked: &Arc<Asked>,
+    state: Option<&Path>,
+) -> Reconciler {
     let members = (0..3).map(|at| Member {
         node: cluster.node(at).as_str().into(),
         url: format!("https://{}:8006", cluster.node(at)),
@@ -133,9 +139,11 @@ pub fn reconciler(cluster: Cluster, clock: &Arc<Stepped>, asked: &Arc<Asked>, st
         bmc: None,
         tickets,
         store,
+        fleet: None,
         clock: clock.clone(),
         meter: Arc::new(Metrics::new().expect("metrics")),
-        kill_file: None,
+        // As an installation has them: one of the cluster, one of all.
+        kill_files: vec!["/run/pitlane/turns-bench-cluster".into(), "/run/pitlane/turns-bench".into()],
     };
     Reconciler::new(world, rules(), Arc::new(Notify::new()))
 }

@@ -17,6 +17,7 @@ mod node;
 mod pull;
 mod rows;
 mod task;
+mod words;
 
 pub use access::{Permissions, Version};
 pub use ceph::{CephFlag, CephHealth, CephStatus, CheckRow, CmdSafety, CrushNode, OsdTree};

@@ -14,6 +14,9 @@ use crate::model::note::Note;
 /// The last entry, kept apart from the entries, so that a journal whose end was cut off does not look whole.
 const HEAD: &str = "journal_head";
 
+/// The last entry that was let go, where a journal began elsewhere and old entries were let go there.
+const BEGIN: &str = "journal_begin";
+
 /// Entries that are read at once when all are read.
 const PAGE: i64 = 2_000;
 
@@ -101,7 +104,8 @@ pub(super) async fn walk(
     meta: &Meta,
     mut each: impl FnMut(&Row) -> Result<(), StoreError>,
 ) -> Result<Head, Failure> {
-    let (mut walk, mut after) = (Walk::from(Head::before_the_first()), 0);
+    let begin = begin(meta)?;
+    let (mut walk, mut after) = (Walk::from(begin), 0);
     loop {
         let ask = Ask::new(
             "SELECT seq, case_id, at, doc, hash FROM journal WHERE cluster = $1 AND seq > $2 ORDER BY seq LIMIT $3",
@@ -119,6 +123,14 @@ pub(super) async fn walk(
         }
     }
     Ok(walk.end(&head(meta)?)?)
+}
+
+/// Where the chain begins: the last entry that was let go.
+pub(super) fn begin(meta: &Meta) -> Result<Head, StoreError> {
+    match meta.get(BEGIN) {
+        Some(text) => from_json("the journal's beginning", text),
+        None => Ok(Head::before_the_first()),
+    }
 }
 
 pub(super) fn head(meta: &Meta) -> Result<Head, StoreError> {

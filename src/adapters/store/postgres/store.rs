@@ -14,7 +14,7 @@ use super::board::Which;
 use super::intake::Intake;
 use super::pool::{DEADLINE, PATIENCE, Pool, attempt};
 use super::{board, commit, episodes, inbox, journal, load, measured, notices, prune};
-use crate::model::alert::{Episode, EpisodeKey, Listed};
+use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, ClusterName, RequestId, TicketRef};
 use crate::model::note::Note;
@@ -132,8 +132,9 @@ impl Store for PostgresStore {
         Ok(State { rates: self.rates(now).await, ..state })
     }
 
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
-        Ok(ask!(self, "reading the episodes", (conn, cluster) => episodes::since(conn, cluster, since))?)
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
+        let doing = "reading the episodes";
+        Ok(ask!(self, doing, (conn, cluster) => episodes::since(conn, cluster, since))?.into())
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {

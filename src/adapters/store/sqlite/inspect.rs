@@ -86,7 +86,7 @@ pub(super) fn inspected(conn: &Connection, file: &Path) -> Result<Inspected, Sto
         cases: cases.len(),
         steps,
         requests: requests(&tx)?,
-        episodes: episodes::since(&tx, Time::UNIX_EPOCH)?.len(),
+        episodes: episodes::since(&tx, Time::UNIX_EPOCH, &[])?.len(),
         notices: told(&tx)?,
         work_orders: board::all(&tx)?,
         unreadable: usize::try_from(inbox::unreadable(&tx, 0)?.count).unwrap_or(usize::MAX),

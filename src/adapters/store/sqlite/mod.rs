@@ -13,6 +13,8 @@ mod episodes;
 mod inbox;
 mod inspect;
 mod journal;
+mod keep;
+mod known;
 mod leaving;
 mod load;
 mod mark;
@@ -31,7 +33,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -42,6 +44,7 @@ pub use board::Board;
 pub use copies::Copies;
 pub use copying::{Copied, keep_copying};
 pub use inspect::{Inspected, inspect};
+pub use keep::Keep;
 pub(super) use leaving::Leaving;
 pub use place::fit;
 pub use places::SqliteFleet;
@@ -50,7 +53,7 @@ use super::chain::Head;
 use super::error::StoreError;
 use super::poison::Poison;
 use super::{case_row, chain, deciding, documents, error, poison, seal, sheet};
-use crate::model::alert::{Episode, EpisodeKey, Listed};
+use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
 use crate::model::note::Note;
@@ -83,6 +86,10 @@ struct Shared {
     readers: reader::Readers,
     clock: Arc<dyn Clock>,
     rates: super::rates::Known,
+    keep: Mutex<Keep>,
+    alerts: Arc<known::Known>,
+    /// One reads all episodes; the others wait for what it finds.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -119,15 +126,19 @@ pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, StoreError
         dir: dir.into(),
         why: format!("the store's thread does not start: {e}"),
     })?;
-    Ok(SqliteStore {
-        shared: Arc::new(Shared { writer, readers, clock, rates: super::rates::Known::default() }),
-    })
+    let (rates, keep, alerts, reading) = Default::default();
+    Ok(SqliteStore { shared: Arc::new(Shared { writer, readers, clock, rates, keep, alerts, reading }) })
 }
 
 impl SqliteStore {
     /// The built-in ticket system in the same file.
     pub fn board(&self) -> Board {
         Board { shared: Arc::clone(&self.shared) }
+    }
+
+    /// How long closed cases and the journal are kept; for ever if this is never said.
+    pub fn keep(&self, keep: Keep) {
+        *self.shared.keep.lock().unwrap_or_else(PoisonError::into_inner) = keep;
     }
 
     /// Walks the journal's hash chain; the head it returns may be noted elsewhere.
@@ -160,12 +171,28 @@ impl SqliteStore {
         }
     }
 
+    /// What is heard of alerts. The next turn knows it before anybody is told that it is durable.
+    async fn tell<F>(&self, doing: &'static str, work: F) -> Result<Ingested, Trouble>
+    where
+        F: Fn(&Connection) -> Result<episodes::Heard, StoreError> + Send + 'static,
+    {
+        let known = Arc::clone(&self.shared.alerts);
+        let then =
+            move |heard: Option<&episodes::Heard>| known.heard(heard.map(|heard| heard.news.as_slice()));
+        Ok(self.shared.writer.tell(doing, work, then).await?.count)
+    }
+
     async fn prune_when_due(&self, now: Time) -> Result<(), StoreError> {
         if !self.shared.read("asking when it was pruned", move |conn| prune::due(conn, now)).await? {
             return Ok(());
         }
-        let gone = self.shared.write("pruning", move |conn| prune::prune(conn, now)).await?;
-        tracing::debug!(rows = gone, "the store forgot {gone} rows that no decision needs any more");
+        let keep = *self.shared.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.shared.write("pruning", move |conn| prune::prune(conn, keep, now)).await?;
+        if gone.alerts {
+            self.shared.alerts.forget();
+        }
+        let rows = gone.rows;
+        tracing::debug!(rows, "the store forgot {rows} rows that no decision needs any more");
         Ok(())
     }
 }
@@ -188,6 +215,20 @@ impl Reader {
         tokio::task::spawn_blocking(move || inspect::inspect_state(&dir))
             .await
             .map_err(|_| StoreError::Gone)?
+    }
+
+    /// The journal as lines of JSON with their hashes, of one case or all, after a number: at most so many.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub async fn lines(
+        &self,
+        case: Option<CaseId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        let read = move |conn: &Connection| journal::lines(conn, case, after, limit);
+        self.readers.read("reading the journal", reader::DEADLINE, read).await
     }
 
     /// As [`SqliteStore::verify`].
@@ -217,8 +258,19 @@ impl Store for SqliteStore {
         Ok(Some(self.shared.writer.written()))
     }
 
-    async fn episodes(&self, since: Time) -> Result<Vec<Episode>, Trouble> {
-        Ok(self.shared.read("reading the episodes", move |conn| episodes::since(conn, since)).await?)
+    async fn episodes(&self, since: Time) -> Result<Episodes, Trouble> {
+        let known = &self.shared.alerts;
+        if let Some(all) = known.now(since) {
+            return Ok(all);
+        }
+        let _one_at_a_time = self.shared.reading.lock().await;
+        if let Some(all) = known.now(since) {
+            return Ok(all);
+        }
+        let before = known.reads();
+        let read = move |conn: &Connection| episodes::since(conn, since, &before);
+        let all = self.shared.read("reading the episodes", read).await?;
+        Ok(known.read(since, all))
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {
@@ -248,16 +300,14 @@ impl Store for SqliteStore {
         if told.is_empty() {
             return Ok(Ingested::default());
         }
-        let write = move |conn: &Connection| episodes::ingest(conn, &told);
-        Ok(self.shared.write("storing alerts", write).await?)
+        self.tell("storing alerts", move |conn| episodes::ingest(conn, &told)).await
     }
 
     async fn level(&self, listed: Vec<Listed>, gone: Vec<EpisodeKey>, at: Time) -> Result<Ingested, Trouble> {
         if listed.is_empty() && gone.is_empty() {
             return Ok(Ingested::default());
         }
-        let write = move |conn: &Connection| episodes::level(conn, &listed, &gone, at);
-        Ok(self.shared.write("storing what fires", write).await?)
+        self.tell("storing what fires", move |conn| episodes::level(conn, &listed, &gone, at)).await
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {

@@ -1,10 +1,11 @@
-//! Forgetting what no decision needs any more. Cases and the journal are never forgotten.
+//! Forgetting what no decision needs any more. Cases and the journal are forgotten only where the configuration says so.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
 use super::error::{StoreError, sql};
+use super::keep::{Keep, let_go};
 use super::rows::{MEMORY, meta, set_meta, stamp};
 use crate::model::time::{Time, after};
 
@@ -20,21 +21,27 @@ pub(super) fn due(conn: &Connection, now: Time) -> Result<bool, StoreError> {
     Ok(last.is_none_or(|last| now >= after(last, EVERY)))
 }
 
-/// How many rows went.
-pub(super) fn prune(conn: &Connection, now: Time) -> Result<usize, StoreError> {
+/// What a pruning did.
+pub(super) struct Pruned {
+    pub(super) rows: usize,
+    /// Alerts were among them.
+    pub(super) alerts: bool,
+}
+
+/// Where more is due than goes at once, the next turn prunes again.
+pub(super) fn prune(conn: &Connection, keep: Keep, now: Time) -> Result<Pruned, StoreError> {
     let horizon = stamp(now.saturating_sub(MEMORY).unwrap_or(Time::MIN));
     let drop_rows =
         |doing, statement: &str| conn.execute(statement, params![horizon, AT_ONCE]).map_err(sql(doing));
     let ended = drop_rows(
         "forgetting episodes",
-        "DELETE FROM episodes WHERE (fingerprint, starts_at) IN
-         (SELECT fingerprint, starts_at FROM episodes WHERE ends_at < ?1 LIMIT ?2)",
+        "DELETE FROM episodes WHERE rowid IN (SELECT rowid FROM episodes WHERE ends_at < ?1 LIMIT ?2)",
     )?;
     // Its end was never told. But one label set has one alert at a time: fired again means that this one is over.
     let overtaken = drop_rows(
         "forgetting overtaken episodes",
-        "DELETE FROM episodes WHERE (fingerprint, starts_at) IN
-         (SELECT old.fingerprint, old.starts_at FROM episodes AS old
+        "DELETE FROM episodes WHERE rowid IN
+         (SELECT old.rowid FROM episodes AS old
           WHERE old.ends_at IS NULL AND old.received_at < ?1 AND EXISTS
             (SELECT 1 FROM episodes AS new
              WHERE new.fingerprint = old.fingerprint AND new.starts_at > old.starts_at) LIMIT ?2)",
@@ -44,6 +51,18 @@ pub(super) fn prune(conn: &Connection, now: Time) -> Result<usize, StoreError> {
         "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE replied_at < ?1 LIMIT ?2)",
     )?;
     let told = super::notices::prune(conn, &horizon, AT_ONCE)?;
-    set_meta(conn, "pruned_at", Some(&stamp(now)))?;
-    Ok(ended + overtaken + answered + told)
+    let (kept, more) = match let_go(conn, keep, now, AT_ONCE) {
+        Ok(gone) => gone,
+        // What is spoilt is evidence and stays; the rest goes on.
+        Err(error @ StoreError::Journal { .. }) => {
+            tracing::error!("old entries of the journal are not let go: {error}");
+            (0, false)
+        }
+        Err(error) => return Err(error),
+    };
+    let most = [ended, overtaken, answered, told].into_iter().max().unwrap_or(0);
+    if !more && i64::try_from(most).is_ok_and(|most| most < AT_ONCE) {
+        set_meta(conn, "pruned_at", Some(&stamp(now)))?;
+    }
+    Ok(Pruned { rows: ended + overtaken + answered + told + kept, alerts: ended + overtaken > 0 })
 }

@@ -77,7 +77,27 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Write { work: Some(work), result: None, reply });
+        self.answered(doing, Box::new(Write { work: Some(work), result: None, reply }), answer).await
+    }
+
+    /// As [`Self::write`], for work that may be done twice: where its neighbour fails, all of it is undone and done again.
+    /// `then` hears on the writer's thread what was committed, before anybody else does; `None`: it was not.
+    pub(super) async fn tell<T, F, H>(&self, doing: &'static str, work: F, then: H) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        H: FnOnce(Option<&T>) + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.answered(doing, Box::new(Tell { work, then, result: None, reply }), answer).await
+    }
+
+    async fn answered<T>(
+        &self,
+        doing: &'static str,
+        job: Box<dyn Job>,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let round = async {
             let jobs = self.jobs.as_ref().ok_or(StoreError::Gone)?;
             jobs.send(job).await.map_err(|_| StoreError::Gone)?;
@@ -104,6 +124,10 @@ trait Job: Send {
     fn run(&mut self, conn: &Connection) -> Kept;
     /// Tells the waiter, once the fate of the transaction is known.
     fn answer(self: Box<Self>, committed: Result<(), &str>);
+    /// May be done again after it was undone.
+    fn again(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,16 +156,50 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<(), &str>) {
-        let lost = |why: &str| Err(StoreError::Uncommitted(why.to_owned()));
-        let answer = match (committed, self.result) {
-            (Ok(()), Some(result)) => result,
-            // It had failed by itself, and that reason is the better one.
-            (Err(_), Some(Err(own))) => Err(own),
-            (Err(why), _) => lost(why),
-            (Ok(()), None) => lost("it was not reached"),
-        };
         // Whoever gave up waiting looks again by itself.
-        let _ = self.reply.send(answer);
+        let _ = self.reply.send(fate(committed, self.result));
+    }
+}
+
+fn fate<T>(committed: Result<(), &str>, result: Option<Result<T, StoreError>>) -> Result<T, StoreError> {
+    let lost = |why: &str| Err(StoreError::Uncommitted(why.to_owned()));
+    match (committed, result) {
+        (Ok(()), Some(result)) => result,
+        // It had failed by itself, and that reason is the better one.
+        (Err(_), Some(Err(own))) => Err(own),
+        (Err(why), _) => lost(why),
+        (Ok(()), None) => lost("it was not reached"),
+    }
+}
+
+struct Tell<T, F, H> {
+    work: F,
+    then: H,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F, H> Job for Tell<T, F, H>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+    H: FnOnce(Option<&T>) + Send,
+{
+    fn run(&mut self, conn: &Connection) -> Kept {
+        let result = (self.work)(conn);
+        let kept = if result.is_ok() { Kept::Keep } else { Kept::Undo };
+        self.result = Some(result);
+        kept
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &str>) {
+        let fate = fate(committed, self.result);
+        (self.then)(fate.as_ref().ok());
+        let _ = self.reply.send(fate);
+    }
+
+    fn again(&self) -> bool {
+        true
     }
 }
 
@@ -173,16 +231,34 @@ fn run(
 /// One transaction for all. Where SQLite itself gives the transaction up (a full disk), the next statement fails, and
 /// so does the whole group. The answer is the commit's number; the error is in words for people.
 fn together(conn: &Connection, group: &mut [Box<dyn Job>]) -> Result<u64, String> {
-    let sql = |batch: &str| conn.execute_batch(batch).map_err(in_words);
-    sql("BEGIN IMMEDIATE")?;
-    for job in group {
-        sql("SAVEPOINT job")?;
-        if job.run(conn) == Kept::Undo {
-            sql("ROLLBACK TO job")?;
-        }
-        sql("RELEASE job")?;
+    sql(conn, "BEGIN IMMEDIATE")?;
+    // To go back to before a job, SQLite keeps every page that it changes a second time. Deliveries hardly ever fail, and can
+    // be done again: they come first, without.
+    group.sort_by_key(|job| !job.again());
+    let light = group.iter().take_while(|job| job.again()).count();
+    let (light, others) = group.split_at_mut(light);
+    if light.iter_mut().any(|job| job.run(conn) == Kept::Undo) {
+        sql(conn, "ROLLBACK")?;
+        sql(conn, "BEGIN IMMEDIATE")?;
+        one_by_one(conn, light)?;
     }
+    one_by_one(conn, others)?;
     let commits = mark::count(conn).map_err(|error| error.chain())?;
-    sql("COMMIT")?;
+    sql(conn, "COMMIT")?;
     Ok(commits)
+}
+
+fn one_by_one(conn: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), String> {
+    for job in jobs {
+        sql(conn, "SAVEPOINT job")?;
+        if job.run(conn) == Kept::Undo {
+            sql(conn, "ROLLBACK TO job")?;
+        }
+        sql(conn, "RELEASE job")?;
+    }
+    Ok(())
+}
+
+fn sql(conn: &Connection, statement: &str) -> Result<(), String> {
+    conn.prepare_cached(statement).and_then(|mut done| done.execute([])).map(drop).map_err(in_words)
 }

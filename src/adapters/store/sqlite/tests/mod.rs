@@ -4,6 +4,7 @@ mod board;
 mod copies;
 mod deciding;
 mod journal;
+mod keep;
 mod kept;
 mod spoilt;
 mod told;
@@ -21,6 +22,7 @@ use super::*;
 use crate::model::case::{Ending, Origin, Phase};
 use crate::model::fault::FaultKey;
 use crate::model::ids::{Fingerprint, NodeName, Person, TicketRef};
+use crate::model::labels::Labels;
 use crate::model::note::Noted;
 use crate::model::observed::WorkOrderStatus;
 use crate::model::owed::{Debt, Owed};
@@ -139,7 +141,7 @@ fn request(id: &str, ask: Ask) -> Request {
 fn episode(alert: u64, start: u64, end: Option<u64>) -> Episode {
     Episode {
         fingerprint: Fingerprint(alert.to_string()),
-        labels: BTreeMap::from([("node".into(), format!("pve{alert}"))]),
+        labels: Labels::from([("node", format!("pve{alert}"))]),
         starts_at: at(start),
         received_at: at(start + 1),
         ends_at: end.map(at),

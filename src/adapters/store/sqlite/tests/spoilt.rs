@@ -48,7 +48,7 @@ fn closed(when: Time) -> Phase {
 }
 
 /// Everything that decisions are made from. Measurements are for forecasts, and not sealed.
-async fn remembered(store: &SqliteStore) -> Result<(State, Vec<Episode>), Trouble> {
+async fn remembered(store: &SqliteStore) -> Result<(State, Episodes), Trouble> {
     let state = store.load().await?;
     Ok((State { rates: Rates::default(), ..state }, store.episodes(Time::UNIX_EPOCH).await?))
 }
@@ -60,7 +60,7 @@ fn copied(from: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// Opens a directory of these files. `Ok(None)`: refused.
-async fn opened(files: &[(PathBuf, Vec<u8>)]) -> Option<(State, Vec<Episode>)> {
+async fn opened(files: &[(PathBuf, Vec<u8>)]) -> Option<(State, Episodes)> {
     let dir = tempfile::tempdir().expect("a directory");
     for (name, bytes) in files {
         fs::write(dir.path().join(name), bytes).expect("writes");
