@@ -1,13 +1,13 @@
 //! What the store in PostgreSQL promises beyond what every store does: several instances beside each other, leases, a database
 //! that goes away and comes back.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pitlane::adapters::store::{PostgresFleet, PostgresStore, StoreError};
 use pitlane::model::alert::Episode;
 use pitlane::model::ids::{CaseId, ClusterName, Fingerprint, Person, RequestId};
+use pitlane::model::labels::Labels;
 use pitlane::model::note::{Note, Noted};
 use pitlane::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use pitlane::model::request::{Ask, Request};
@@ -65,7 +65,7 @@ fn notice(id: &str) -> Notice {
 fn episode(alert: &str, ends_at: Option<Time>) -> Episode {
     Episode {
         fingerprint: Fingerprint(alert.to_owned()),
-        labels: BTreeMap::from([("node".into(), "pve\u{0}\u{1}1".into())]),
+        labels: Labels::from([("node", "pve\u{0}\u{1}1")]),
         starts_at: Still.now(),
         received_at: Still.now(),
         ends_at,
@@ -199,7 +199,7 @@ async fn clusters_do_not_see_each_other() {
     assert!(other.episodes(Time::MIN).await.expect("reads").is_empty());
     assert!(other.journal(None, 0, 9).await.expect("reads").is_empty());
     assert_eq!(
-        one.episodes(Time::MIN).await.expect("reads"),
+        one.episodes(Time::MIN).await.expect("reads")[..],
         [episode("a", None)],
         "every character came back"
     );

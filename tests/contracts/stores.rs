@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pitlane::adapters::store;
+use pitlane::adapters::store::{self, PostgresFleet};
 use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
 use pitlane::model::ids::{CaseId, Fingerprint, GuestId, Person, RequestId, Upid};
@@ -25,8 +25,9 @@ use pitlane::model::time::{Time, after};
 use pitlane::ports::{Archive, Clock, Outbox, Store, Uncommitted};
 use pitlane::sim::memory_store::MemoryStore;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
-use crate::postgres::{Database, LONG, database, leading, new_cluster};
+use crate::postgres::{LONG, database, leading, new_cluster};
 
 /// What may be done to a store. Numbers are small, so that things meet.
 #[derive(Clone, Debug)]
@@ -96,43 +97,62 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..24)
 }
 
-proptest! {
-    // Each case is a new database with some twenty waits for the disk.
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+/// Each case is a new database with some twenty waits for the disk.
+#[test]
+fn memory_and_file_answer_and_remember_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+    compare(48, |acts| runtime.block_on(same(&acts, None)));
+}
 
-    #[test]
-    fn all_stores_answer_and_remember_the_same(acts in acts()) {
-        let database = database();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
-        runtime.block_on(async {
-            let dir = tempfile::tempdir().expect("a directory");
-            let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
-            let memory = MemoryStore::new();
-            let cluster = new_cluster();
-            let (remote, lease) = leading(&database.instance(LONG).await, &cluster, Arc::new(Still)).await;
-            for (n, act) in acts.iter().enumerate() {
-                let expected = perform(&memory, act).await;
-                prop_assert_eq!(perform(&disk, act).await, expected.clone(), "{:?}", act);
-                prop_assert_eq!(perform(&remote, act).await, expected, "PostgreSQL: {:?}", act);
-                let expected = remembered(&memory).await;
-                prop_assert_eq!(remembered(&disk).await, expected.clone(), "{:?}", act);
-                // Each is a dozen transactions: now and then is enough to find where it began.
-                if n % 6 == 5 || n + 1 == acts.len() {
-                    prop_assert_eq!(remembered(&remote).await, expected, "PostgreSQL: {:?}", act);
-                }
-            }
-            let head = disk.verify().await.expect("the chain holds");
-            prop_assert_eq!(remote.verify().await.expect("the chain holds"), head.clone());
-            remote.inspect().await.expect("every row can be read");
-            drop((remote, lease));
-            moves(&database, disk, dir.path(), &memory, head).await
-        })?;
+/// Each case is a cluster of its own, in one database, reached by one instance: what is made once is made once.
+#[test]
+fn postgres_answers_and_remembers_the_same() {
+    let database = database();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+    let fleet = runtime.block_on(database.instance(LONG));
+    compare(12, |acts| runtime.block_on(same(&acts, Some(&fleet))));
+}
+
+fn compare(cases: u32, run: impl Fn(Vec<Act>) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if let Err(failed) = TestRunner::new(config).run(&acts(), run) {
+        panic!("{failed}");
     }
+}
+
+async fn same(acts: &[Act], fleet: Option<&PostgresFleet>) -> Result<(), TestCaseError> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
+    let memory = MemoryStore::new();
+    let remote = match fleet {
+        Some(fleet) => Some(leading(fleet, &new_cluster(), Arc::new(Still)).await),
+        None => None,
+    };
+    for (n, act) in acts.iter().enumerate() {
+        let expected = perform(&memory, act).await;
+        prop_assert_eq!(perform(&disk, act).await, expected.clone(), "{:?}", act);
+        if let Some((remote, _)) = &remote {
+            prop_assert_eq!(perform(remote, act).await, expected, "PostgreSQL: {:?}", act);
+        }
+        let expected = remembered(&memory).await;
+        prop_assert_eq!(remembered(&disk).await, expected.clone(), "{:?}", act);
+        // Each is a dozen transactions: now and then is enough to find where it began.
+        let now_and_then = n % 6 == 5 || n + 1 == acts.len();
+        if let Some((remote, _)) = remote.as_ref().filter(|_| now_and_then) {
+            prop_assert_eq!(remembered(remote).await, expected, "PostgreSQL: {:?}", act);
+        }
+    }
+    let head = disk.verify().await.expect("the chain holds");
+    let (Some(fleet), Some((remote, lease))) = (fleet, remote) else { return Ok(()) };
+    prop_assert_eq!(remote.verify().await.expect("the chain holds"), head.clone());
+    remote.inspect().await.expect("every row can be read");
+    drop((remote, lease));
+    moves(fleet, disk, dir.path(), &memory, head).await
 }
 
 /// Moved from the file into the database, it is what it was, and the file is not used again.
 async fn moves(
-    database: &Database,
+    fleet: &PostgresFleet,
     disk: store::SqliteStore,
     dir: &Path,
     memory: &MemoryStore,
@@ -140,10 +160,10 @@ async fn moves(
 ) -> Result<(), TestCaseError> {
     let before = remembered(memory).await;
     drop(disk);
-    let (fleet, cluster) = (database.instance(LONG).await, new_cluster());
+    let cluster = new_cluster();
     let moved = fleet.take_over(dir, &cluster, "the tests").await.expect("is whole, and not there yet");
     prop_assert_eq!(&moved.holds.journal, &head);
-    let (remote, _lease) = leading(&fleet, &cluster, Arc::new(Still)).await;
+    let (remote, _lease) = leading(fleet, &cluster, Arc::new(Still)).await;
     prop_assert_eq!(remembered(&remote).await, before);
     prop_assert_eq!(remote.verify().await.expect("the chain holds"), head);
     let again = fleet.take_over(dir, &new_cluster(), "elsewhere").await;
