@@ -5,6 +5,7 @@ use tokio_postgres::Row as Found;
 use super::super::chain::{Head, Row, Walk, link};
 use super::super::documents::{from_json, to_json};
 use super::super::error::StoreError;
+use super::super::seal::hex;
 use super::ask::{Ask, Columns as _};
 use super::conn::{Conn, Failure, READ, READ_ALL};
 use super::meta::{self, Meta};
@@ -86,6 +87,42 @@ pub(super) async fn read(
     answers[0].iter().map(note).collect()
 }
 
+/// Entries as lines of JSON, each with its hash and the one before it, also those that do not fit: who takes them out may want
+/// to show just that.
+pub(super) async fn lines(
+    conn: &Conn,
+    cluster: &ClusterName,
+    case: Option<CaseId>,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, String)>, Failure> {
+    let ask = Ask::new(
+        "SELECT it.seq, it.case_id, it.at, it.doc, it.hash, before.hash FROM journal AS it
+         LEFT JOIN journal AS before ON before.cluster = it.cluster AND before.seq = it.seq - 1
+         WHERE it.cluster = $1 AND it.seq > $2 AND ($4 IS NULL OR it.case_id = $4) ORDER BY it.seq LIMIT $3",
+    );
+    let case = case.map(|case| i64::try_from(case.0).unwrap_or(i64::MAX));
+    let ask = ask.text(&cluster.0).count(after).limit(limit).maybe_int(case);
+    let answers = conn.whole(READ, vec![meta::ask(cluster), ask]).await?;
+    let begin = begin(&Meta::read(&answers[0])?)?;
+    let line = |row: &Found| {
+        let (entry, hash) = entry(row)?;
+        let before = match row.maybe_seal(5)? {
+            Some(before) => hex(&before),
+            None if entry.seq == begin.seq + 1 => begin.hash.clone(),
+            None => String::new(),
+        };
+        Ok((entry.seq, entry.line(&before, &hex(&hash))))
+    };
+    answers[1].iter().map(line).collect()
+}
+
+/// With its hash, as it stands there.
+fn entry(row: &Found) -> Result<(Row, Vec<u8>), Failure> {
+    let case = row.get_as::<Option<i64>>(1)?.and_then(|case| u64::try_from(case).ok());
+    Ok((Row { seq: row.count(0)?, case, at: row.text(2)?, doc: row.text(3)? }, row.get_as(4)?))
+}
+
 /// Walks the whole chain.
 ///
 /// # Errors
@@ -112,9 +149,8 @@ pub(super) async fn walk(
         );
         let page = conn.more(vec![ask.text(&cluster.0).int(after).int(PAGE)]).await?;
         for row in &page[0] {
-            let case = row.get_as::<Option<i64>>(1)?.and_then(|case| u64::try_from(case).ok());
-            let entry = Row { seq: row.count(0)?, case, at: row.text(2)?, doc: row.text(3)? };
-            walk.next(&entry, &row.get_as::<Vec<u8>>(4)?)?;
+            let (entry, hash) = entry(row)?;
+            walk.next(&entry, &hash)?;
             each(&entry)?;
         }
         match page[0].last() {

@@ -84,6 +84,20 @@ impl PostgresStore {
         attempt!(pool, PATIENCE, "verifying the journal", conn => journal::verify(conn, cluster))
     }
 
+    /// The journal as lines of JSON with their hashes, of one case or all, after a number: at most so many.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub async fn lines(
+        &self,
+        case: Option<CaseId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        let doing = "reading the journal";
+        ask!(self, doing, (conn, cluster) => journal::lines(conn, cluster, case, after, limit))
+    }
+
     /// Reads everything that is stored of the cluster, without changing it.
     ///
     /// # Errors
