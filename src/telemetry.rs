@@ -123,7 +123,10 @@ impl Metrics {
             turns: counter("pitlane_turns_total", "Turns of the loop.")?,
             turn_seconds,
             last_turn,
-            leads: gauge("pitlane_leads", "1 while this instance looks after the cluster, 0 while another one does.")?,
+            leads: gauge(
+                "pitlane_leads",
+                "1 while this instance looks after the cluster, 0 while another one does.",
+            )?,
             looks: counters(
                 "pitlane_looks_total",
                 "Looks at each source by outcome.",

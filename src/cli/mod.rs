@@ -377,7 +377,8 @@ async fn owed(global: &Global, offline: bool, local: &dyn Local, say: Say) -> En
 
 /// Where the configuration keeps the state, without reading anything that it names but what a database needs.
 fn state_dir(global: &Global) -> Result<Whereabouts, Stop> {
-    config::whereabouts(&global.config, global.cluster.as_deref()).map_err(|text| Stop::new(Exit::Usage, text))
+    config::whereabouts(&global.config, global.cluster.as_deref())
+        .map_err(|text| Stop::new(Exit::Usage, text))
 }
 
 /// Where the policies of the cluster that is meant are named.

@@ -86,7 +86,11 @@ pub(super) fn read(read: &Read<ConfigFile>, base: &Path, mistakes: &mut Mistakes
                     tools (pg_dump, archived logs)";
         mistakes.add(read.root.at("store.backup").place, text);
     }
-    if read.json.pointer("/store/keep").is_some_and(|keep| keep.as_object().is_some_and(|keep| !keep.is_empty())) {
+    if read
+        .json
+        .pointer("/store/keep")
+        .is_some_and(|keep| keep.as_object().is_some_and(|keep| !keep.is_empty()))
+    {
         let text = "store.keep does not reach into a database yet: take it out; cases and journal are kept for ever there";
         mistakes.add(read.root.at("store.keep").place, text);
     }

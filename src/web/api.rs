@@ -170,7 +170,9 @@ pub async fn owed(State(shared): State<Shared>) -> Answer<Vec<OwedView>> {
 pub async fn observed(State(shared): State<Shared>) -> Answer<Recorded> {
     let shown = shared.shown.borrow().clone();
     if let Some(holder) = &shown.led_by {
-        return Err(Refusal::Missing(format!("look here: instance {holder} looks after the cluster; ask it")));
+        return Err(Refusal::Missing(format!(
+            "look here: instance {holder} looks after the cluster; ask it"
+        )));
     }
     if shown.turn_at == Time::MIN {
         return Err(Refusal::Missing("turn yet; try again in a few seconds".into()));

@@ -132,7 +132,9 @@ async fn look_after(shared: &Shared, seat: &Seat, lease: Arc<dyn Lease>, stop: &
         Over::Asked => info!("cluster {cluster} is given up"),
         Over::Lost(why) => return error!("the lease of cluster {cluster} is lost: {why}"),
         Over::Broken => {
-            error!("the loop of cluster {cluster} ended by itself; the cluster is given up, and asked for again");
+            error!(
+                "the loop of cluster {cluster} ended by itself; the cluster is given up, and asked for again"
+            );
         }
     }
     // Between turns, and while no renewal is under way.
@@ -153,11 +155,7 @@ async fn all(tasks: &mut JoinSet<()>) {
 ///
 /// # Errors
 /// Renewing is of no more use, and why.
-async fn renewing<T>(
-    lease: &dyn Lease,
-    lasts: Duration,
-    work: impl Future<Output = T>,
-) -> Result<T, String> {
+async fn renewing<T>(lease: &dyn Lease, lasts: Duration, work: impl Future<Output = T>) -> Result<T, String> {
     let mut work = std::pin::pin!(work);
     let mut pause = lasts / 3;
     loop {

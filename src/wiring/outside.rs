@@ -63,7 +63,8 @@ impl Outside {
 pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
     let (stored, clock) = (&lasting.stored, lasting.clock.clone());
     let board = stored.board.clone();
-    let tickets = tickets::tickets(config.tickets.as_ref(), board.clone(), clock.clone(), lasting.bell.clone())?;
+    let tickets =
+        tickets::tickets(config.tickets.as_ref(), board.clone(), clock.clone(), lasting.bell.clone())?;
     let proxmox = config.proxmox.as_ref().ok_or_else(|| {
         usage(
             "there is no cluster to look at; add proxmox: {endpoints: …, token_file: …} to the configuration",

@@ -69,8 +69,7 @@ impl Shared {
     pub fn under(&self, tenure: Arc<dyn Tenure>) -> Result<Stored, String> {
         let store = self.database.store(&self.cluster, tenure.clone(), self.clock.clone());
         let store = store.map_err(|e| e.chain())?;
-        let fleet =
-            self.in_fleet.then(|| Arc::new(self.database.budgets(tenure.clone())) as Arc<dyn Fleet>);
+        let fleet = self.in_fleet.then(|| Arc::new(self.database.budgets(tenure.clone())) as Arc<dyn Fleet>);
         Ok(Stored {
             inbox: Arc::new(store.clone()),
             outbox: Arc::new(store.clone()),

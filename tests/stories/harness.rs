@@ -18,8 +18,8 @@ use pitlane::model::wait::Source;
 use pitlane::ports::{Clock as _, Meter};
 use pitlane::reconcile::courier::Courier;
 use pitlane::reconcile::{Reconciler, TurnFailed, World as Outside};
-use pitlane::sim::world::Actor;
 use pitlane::sim::Doors;
+use pitlane::sim::world::Actor;
 
 use crate::deadly::{Deadly, Scythe};
 use crate::kept::Kept;

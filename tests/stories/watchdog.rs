@@ -16,9 +16,9 @@ use pitlane::reconcile::Reconciler;
 use pitlane::sim::Doors;
 use tokio_util::sync::CancellationToken;
 
-use crate::kept::Kept;
 use crate::deadly::Scythe;
 use crate::harness::reconciler;
+use crate::kept::Kept;
 use crate::script;
 use crate::setting::setting;
 

@@ -25,6 +25,6 @@ pub use postgres::{
 };
 pub use sheet::{Comment, Sheet};
 pub use sqlite::{
-    Board, Copied, Copies, Inspected, Keep, Reader, SqliteFleet, SqliteStore, backup, fit, inspect, keep_copying,
-    open, restore,
+    Board, Copied, Copies, Inspected, Keep, Reader, SqliteFleet, SqliteStore, backup, fit, inspect,
+    keep_copying, open, restore,
 };
