@@ -8,6 +8,8 @@ mod disks;
 mod effects;
 mod emptiness;
 mod faults;
+#[cfg(test)]
+mod fixture;
 mod ha;
 mod in_place;
 mod inventory;

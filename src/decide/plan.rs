@@ -265,3 +265,39 @@ fn sized(id: GuestId, guest: &Guest) -> Result<(), Wait> {
 pub fn needs_maintenance(view: &View) -> Result<bool, Wait> {
     Ok(view.rules.hand == HandSetup::Installed && view.ha()?.in_use())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{guest, plan, world};
+    use crate::model::observed::GuestKind;
+
+    #[test]
+    fn a_plan_made_on_the_way_keeps_to_the_approved_targets_where_it_has_to() {
+        let go = |guest, to: &str| Move {
+            guest: GuestId(guest),
+            name: "c".into(),
+            kind: GuestKind::Qemu,
+            to: to.into(),
+            how: How::Live,
+            from: None,
+            after: Vec::new(),
+        };
+        let approved = Plan { moves: vec![go(7, "pve3"), go(8, "pve4"), go(9, "pve4")], ..plan() };
+        let mut cluster = world().pve.first.any_age().expect("it is seen").clone();
+        cluster.guests =
+            [(7, "pve2"), (8, "pve2"), (9, "pve4")].map(|(id, on)| (GuestId(id), guest(on))).into();
+        let lost = [(GuestId(8), "too full".to_owned())].into();
+        let asked = |within| {
+            let (moves, failed_at, mut ask) = (&approved.moves, BTreeMap::new(), Ask::default());
+            let kept = Kept { approved: &approved, moves, lost: &lost, failed_at: &failed_at, within };
+            keep(&mut ask, None, Some(&kept), &cluster);
+            ask
+        };
+        let within = asked(Within::Approved);
+        assert_eq!(within.targets, Some(["pve3".into(), "pve4".into()].into()));
+        assert_eq!(within.keep, [(GuestId(7), "pve3".into())].into(), "whoever has not arrived goes on");
+        assert_eq!(within.lost.keys().copied().collect::<Vec<_>>(), [GuestId(8)]);
+        assert_eq!(asked(Within::Anywhere).targets, None);
+    }
+}

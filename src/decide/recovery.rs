@@ -249,4 +249,28 @@ mod tests {
         );
         assert!(sees("/storage", "Datastore.Audit") && sees("/", "Datastore.AllocateSpace"));
     }
+    #[test]
+    fn a_replica_is_late_when_it_is_further_behind_than_is_allowed() {
+        use crate::decide::fixture::{NOW, at};
+        let limits = RecoveryLimits::default();
+        let most = limits.replication_max_lag.0.as_secs();
+        let behind = |secs: Option<u64>| {
+            let job = Replica {
+                job: "7-0".into(),
+                guest: GuestId(7),
+                target: None,
+                disabled: false,
+                synced: secs.map(|secs| at(NOW - secs)),
+                failed: 0,
+                error: None,
+            };
+            replica(&job, at(NOW), &limits).state
+        };
+        let (current, late) = (ReplicaState::Current, ReplicaState::Late);
+        assert_eq!(
+            [most, most + 59, most + 60].map(|secs| behind(Some(secs))),
+            [current.clone(), current, late]
+        );
+        assert_eq!(behind(None), ReplicaState::Never);
+    }
 }

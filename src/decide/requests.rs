@@ -354,3 +354,6 @@ pub(super) fn new_case(
         revision: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,25 @@ mod tests {
         Listed { episode, updated_at: at(updated), suppressed: false }
     }
 
+    /// Two members of a pair disagree by seconds, and tell in any order.
+    #[test]
+    fn of_two_tellings_the_first_receipt_and_the_later_end_count() {
+        let told = |received, end: Option<i64>| Episode {
+            received_at: at(received),
+            ends_at: end.map(at),
+            ..ended(0)
+        };
+        let all = [told(1, None), told(5, Some(60)), told(9, Some(63)), told(3, Some(61))];
+        for first in 0..all.len() {
+            let mut episode = all[first].clone();
+            all.iter().for_each(|again| episode.hear(again));
+            assert_eq!((episode.received_at, episode.ends_at), (at(1), Some(at(63))));
+        }
+        let mut ended = told(1, Some(60));
+        ended.hear(&told(5, None));
+        assert!(!ended.fires(), "a firing that comes late is an echo");
+    }
+
     #[test]
     fn a_list_that_is_newer_than_the_end_beats_it() {
         let mut episode = ended(60);

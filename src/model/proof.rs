@@ -48,10 +48,6 @@ impl Clearance {
         &self.plan
     }
 
-    pub fn at(&self) -> Time {
-        self.at
-    }
-
     pub fn approval(&self) -> Option<&Approval> {
         self.approval.as_ref()
     }
@@ -134,5 +130,33 @@ impl TryFrom<StoredSettled> for Settled {
 impl From<Settled> for StoredSettled {
     fn from(settled: Settled) -> Self {
         Self { owed: settled.owed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(node: &str, maintenance: bool) -> Plan {
+        let json = serde_json::json!({
+            "node": node, "maintenance": maintenance, "noout": null, "moves": [], "ha": {}, "stops": {}, "stays": {},
+            "warnings": [],
+        });
+        serde_json::from_value(json).expect("a plan")
+    }
+
+    fn approval(of: &Plan) -> Approval {
+        let at = "2026-03-01T10:00:00Z".parse().expect("a time");
+        Approval { by: "alice".into(), at, hash: of.hash(), second: None }
+    }
+
+    #[test]
+    fn a_clearance_is_renewed_only_for_the_plan_that_was_approved_and_only_for_its_node() {
+        let (first, second, elsewhere) = (plan("pve2", false), plan("pve2", true), plan("pve3", true));
+        let cleared = Clearance { at: approval(&first).at, plan: first, approval: None };
+        let renewed = |plan: &Plan, approved: &Plan| cleared.renewed(plan.clone(), approval(approved));
+        assert_eq!(renewed(&second, &second).map(|new| new.plan), Some(second.clone()));
+        assert_eq!(renewed(&second, &elsewhere), None, "another plan was approved");
+        assert_eq!(renewed(&elsewhere, &elsewhere), None, "another node");
     }
 }

@@ -139,6 +139,7 @@ impl Wait {
             CameAboard { .. } => "move them away again; pitlane moves only what was planned".into(),
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } | SharedBudgetSpent { .. } => "wait until it is back, or raise the budget".into(),
+            OneByOne { .. } => "nothing, the next turn decides".into(),
             TimeBoxTooShort { .. } => "raise respond.time_box, or set on_overrun: tell in the policy".into(),
             OutsideWindow(Shut { opens: Some(_), .. }) => {
                 "nothing, it begins by itself then; to begin sooner, add also_open to the calendar, and pitlane reload".into()
@@ -233,11 +234,4 @@ impl Wait {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_about_a_case_name_it() {
-        assert_eq!(Wait::Technician.remedy_for(CaseId(7)), "pitlane done 7 when the work is done");
-    }
-}
+mod tests;

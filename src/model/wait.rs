@@ -178,6 +178,8 @@ pub enum Wait {
     // Budgets, rights, people
     ForeignMaintenance { node: NodeName },
     NodesOut { out: Vec<NodeName>, max: u32 },
+    // Two could begin in one turn: nothing was planned with the other one gone.
+    OneByOne { first: NodeName },
     SharedBudgetSpent { budget: BudgetName, out: Vec<(ClusterName, NodeName)>, max: u32 },
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
@@ -349,6 +351,7 @@ impl Wait {
         matches!(
             self,
             GuestsAboard { .. }
+                | OneByOne { .. }
                 | FirstMoves { .. }
                 | SecondLook { .. }
                 | MaintenancePending

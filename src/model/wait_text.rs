@@ -187,6 +187,7 @@ impl fmt::Display for Wait {
                 let out = out.iter().map(|(cluster, node)| format!("{node} of {cluster}"));
                 write!(f, "budget {budget}: already out: {} (at most {max} at once)", list(out))
             }
+            OneByOne { first } => write!(f, "{first} begins in this turn, and one begins after the other"),
             NodesOut { out, max } => write!(f, "already out: {} (at most {max} at once)", list(out)),
             DomainOut { domain, out } => write!(f, "{out} of the same failure domain {domain} is out"),
             DrainsToday { count: drains, max } => {

@@ -64,7 +64,7 @@ mod tests {
                 assert!(pause <= PACE, "never late: {pause:?}");
                 let place = (rung + pause).as_secs_f64() % 60.0;
                 let off = (place - first.as_secs_f64() * 30.0).abs();
-                assert!(off < 1e-3 || off > 59.99, "{place} is not the place of {n}");
+                assert!(!(1e-3..=59.99).contains(&off), "{place} is not the place of {n}");
             }
         }
         assert!(looks.iter().all(|count| (2..=20).contains(count)), "{looks:?}");

@@ -1,68 +1,13 @@
 use super::*;
+use crate::decide::fixture::rules;
 use crate::model::alert::Episode;
 use crate::model::labels::Labels;
-use crate::model::rules::{
-    Confirm, ContainerPolicy, ImmovablePolicy, Mode, Prove, Respond, Response, WorkOrderText,
-};
-use crate::model::time::{Period, after};
+use crate::model::time::after;
 use std::time::Duration;
 
 fn at(minute: u64) -> Time {
     let noon: Time = "2026-03-01T12:00:00Z".parse().expect("an instant");
     after(noon, Duration::from_secs(minute * 60))
-}
-
-/// Power supplies: three nodes within ten minutes, quiet for an hour is over.
-fn rules() -> Rules {
-    let confirm = Confirm {
-        steady_for: Period::mins(5),
-        or_episodes: 3,
-        within: Period::hours(2),
-        clears_after: Period::hours(1),
-    };
-    let respond = Respond {
-        action: Response::Drain,
-        mode: Mode::Act,
-        when: None,
-        time_box: Period::hours(4),
-        locate: false,
-        containers: ContainerPolicy::Ask,
-        immovable: ImmovablePolicy::Block,
-        second_person: false,
-        canary: false,
-        on_overrun: Default::default(),
-        move_within: None,
-    };
-    let psu = Policy {
-        name: "psu".into(),
-        matchers: Vec::new(),
-        or_matchers: Vec::new(),
-        class: "psu".into(),
-        component_labels: Vec::new(),
-        confirm,
-        respond,
-        work_order: WorkOrderText { title: String::new(), checklist: Vec::new() },
-        prove: Prove { soak: Period::hours(2), checks: Vec::new() },
-        sensor: None,
-        notify: Default::default(),
-        memory: Default::default(),
-        correlate: Some(Correlate { nodes: 3, within: Period::mins(10), scope: Scope::Cluster }),
-    };
-    Rules {
-        mode: Default::default(),
-        policies: vec![psu],
-        mapping: Default::default(),
-        ceph: Default::default(),
-        alarms: Default::default(),
-        hand: Default::default(),
-        budgets: Default::default(),
-        limits: Default::default(),
-        notify: Default::default(),
-        packing: Default::default(),
-        own: crate::model::rules::OwnHome::outside(),
-        silences: Default::default(),
-        shared: None,
-    }
 }
 
 /// Each: the node's number, the minute at which its supply fails, and that at which it is well again.

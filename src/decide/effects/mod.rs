@@ -155,3 +155,6 @@ fn due_after_failures(turn: &Turn, moving: &Moving) -> bool {
     let pause = Duration::from_secs(10).saturating_mul(2_u32.saturating_pow(tries));
     age(turn.view.now, at) >= pause
 }
+
+#[cfg(test)]
+mod tests;

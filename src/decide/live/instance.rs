@@ -197,9 +197,7 @@ impl Live {
                 Affinity::Together => RuleKind::Together,
                 Affinity::Apart => RuleKind::Apart,
             };
-            if guests.len() > 1 {
-                self.placing.rules.push(Rule { id: rule.rule.clone(), kind, guests, strict: true });
-            }
+            self.placing.rules.push(Rule { id: rule.rule.clone(), kind, guests, strict: true });
         }
     }
 

@@ -168,3 +168,6 @@ impl Live {
 fn kind(ask: &Ask) -> Kind {
     if ask.leaving.is_some() { Kind::Drain } else { Kind::Return }
 }
+
+#[cfg(test)]
+mod tests;

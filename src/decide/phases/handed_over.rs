@@ -233,3 +233,21 @@ fn pull(case: &Case, osds: &BTreeSet<OsdId>, view: &View) -> Result<Time, Wait> 
     }
     Ok(view.now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::seen::Blind;
+    use crate::model::wait::Source;
+
+    #[test]
+    fn a_dark_lamp_is_told_only_where_nothing_but_the_technicians_word_is_awaited() {
+        let fails = || Wait::EffectFails { effect: "locate-on".into(), error: "no".into() };
+        let unseen = Wait::CannotSee { source: Source::Bmc, why: Blind::NotAsked };
+        assert_eq!(dark(Wait::Technician, Err(fails())), fails());
+        assert_eq!(dark(Wait::HandsOff, Err(fails())), Wait::HandsOff, "somebody may have a hand in it");
+        assert_eq!(dark(Wait::Technician, Err(unseen)), Wait::Technician, "the next look will look there");
+        assert_eq!(dark(Wait::Technician, Err(Wait::ObserveOnly)), Wait::Technician, "nobody wanted it lit");
+        assert_eq!(dark(Wait::Technician, Ok(())), Wait::Technician);
+    }
+}

@@ -57,3 +57,6 @@ fn known(node: &NodeName, view: &View) -> Result<(), Wait> {
 
 pub(super) use handed_over::{safe_to_power_off, safe_to_pull};
 pub(super) use proving::{SOAK_CANCELLED_MAX, interrupt};
+
+#[cfg(test)]
+mod tests;

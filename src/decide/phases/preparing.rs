@@ -179,8 +179,8 @@ fn tell_hour(turn: &mut Turn, needs: Duration) {
 }
 
 fn begin(turn: &mut Turn, verdict: &Verdict, plan: Plan, approval: Option<Approval>) -> Result<Phase, Wait> {
-    if let Some(ahead) = turn.ahead.clone() {
-        return Err(Wait::NodesOut { out: vec![ahead], max: turn.view.rules.budgets.nodes_out_max });
+    if let Some(first) = turn.ahead.clone() {
+        return Err(Wait::OneByOne { first });
     }
     inventory::asked(turn)?;
     inventory::tell_baseline(turn);

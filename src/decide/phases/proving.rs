@@ -315,3 +315,38 @@ fn osds_up(turn: &Turn) -> Result<(), Unproved> {
         turn.view.ceph()?.osds_of(host).filter(|(_, osd)| !(osd.up && osd.r#in)).map(|(id, _)| id).collect();
     if down.is_empty() { Ok(()) } else { Err(Unproved::NotYet(format!("{} not up and in", osds_are(&down)))) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{NOW, at, case, detail, rules, world};
+    use crate::decide::view::View;
+    use crate::model::observed::NodeDetail;
+    use crate::model::seen::Seen;
+    use crate::model::state::State;
+
+    /// Whose clock is at fault: the node's is `ahead` of ours, which was set by `off` since a member agreed with it.
+    fn at_fault(ahead: i64, off: i64) -> &'static str {
+        let (rules, state, mut seen) = (rules(), State::default(), world());
+        let detail = NodeDetail { clock_ahead: ahead, ..detail(Vec::new()) };
+        seen.pve.nodes.insert("pve2".into(), Seen::known(detail, at(NOW)));
+        seen.clock_off = off;
+        let view = View::new(&state, &seen, &rules);
+        match passes(ProofCheck::TimeSync, &Turn::new(&view, case(Phase::preparing(at(0))))) {
+            Ok(()) => "nobody's",
+            Err(Unproved::NotYet(_)) => "the node's",
+            Err(Unproved::Elsewhere(_)) => "ours",
+            Err(_) => "unseen",
+        }
+    }
+
+    #[test]
+    fn a_clock_that_differs_is_the_nodes_unless_ours_was_set_by_more_than_is_allowed() {
+        let most = CLOCK_OFF_MAX_SECS;
+        for off in [0, most, -most, most + 1] {
+            assert_eq!(at_fault(most, off), "nobody's");
+        }
+        assert_eq!((at_fault(most + 1, most), at_fault(-most - 1, -most)), ("the node's", "the node's"));
+        assert_eq!((at_fault(most + 1, most + 1), at_fault(-most - 1, -most - 1)), ("ours", "ours"));
+    }
+}

@@ -222,3 +222,48 @@ impl<'a> Load<'a> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{cluster, guest, rule};
+    use super::*;
+
+    /// Three guests that belong together, on these nodes; the last is on the node that leaves, and may be shut down.
+    fn three(nodes: [usize; 2]) -> Instance {
+        let mut inst = cluster(3, vec![guest("a", nodes[0], 1), guest("b", nodes[1], 1), guest("c", 0, 1)]);
+        inst.guests[2].may_stop = true;
+        inst.rules = vec![rule(RuleKind::Together, &[0, 1, 2])];
+        inst
+    }
+
+    fn bundles(inst: &Instance) -> [Vec<GuestAt>; 3] {
+        let ties = Ties::of(inst);
+        [0, 1, 2].map(|guest| ties.bundle(inst, guest))
+    }
+
+    #[test]
+    fn together_binds_who_is_together() {
+        assert_eq!(bundles(&three([0, 0])), [vec![0, 1, 2], vec![0, 1, 2], vec![0, 1, 2]]);
+        assert_eq!(bundles(&three([1, 2])), [vec![0], vec![1], vec![2]], "parted already");
+    }
+
+    #[test]
+    fn one_that_will_be_shut_down_parts_nobody() {
+        assert_eq!(bundles(&three([1, 1])), [vec![0, 1], vec![0, 1], vec![2]]);
+    }
+
+    #[test]
+    fn a_disk_counts_on_its_own_node_and_its_own_storage() {
+        let mut inst = cluster(3, vec![guest("x", 1, 1), guest("y", 0, 1)]);
+        inst.storages[0].shared = false;
+        inst.nodes.iter_mut().for_each(|node| node.storages = vec![(0, Some(70)), (1, Some(100))]);
+        (inst.guests[0].disks, inst.guests[1].disks) = (vec![(1, 60)], vec![(1, 60)]);
+        // What is there is taken off what the node shows.
+        inst.nodes[1].storages[1].1 = Some(40);
+        let mut load = Load::of(&inst);
+        let lacks = |load: &Load| [1, 2].map(|node| load.lacks(1, node));
+        assert_eq!(lacks(&load), [Some(Reason::Storage), None]);
+        load.put(0, 2);
+        assert_eq!(lacks(&load)[1], Some(Reason::Storage));
+    }
+}

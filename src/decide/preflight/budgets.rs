@@ -119,3 +119,46 @@ fn drains_today(q: &Question) -> u32 {
 fn alarming(q: &Question) -> Result<BTreeSet<NodeName>, Wait> {
     Ok(q.view.faults()?.iter().filter(|fault| fault.fires()).map(|fault| fault.key.node.clone()).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{NOW, at, off, rules, world};
+    use crate::model::ids::CaseId;
+    use crate::model::state::{Past, State};
+
+    /// May a drain that has begun take the next of what it wants, while so many other nodes may be out?
+    fn goes_on(out: &[&str], max: u32) -> bool {
+        let (state, mut rules, mut seen) = (State::default(), rules(), world());
+        rules.budgets.nodes_out_max = max;
+        off(&mut seen, out);
+        still_within(&"pve2".into(), &View::new(&state, &seen, &rules)).is_ok()
+    }
+
+    #[test]
+    fn a_drain_goes_on_while_fewer_nodes_are_out_than_may_be() {
+        let others = ["pve1", "pve3", "pve4"];
+        assert_eq!([1, 2, 3].map(|out| goes_on(&others[..out], 2)), [true, false, false]);
+        assert!(goes_on(&["pve2"], 1), "it does not count itself");
+        assert!(goes_on(&[], 0), "a budget that was lowered meanwhile stops nothing that has begun");
+    }
+
+    #[test]
+    fn a_day_is_over_after_24_hours() {
+        let (rules, seen) = (rules(), world());
+        let day = DAY.as_secs();
+        let drained = |ago: u64| Past {
+            case: CaseId(1),
+            node: "pve3".into(),
+            faults: Default::default(),
+            closed_at: at(NOW),
+            drained_at: Some(at(NOW - ago)),
+        };
+        let today = |ago: &[u64]| {
+            let state = State { past: ago.iter().map(|ago| drained(*ago)).collect(), ..State::default() };
+            let (node, view) = ("pve2".into(), View::new(&state, &seen, &rules));
+            drains_today(&Question { node: &node, case: None, view: &view, planned: Err(Wait::TwoNodesOnly) })
+        };
+        assert_eq!((today(&[day + 1, day, day - 1, 0]), today(&[day])), (2, 0));
+    }
+}

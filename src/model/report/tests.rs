@@ -1,7 +1,9 @@
 use super::*;
 use crate::model::case::Ending;
+use crate::model::fault::FaultKey;
 use crate::model::ids::{GuestId, Person};
 use crate::model::plan::How;
+use crate::model::rules::ProofCheck;
 use crate::model::time::after;
 
 fn at(secs: u64) -> Time {
@@ -80,6 +82,59 @@ fn promises_are_held_against_what_it_took() {
         (PhaseName::GivingBack, 40),
     ];
     assert_eq!(phases, expected);
+}
+
+/// Opened by an alarm; two moves fail, two guests stay away, and the repair does not hold the first time.
+fn hard() -> Vec<Note> {
+    let (node, name) = (|| "pve2".into(), || "c".to_owned());
+    let fault = FaultKey { node: node(), class: "fan".into(), component: "FAN3".into() };
+    let broken = Noted::ProofBroken { check: ProofCheck::SensorsOk, why: "it reads bad".into() };
+    let fails = |guest| Noted::MoveFailed { guest: GuestId(guest), error: "no".into() };
+    let stays = |guest| Noted::StaysAway { guest: GuestId(guest), name: name(), why: "no room".into() };
+    let soak = Period::secs(60);
+    vec![
+        note(0, Noted::AlarmOpened { node: node(), fault: fault.clone() }),
+        note(5, Noted::Steady { fault, spell: Period::secs(5) }),
+        note(15, Noted::DrainBegins { node: node() }),
+        note(20, fails(7)),
+        note(25, fails(8)),
+        note(30, Noted::HandedOver { node: node() }),
+        note(60, Noted::NodeBack { node: node() }),
+        note(60, Noted::ProofBegins { soak }),
+        note(80, broken),
+        note(120, Noted::NodeBack { node: node() }),
+        note(150, Noted::TakenUpAgain),
+        note(200, Noted::NodeBack { node: node() }),
+        note(230, Noted::ReturnBegins { why: Ending::Returned }),
+        note(240, stays(7)),
+        note(240, stays(8)),
+        note(270, Noted::Closed { ending: Ending::Returned, took: Period::secs(270), stay: 2 }),
+    ]
+}
+
+#[test]
+fn each_spell_with_the_technician_is_told_and_begins_when_the_repair_did_not_hold() {
+    let report = Report::of(CaseId(1), "pve2".into(), &hard(), at(9_999));
+    let phases: Vec<(PhaseName, u64)> = report.phases.iter().map(|s| (s.phase, s.took.0.as_secs())).collect();
+    let expected = [
+        (PhaseName::Confirming, 5),
+        (PhaseName::Preparing, 10),
+        (PhaseName::Draining, 15),
+        (PhaseName::HandedOver, 30),
+        (PhaseName::Proving, 20),
+        (PhaseName::HandedOver, 40),
+        (PhaseName::Proving, 30),
+        (PhaseName::HandedOver, 50),
+        (PhaseName::Proving, 30),
+        (PhaseName::GivingBack, 40),
+    ];
+    assert_eq!(phases, expected);
+}
+
+#[test]
+fn guests_that_stayed_away_and_moves_that_failed_are_counted_one_by_one() {
+    let guests = Report::of(CaseId(1), "pve2".into(), &hard(), at(9_999)).guests;
+    assert_eq!((guests.moves_failed, guests.stay, guests.home), (2, 2, 0));
 }
 
 #[test]

@@ -267,3 +267,15 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D:
         Either::Many(many) => many,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_expression_may_be_written_without_a_list() {
+        let read = |json: &str| serde_json::from_str::<SensorQuery>(json).expect("a query").promql;
+        assert_eq!(read(r#"{"promql": "fan_ok"}"#), ["fan_ok"]);
+        assert_eq!(read(r#"{"promql": ["fan_ok", "rpm > 0"], "bmc": true}"#), ["fan_ok", "rpm > 0"]);
+    }
+}

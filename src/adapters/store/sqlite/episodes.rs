@@ -26,7 +26,7 @@ pub(super) fn ingest(conn: &Connection, told: &[Episode]) -> Result<Heard, Store
     let mut insert = Put::prepare(conn, INSERT)?;
     for episode in told {
         // Most of what comes in a storm is new: it is not looked for first.
-        if insert.put(episode)? {
+        if insert.row(episode)? {
             heard.count.new += 1;
             heard.news.push(episode.clone());
             continue;
@@ -57,7 +57,7 @@ pub(super) fn level(
     let mut heard = Heard::default();
     let mut insert = Put::prepare(conn, INSERT)?;
     for listed in listed {
-        if insert.put(&listed.episode)? {
+        if insert.row(&listed.episode)? {
             heard.count.new += 1;
             heard.news.push(listed.episode.clone());
             continue;
@@ -143,7 +143,7 @@ fn update(conn: &Connection, episode: &Episode) -> Result<(), StoreError> {
         "UPDATE episodes SET ends_at = ?3, received_at = ?4, labels = ?5, seal = ?6
          WHERE fingerprint = ?1 AND starts_at = ?2",
     )?
-    .put(episode)
+    .row(episode)
     .map(drop)
 }
 
@@ -160,7 +160,7 @@ struct Stamped(Option<(Time, String)>);
 
 impl Stamped {
     fn of(&mut self, at: Time) -> &str {
-        if !self.0.as_ref().is_some_and(|(last, _)| *last == at) {
+        if self.0.as_ref().is_none_or(|(last, _)| *last != at) {
             self.0 = None;
         }
         &self.0.get_or_insert_with(|| (at, stamp(at))).1
@@ -174,7 +174,7 @@ impl<'c> Put<'c> {
     }
 
     /// Whether a row was written.
-    fn put(&mut self, episode: &Episode) -> Result<bool, StoreError> {
+    fn row(&mut self, episode: &Episode) -> Result<bool, StoreError> {
         let labels = serde_json::to_string(&episode.labels)
             .map_err(|e| StoreError::document("the labels of an alert", e))?;
         let fingerprint = episode.fingerprint.0.as_str();

@@ -209,3 +209,6 @@ fn place_safely(board: &mut Board, wards: &Wards, unit: UnitAt, least: usize) {
         board.back_to(mark);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,22 @@ fn one_move(
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::load::Ties;
+    use super::super::super::tests::{cluster, guest, quick};
+    use super::*;
+
+    #[test]
+    fn a_hole_is_as_large_as_the_largest_that_a_loss_would_send_there() {
+        let all = [10, 50, 20, 30, 50, 40].map(|gib| guest("g", 1, gib * 1000));
+        let mut inst = cluster(3, all.to_vec());
+        inst.guests[3].ha = false;
+        inst.guests[5].node = 2;
+        let ties = Ties::of(&inst);
+        let board = Board::new(&inst, &ties, 0.0, &quick());
+        assert_eq!(hole_sizes(&board, &[1]), [50_000, 20_000, 10_000]);
+        assert_eq!(hole_sizes(&board, &[1, 2]), [50_000, 40_000, 20_000]);
+    }
+}

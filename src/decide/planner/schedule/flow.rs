@@ -199,3 +199,35 @@ fn less(left: f64, by: f64, done: f64) -> f64 {
     let left = left - by;
     if left <= done { 0.0 } else { left }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Foreign;
+    use super::super::super::tests::{cluster, guest};
+    use super::super::Ordered;
+    use super::*;
+
+    /// Three to one node; each writes `dirty` Mbit/s, and the wires bear 10 000.
+    fn three(dirty: f64) -> Yard {
+        let mut inst = cluster(2, ["x", "y", "z"].map(|id| guest(id, 0, 1000)).to_vec());
+        inst.guests.iter_mut().for_each(|guest| guest.dirty = dirty);
+        let go = |guest| Ordered { guest, to: 1, after: Vec::new(), running: false };
+        Yard::of(&inst, &Foreign::default(), &[0, 1, 2].map(go), None)
+    }
+
+    /// How many start before one more would slow somebody down.
+    fn side_by_side(dirty: f64) -> usize {
+        let yard = three(dirty);
+        let mut flow = Flow::new(&yard);
+        while flow.running.len() < 3 && !flow.would_throttle(flow.running.len()) {
+            flow.start(flow.running.len());
+        }
+        flow.running.len()
+    }
+
+    #[test]
+    fn as_many_go_side_by_side_as_the_wire_bears_without_slowing_anybody_down() {
+        // Four fifths of the wire's share: 6400 alone, the stream being slower than the wire, 4000 for two, 2667 for three.
+        assert_eq!([2600.0, 2700.0, 3900.0, 4100.0, 6300.0].map(side_by_side), [3, 2, 2, 1, 1]);
+    }
+}

@@ -1,7 +1,9 @@
 //! What has to hold for every plan, on small clusters that can be worked out on paper and on random ones.
 
 mod by_hand;
+mod judged;
 mod random;
+mod room;
 
 use super::instance::{Guest, Instance, Kind, NPlusOne, Node, Params, Role, Rule, RuleKind, Storage, Way};
 use super::{Effort, Wishes};
