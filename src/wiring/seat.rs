@@ -142,17 +142,14 @@ impl Term {
 #[async_trait]
 impl Looker for Seat {
     async fn judge(&self, node: &NodeName) -> Result<Judged, Trouble> {
-        let term = self.now().term.clone();
+        let (term, world, rules) = {
+            let now = self.now();
+            (now.term.clone(), now.outside.world(&self.lasting.stored), now.rules.clone())
+        };
         match term {
             Some(term) => term.reconciler.judge(node).await,
-            None => {
-                let holder = self.shown.borrow().led_by.clone();
-                let who = holder.map_or_else(
-                    || "nobody looks after the cluster at this moment; ask again".to_owned(),
-                    |holder| format!("instance {holder} looks after the cluster; ask it"),
-                );
-                Err(Trouble::Refused(format!("no judgement is made here: {who}")))
-            }
+            // Whoever waits looks for itself; it has no right to do more.
+            None => Reconciler::new(world, rules, Arc::default()).judge(node).await,
         }
     }
 }
