@@ -86,14 +86,6 @@ pub(super) fn read(read: &Read<ConfigFile>, base: &Path, mistakes: &mut Mistakes
                     tools (pg_dump, archived logs)";
         mistakes.add(read.root.at("store.backup").place, text);
     }
-    if read
-        .json
-        .pointer("/store/keep")
-        .is_some_and(|keep| keep.as_object().is_some_and(|keep| !keep.is_empty()))
-    {
-        let text = "store.keep does not reach into a database yet: take it out; cases and journal are kept for ever there";
-        mistakes.add(read.root.at("store.keep").place, text);
-    }
     let named = read.json["name"].as_str().is_some_and(|name| formats::cluster_name(name).is_ok());
     if !named && read.json.get("clusters").is_none() {
         let text = "store.postgres: several clusters may lie in one database, so each needs a name of letters, digits, - and _; \

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use pitlane::adapters::store::{PostgresFleet, PostgresSettings, PostgresStore, SqliteStore, StoreError};
+use pitlane::adapters::store::{
+    Keep, PostgresFleet, PostgresSettings, PostgresStore, SqliteStore, StoreError,
+};
 use pitlane::cli::Stop;
 use pitlane::config::{Config, Database};
 use pitlane::model::ids::ClusterName;
@@ -43,12 +45,21 @@ impl Stored {
     }
 }
 
+/// How long what is over is kept, as the configuration has it.
+pub fn kept(config: &Config) -> Keep {
+    Keep {
+        closed_cases: config.keep.closed_cases.map(|kept| kept.0),
+        journal: config.keep.journal.map(|kept| kept.0),
+    }
+}
+
 /// One cluster in a database.
 #[derive(Clone)]
 pub struct Shared {
     pub database: PostgresFleet,
     pub cluster: ClusterName,
     pub clock: Arc<dyn Clock>,
+    pub keep: Keep,
     /// Budgets are shared with others.
     pub in_fleet: bool,
 }
@@ -69,6 +80,7 @@ impl Shared {
     pub fn under(&self, tenure: Arc<dyn Tenure>) -> Result<Stored, String> {
         let store = self.database.store(&self.cluster, tenure.clone(), self.clock.clone());
         let store = store.map_err(|e| e.chain())?;
+        store.keep(self.keep);
         let fleet = self.in_fleet.then(|| Arc::new(self.database.budgets(tenure.clone())) as Arc<dyn Fleet>);
         Ok(Stored {
             inbox: Arc::new(store.clone()),
@@ -88,7 +100,8 @@ impl Shared {
 /// None that can happen: the name is ours.
 pub fn of_no_cluster(database: &PostgresFleet, clock: &Arc<dyn Clock>) -> Result<Stored, Stop> {
     let (cluster, clock) = (ClusterName::from(NO_CLUSTER), clock.clone());
-    Shared { database: database.clone(), cluster, clock, in_fleet: false }.without_lease()
+    Shared { database: database.clone(), cluster, clock, keep: Keep::default(), in_fleet: false }
+        .without_lease()
 }
 
 /// Connects, if the configuration names a database.

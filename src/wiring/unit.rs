@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::seat::{Seat, Term};
-use super::stored::{Shared, Stored};
+use super::stored::{Shared, Stored, kept};
 use super::{Lasting, copies, failed, lead, notify, outside, rights, tickets};
 use crate::reload::{Cluster, Desk};
 use crate::systemd;
@@ -78,6 +78,7 @@ impl Unit {
             database,
             cluster: ClusterName(config.cluster.clone().unwrap_or_default()),
             clock: common.clock.clone(),
+            keep: kept(config),
             in_fleet: common.in_fleet,
         });
         let stored = match &shared {
@@ -154,9 +155,6 @@ impl Unit {
 fn opened(config: &Config, common: &Common, what: &str) -> Result<SqliteStore, Stop> {
     store::fit(&config.state).map_err(|e| failed(what, e))?;
     let store = store::open(&config.state, common.clock.clone()).map_err(|e| failed(what, e.chain()))?;
-    store.keep(store::Keep {
-        closed_cases: config.keep.closed_cases.map(|kept| kept.0),
-        journal: config.keep.journal.map(|kept| kept.0),
-    });
+    store.keep(kept(config));
     Ok(store)
 }

@@ -143,3 +143,62 @@ fn a_state_directory_moves_into_the_database_once() {
     let (code, _, err) = ask(&["run"]);
     assert!(code != 0 && err.contains(&name) && err.contains("store.postgres"), "{code}: {err}");
 }
+
+/// A fleet's directory: two silent clusters, everything that they share in the database.
+fn fleet(database: &Database, names: [&str; 2]) -> tempfile::TempDir {
+    let dir = configured("");
+    let path = dir.path().join("pitlane.yaml");
+    let alone = fs::read_to_string(&path).expect("just written");
+    let of = |key: &str| alone.lines().skip_while(|line| !line.starts_with(key)).collect::<Vec<_>>();
+    let proxmox: Vec<&str> = of("proxmox").into_iter().take_while(|line| !line.starts_with("ceph")).collect();
+    let proxmox = proxmox.join("\n").replace("token_file: pve", "token_file: ../pve");
+    fs::create_dir(dir.path().join("clusters")).expect("a directory");
+    for name in names {
+        let text = format!("mode: approve\n{proxmox}\nceph: {{setup: none}}\n");
+        fs::write(dir.path().join(format!("clusters/{name}.yaml")), text).expect("writable");
+    }
+    let (http, url, [a, b]) = (of("http")[0], database.url(), names);
+    let text = format!(
+        "kill_file: stop\n{http}\nclusters: clusters\nshared_budgets:\n  - {{name: one, nodes_out_max: 1, clusters: [{a}, {b}]}}\n\
+         store: {{postgres: {{url: '{url}', lease: {LEASE}}}}}\n"
+    );
+    fs::write(&path, text).expect("writable");
+    dir
+}
+
+fn lines(service: &Service) -> Vec<Value> {
+    let answer = service.get("/api/v1/clusters", "read");
+    let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+    serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
+}
+
+#[test]
+fn every_cluster_of_a_fleet_has_one_instance_and_all_of_them_go_on() {
+    let (database, names) = (database(), [new_cluster().0, new_cluster().0]);
+    let dir = || fleet(&database, [&names[0], &names[1]]);
+    let program = || Command::new(assert_cmd::cargo::cargo_bin("pitlane"));
+    let text = |line: &Value| line["text"].as_str().unwrap_or_default().to_owned();
+    let turns = |service: &Service| lines(service).iter().all(|line| text(line).contains("cannot be seen"));
+    let waits = |service: &Service| lines(service).iter().all(|line| text(line).contains("looks after it"));
+    let first = Service::started(dir(), program());
+    until("the first one turns for both", || turns(&first));
+    let second = Service::started(dir(), program());
+    until("the second one waits for both", || waits(&second));
+    assert!(turns(&first), "nothing was taken from it");
+    let mut second = second;
+    let (code, out, err) = second.ask("operate", &["--cluster", &names[1], "pause", "--reason", "storm"]);
+    assert_eq!(code, 0, "{out}{err}");
+    first.signal("KILL");
+    until("the second one goes on with both", || {
+        lines(&second).iter().all(|line| !text(line).contains("looks after it") && !line["turn_at"].is_null())
+    });
+    let paused = |name: &str| {
+        let answer = second.get(&format!("/clusters/{name}/api/v1/status"), "read");
+        answer.contains("storm")
+    };
+    assert!(paused(&names[1]) && !paused(&names[0]), "each has its own pause");
+    let offline = |words: &[&str]| said(second.dir.path(), &[&["--config", "pitlane.yaml"], words].concat());
+    let (code, out, err) = offline(&["--cluster", &names[1], "store", "verify"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(second.terminate(), 0);
+}

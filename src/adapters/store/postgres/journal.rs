@@ -1,4 +1,6 @@
-//! The journal's rows: only ever added to, each a link of the [`chain`](super::super::chain).
+//! The journal's rows: only ever added to, each a link of the [`chain`](super::super::chain), and let go from the beginning on.
+
+use std::collections::BTreeSet;
 
 use tokio_postgres::Row as Found;
 
@@ -15,7 +17,7 @@ use crate::model::note::Note;
 /// The last entry, kept apart from the entries, so that a journal whose end was cut off does not look whole.
 const HEAD: &str = "journal_head";
 
-/// The last entry that was let go, where a journal began elsewhere and old entries were let go there.
+/// The last entry that was let go.
 const BEGIN: &str = "journal_begin";
 
 /// Entries that are read at once when all are read.
@@ -167,6 +169,45 @@ pub(super) fn begin(meta: &Meta) -> Result<Head, StoreError> {
         Some(text) => from_json("the journal's beginning", text),
         None => Ok(Head::before_the_first()),
     }
+}
+
+/// Lets the oldest entries go: those from before `horizon`, up to the first that is younger or of an open case, and at most so
+/// many; in a transaction that has begun. Also whether there may be more of them.
+///
+/// # Errors
+/// [`StoreError::Journal`]: entries that do not fit the chain are evidence, and stay.
+pub(super) async fn old(
+    conn: &Conn,
+    cluster: &ClusterName,
+    meta: &mut Meta,
+    horizon: &str,
+    open: &BTreeSet<u64>,
+    at_most: i64,
+) -> Result<(Option<Ask>, bool), Failure> {
+    let begin = begin(meta)?;
+    let ask = Ask::new(
+        "SELECT seq, case_id, at, doc, hash FROM journal WHERE cluster = $1 AND at < $2 ORDER BY seq LIMIT $3",
+    );
+    let page = conn.more(vec![ask.text(&cluster.0).text(horizon).int(at_most)]).await?;
+    let (mut walk, mut went) = (Walk::from(begin.clone()), 0_i64);
+    for row in &page[0] {
+        let (entry, hash) = entry(row)?;
+        // One that is younger lies before it: what follows that one stays.
+        let follows = entry.seq == walk.last().seq + 1;
+        if went > 0 && !follows || entry.case.is_some_and(|case| open.contains(&case)) {
+            break;
+        }
+        walk.next(&entry, &hash)?;
+        went += 1;
+    }
+    let last = walk.last();
+    if *last == begin {
+        return Ok((None, false));
+    }
+    meta.set(BEGIN, Some(to_json("the journal's beginning", last)?));
+    let gone =
+        Ask::new("DELETE FROM journal WHERE cluster = $1 AND seq <= $2").text(&cluster.0).count(last.seq);
+    Ok((Some(gone), went >= at_most))
 }
 
 pub(super) fn head(meta: &Meta) -> Result<Head, StoreError> {

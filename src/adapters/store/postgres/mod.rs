@@ -17,6 +17,7 @@ mod inbox;
 mod inspect;
 mod intake;
 mod journal;
+mod keep;
 mod lease;
 mod load;
 mod measured;

@@ -1,10 +1,12 @@
-//! Forgetting what no decision needs any more. Cases and the journal are never forgotten.
+//! Forgetting what no decision needs any more. Cases and the journal are forgotten only where the configuration says so.
 
 use std::time::Duration;
 
+use super::super::Keep;
 use super::super::documents::{MEMORY, stamp};
 use super::ask::Ask;
 use super::conn::{Conn, Failure};
+use super::keep::let_go;
 use super::lease::begin_fenced;
 use super::meta::{self, Meta};
 use super::notices;
@@ -30,14 +32,19 @@ pub(super) async fn prune(
     conn: &Conn,
     cluster: &ClusterName,
     fence: &Fence,
+    keep: Keep,
     now: Time,
 ) -> Result<(), Failure> {
     let horizon = stamp(now.saturating_sub(MEMORY).unwrap_or(Time::MIN));
     let forget = |statement| Ask::new(statement).text(&cluster.0).text(&horizon).int(AT_ONCE);
     let answers = begin_fenced(conn, cluster, fence, vec![meta::ask(cluster)]).await?;
     let mut meta = Meta::read(&answers[0])?;
-    meta.set(PRUNED_AT, Some(stamp(now)));
-    let mut asks = vec![
+    let (mut asks, more) = let_go(conn, cluster, keep, now, &mut meta, AT_ONCE).await?;
+    // Where more is due than goes at once, the next turn prunes again.
+    if !more {
+        meta.set(PRUNED_AT, Some(stamp(now)));
+    }
+    asks.extend([
         forget(
             "DELETE FROM episodes WHERE cluster = $1 AND (fingerprint, starts_at) IN
              (SELECT fingerprint, starts_at FROM episodes WHERE cluster = $1 AND ends_at < $2 LIMIT $3)",
@@ -54,7 +61,7 @@ pub(super) async fn prune(
             "DELETE FROM requests WHERE cluster = $1 AND id IN
              (SELECT id FROM requests WHERE cluster = $1 AND replied_at < $2 LIMIT $3)",
         ),
-    ];
+    ]);
     asks.extend(notices::prune(cluster, &horizon, AT_ONCE));
     asks.extend(meta.write(cluster));
     conn.end(asks).await.map(drop)

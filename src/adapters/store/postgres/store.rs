@@ -1,10 +1,11 @@
 //! One cluster in the database, behind the store's ports.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::super::Keep;
 use super::super::chain::Head;
 use super::super::error::StoreError;
 use super::super::rates::Known;
@@ -41,6 +42,7 @@ struct Shared {
     tenure: Arc<dyn Tenure>,
     clock: Arc<dyn Clock>,
     rates: Known,
+    keep: Mutex<Keep>,
     intake: Arc<Intake>,
 }
 
@@ -67,12 +69,27 @@ impl PostgresStore {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let intake = Arc::new(Intake::new(Arc::clone(&pool), cluster.clone()));
-        Self { shared: Arc::new(Shared { pool, cluster, tenure, clock, rates: Known::default(), intake }) }
+        Self {
+            shared: Arc::new(Shared {
+                pool,
+                cluster,
+                tenure,
+                clock,
+                rates: Known::default(),
+                keep: Mutex::default(),
+                intake,
+            }),
+        }
     }
 
     /// The built-in ticket system in the same database.
     pub fn board(&self) -> PostgresBoard {
         PostgresBoard { shared: Arc::clone(&self.shared) }
+    }
+
+    /// How long closed cases and the journal are kept; for ever if this is never said.
+    pub fn keep(&self, keep: Keep) {
+        *self.shared.keep.lock().unwrap_or_else(PoisonError::into_inner) = keep;
     }
 
     /// Walks the journal's hash chain; the head it returns may be noted elsewhere.
@@ -125,7 +142,9 @@ impl PostgresStore {
     async fn prune(&self, now: Time) {
         // Whoever decides forgets, too.
         let Some(fence) = self.shared.tenure.fence() else { return };
-        if let Err(error) = ask!(self, "pruning", (conn, cluster) => prune::prune(conn, cluster, &fence, now))
+        let keep = *self.shared.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) =
+            ask!(self, "pruning", (conn, cluster) => prune::prune(conn, cluster, &fence, keep, now))
         {
             tracing::warn!("the store could not be pruned: {}", error.chain());
         }
