@@ -27,6 +27,7 @@ mod migration_logs;
 mod notify_webhook;
 #[path = "../lab/postgres.rs"]
 mod postgres;
+mod postgres_keep;
 mod postgres_store;
 mod promtool;
 mod pve_discovery;

@@ -23,7 +23,7 @@ use pitlane::ports::{
 
 use crate::postgres::{Database, LONG, database, leading, new_cluster};
 
-struct Still;
+pub struct Still;
 
 impl Clock for Still {
     fn now(&self) -> Time {
@@ -31,7 +31,7 @@ impl Clock for Still {
     }
 }
 
-fn clock() -> Arc<dyn Clock> {
+pub fn clock() -> Arc<dyn Clock> {
     Arc::new(Still)
 }
 
@@ -43,7 +43,7 @@ async fn psql(database: &Database, statement: &str) {
     client.batch_execute(statement).await.expect(statement);
 }
 
-fn remarks(words: &[&str]) -> Decision {
+pub fn remarks(words: &[&str]) -> Decision {
     let what = |word: &&str| Noted::Remark { by: Person::from("anna"), text: (*word).to_owned() };
     let note = |word| Note { at: Still.now(), case: None, what: what(word) };
     Decision { notes: words.iter().map(note).collect(), ..Decision::default() }
@@ -436,63 +436,6 @@ async fn a_row_that_somebody_changed_is_refused_and_named() {
     ] {
         let said = changed(statement).await.verify().await.expect_err(statement).to_string();
         assert!(said.contains(want), "{statement}: {said}");
-    }
-}
-
-#[tokio::test]
-async fn what_is_over_is_let_go_where_that_is_said_and_the_chain_still_holds() {
-    let (database, cluster) = (database(), new_cluster());
-    let fleet = database.instance(LONG).await;
-    let (store, lease) = leading(&fleet, &cluster, clock()).await;
-    let long_ago: Time = "2024-01-01T00:00:00Z".parse().expect("a time");
-    let aged = |words: &[&str], case: Option<CaseId>, at: Time| {
-        remarks(words).notes.into_iter().map(move |note| Note { at, case, ..note }).collect::<Vec<_>>()
-    };
-    let notes = [
-        aged(&["old a", "old b"], None, long_ago),
-        aged(&["of an open case"], Some(CaseId(1)), long_ago),
-        aged(&["old, and behind that"], None, long_ago),
-        aged(&["young"], None, Still.now()),
-    ];
-    let decision = Decision { notes: notes.concat(), cases: vec![open_case(1)], ..Decision::default() };
-    store.commit(&decision, Still.now()).await.expect("holds it");
-    let whole = store.verify().await.expect("holds");
-    let lines = store.lines(None, 0, 9).await.expect("reads");
-    let day = Duration::from_secs(24 * 3600);
-    store.keep(pitlane::adapters::store::Keep { closed_cases: Some(400 * day), journal: Some(400 * day) });
-    store.load().await.expect("loads");
-    let head = store.verify().await.expect("holds");
-    assert_eq!(
-        (head.begins_after, head.entries(), &head.hash),
-        (2, 3, &whole.hash),
-        "an open case keeps its own"
-    );
-    assert_eq!(store.lines(None, 0, 9).await.expect("reads"), lines[2..], "what is left says what it said");
-    assert_eq!(store.inspect().await.expect("is whole").journal, head);
-    store.commit(&remarks(&["next"]), Still.now()).await.expect("holds it");
-    assert_eq!(store.verify().await.expect("holds").seq, 6);
-    drop(lease);
-}
-
-fn open_case(id: u64) -> pitlane::model::case::Case {
-    use pitlane::model::case::{Case, Origin, Phase};
-    Case {
-        id: CaseId(id),
-        node: "pve1".into(),
-        policy: "fan".into(),
-        origin: Origin::Person { by: "anna".into(), reason: "dust".into(), yes: false },
-        opened_at: Still.now(),
-        faults: Default::default(),
-        phase: Phase::Confirming { since: Still.now() },
-        owed: Default::default(),
-        wait: None,
-        overran: false,
-        late: false,
-        heal: false,
-        in_place: None,
-        took: None,
-        parts: Default::default(),
-        revision: 0,
     }
 }
 
