@@ -3,6 +3,8 @@
 //! Every call ends: adapters keep their own deadlines, the loop keeps one above them. An error here is a [`Trouble`]:
 //! what a person needs to know, without the library that it came from.
 
+mod leases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ use crate::model::silence::{Silence, SilenceMark, SilencesView};
 use crate::model::state::{Decision, State};
 use crate::model::step::{Outcome, StepId, Switch, WorkOrder};
 use crate::model::time::Time;
+
+pub use leases::{AlwaysGood, Bells, Fence, Held, Lease, Leases, NoTenure, Renewed, Tenure};
 
 /// Proxmox VE, through its HTTP API.
 #[async_trait]

@@ -14,17 +14,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use pitlane::adapters::tickets::Held;
 use pitlane::cli::Stop;
 use pitlane::config::file::LogFormat;
 use pitlane::config::kept::{BackupFile, KeepFile};
-use pitlane::config::{self, Config, Service};
+use pitlane::config::{self, Config, Database, Service};
 use pitlane::model::ids::ClusterName;
 use pitlane::model::shown::{InForce, RefusedConfig};
 use pitlane::model::time::Time;
 use pitlane::model::wait_text::list;
-use pitlane::ports::{Clock, Configuration, Store as _};
-use pitlane::reconcile::World;
+use pitlane::ports::{Clock, Configuration};
 use pitlane::reconcile::courier::Channels;
 use pitlane::telemetry::Metrics;
 use pitlane::web::{Clients, Renewal, Replace};
@@ -51,6 +49,7 @@ pub struct Fixed {
     log: LogFormat,
     backup: Option<BackupFile>,
     keep: KeepFile,
+    database: Option<Database>,
     /// Of a fleet.
     clusters: Option<BTreeSet<String>>,
 }
@@ -66,6 +65,7 @@ impl Fixed {
             log: front.log,
             backup: front.backup.clone(),
             keep: front.keep.clone(),
+            database: front.database.clone(),
             clusters: matches!(service, Service::Fleet { .. }).then(names),
         }
     }
@@ -79,6 +79,7 @@ impl Fixed {
             ("log", self.log != new.log),
             ("store.backup", self.backup != new.backup),
             ("store.keep", self.keep != new.keep),
+            ("store.postgres", self.database != new.database),
         ]
         .into_iter()
         .filter(|(_, differs)| *differs)
@@ -195,8 +196,7 @@ struct Built {
 
 struct BuiltUnit {
     config: Config,
-    world: World,
-    tickets: Option<Arc<Held>>,
+    outside: Outside,
     channels: Channels,
 }
 
@@ -233,7 +233,7 @@ impl Reload {
         let in_force = match built {
             Ok(Ok(built)) => match self.of_other_clusters(&built.units).await {
                 none if none.is_empty() => {
-                    let asked: Vec<_> = built.units.iter().filter_map(|unit| unit.tickets.clone()).collect();
+                    let asked: Vec<_> = built.units.iter().filter_map(|unit| unit.outside.asked()).collect();
                     let mut in_force = self.take(built, now);
                     for lacks in join_all(asked.iter().map(|asked| wiring::tickets_lack(asked))).await {
                         in_force.tickets_lack.extend(lacks);
@@ -255,7 +255,7 @@ impl Reload {
         for (unit, new) in self.units.iter().zip(built) {
             let Some(what) = unit.cluster().turned_into(&Cluster::of(&new.config)) else { continue };
             let what = format!("{}: {what}", self.path.display());
-            match unit.lasting.store.load().await {
+            match unit.lasting.stored.store.load().await {
                 Ok(state) => mistakes.extend(another::refusal(&what, &state.cases)),
                 Err(trouble) => {
                     mistakes.push(format!("{what}, and whether a case is open cannot be read: {trouble}"))
@@ -278,10 +278,10 @@ impl Reload {
         for unit in self.units.iter() {
             let name = unit.name.as_ref().map(ClusterName::as_str);
             let config = service.cluster(name).map_err(|text| vec![text])?.clone();
-            let Outside { world, hook, tickets } = wiring::outside(&config, &unit.lasting).map_err(said)?;
+            let outside = wiring::outside(&config, &unit.lasting).map_err(said)?;
             let channels = wiring::channels(&config, unit.name.as_ref()).map_err(said)?;
-            units.push(BuiltUnit { config, world, tickets, channels });
-            hooks.push(hook);
+            hooks.push(outside.hook());
+            units.push(BuiltUnit { config, outside, channels });
         }
         let tls = wiring::tls(service.front()).map_err(said)?;
         let surface = wiring::surface(&service, &self.units, hooks, self.of_all.as_ref()).map_err(said)?;
@@ -295,8 +295,7 @@ impl Reload {
         }
         for (unit, new) in self.units.iter().zip(built.units) {
             *unit.cluster() = Cluster::of(&new.config);
-            unit.reconciler.replace(new.world, new.config.rules);
-            unit.courier.replace(new.channels);
+            unit.seat.replace(new.outside, new.config.rules, new.channels);
         }
         self.replace.with(built.surface);
         if let Some((tls, clients)) = built.tls {

@@ -45,6 +45,7 @@ pub struct Metrics {
     turns: IntCounter,
     turn_seconds: Histogram,
     last_turn: Gauge,
+    leads: IntGauge,
     looks: IntCounterVec,
     steps: IntCounterVec,
     cases: IntGaugeVec,
@@ -122,6 +123,10 @@ impl Metrics {
             turns: counter("pitlane_turns_total", "Turns of the loop.")?,
             turn_seconds,
             last_turn,
+            leads: gauge(
+                "pitlane_leads",
+                "1 while this instance looks after the cluster, 0 while another one does.",
+            )?,
             looks: counters(
                 "pitlane_looks_total",
                 "Looks at each source by outcome.",
@@ -171,6 +176,11 @@ impl Metrics {
     /// All of it in Prometheus' text format.
     pub fn text(&self) -> String {
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// Whether this instance looks after the cluster.
+    pub fn leads(&self, leads: bool) {
+        self.leads.set(i64::from(leads));
     }
 
     /// For those who only show the numbers.

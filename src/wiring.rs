@@ -3,36 +3,37 @@
 mod copies;
 mod fleet;
 mod keep;
+mod lead;
 mod notify;
 mod outside;
 mod rights;
 mod running;
+mod seat;
+mod stored;
 mod tickets;
 mod unit;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use pitlane::adapters::alertmanager::{self, Answer, Intake, Receiver};
-use pitlane::adapters::store::{self, SqliteStore};
+use pitlane::adapters::store;
 use pitlane::cli::{
     self, Command, DiscoverArgs, Discovered, DrainArgs, Ended, Exit, Global, Local, Stop, StoreCommand,
     TicketsTold, Told,
 };
 use pitlane::config::file::LogFormat;
-use pitlane::config::{self, Config, Service};
+use pitlane::config::{self, Config, Service, Whereabouts};
 use pitlane::model::access::{KnownToken, Role};
 use pitlane::model::ids::{CaseId, ClusterName};
 use pitlane::model::notice::ChannelName;
 use pitlane::model::rights::TokenRights;
 use pitlane::model::seen::Trouble;
 use pitlane::model::time::Time;
-use pitlane::ports::{Archive, Clock, Configuration, Fleet};
-use pitlane::reconcile::Reconciler;
+use pitlane::ports::{Archive, Clock, Configuration};
 use pitlane::telemetry::{self, Delivery, Lines, Metrics};
 use pitlane::web::{self, Access, App, Clients};
 use sha2::{Digest, Sha256};
@@ -40,6 +41,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use running::Running;
+use seat::Seat;
+use stored::Stored;
 
 use crate::{discover, systemd};
 
@@ -66,12 +69,22 @@ pub struct LocalState;
 
 #[async_trait]
 impl Local for LocalState {
-    async fn archive(&self, state: &Path) -> Result<Arc<dyn Archive>, Trouble> {
-        Ok(Arc::new(store::Reader::open(state)?))
+    async fn archive(&self, state: &Whereabouts) -> Result<Arc<dyn Archive>, Trouble> {
+        Ok(match state {
+            Whereabouts::Dir(dir) => Arc::new(store::Reader::open(dir)?),
+            Whereabouts::Database { database, cluster, .. } => {
+                Arc::new(stored::reader(database, cluster).await?)
+            }
+        })
     }
 
-    async fn verify(&self, state: &Path) -> Result<String, Trouble> {
-        let head = store::Reader::open(state)?.verify().await?;
+    async fn verify(&self, state: &Whereabouts) -> Result<String, Trouble> {
+        let head = match state {
+            Whereabouts::Dir(dir) => store::Reader::open(dir)?.verify().await?,
+            Whereabouts::Database { database, cluster, .. } => {
+                stored::reader(database, cluster).await?.verify().await?
+            }
+        };
         let gone = match head.begins_after {
             0 => String::new(),
             last => format!(" Those up to number {last} were let go (store.keep)."),
@@ -85,15 +98,20 @@ impl Local for LocalState {
 
     async fn journal_lines(
         &self,
-        state: &Path,
+        state: &Whereabouts,
         case: Option<CaseId>,
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, String)>, Trouble> {
-        Ok(store::Reader::open(state)?.lines(case, after, limit).await?)
+        Ok(match state {
+            Whereabouts::Dir(dir) => store::Reader::open(dir)?.lines(case, after, limit).await?,
+            Whereabouts::Database { database, cluster, .. } => {
+                stored::reader(database, cluster).await?.lines(case, after, limit).await?
+            }
+        })
     }
 
-    async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop> {
+    async fn store(&self, state: &Whereabouts, command: &StoreCommand) -> Result<Told, Stop> {
         keep::keep(state, command).await
     }
 
@@ -165,6 +183,12 @@ pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     let sha256 = Sha256::digest(token.as_bytes()).into();
     config.http.tokens = vec![KnownToken { name, role: Role::Operate, sha256, clusters: None }];
     config.http.tls = None;
+    if config.database.is_some() {
+        return Err(usage(
+            "the state is in a database that instances share, so the cluster is drained by the one that looks after it: drain \
+             without --standalone",
+        ));
+    }
     // Its budgets beside other clusters are kept by the fleet's process, which would have to be stopped for this.
     if config.rules.shared.is_some() {
         return Err(usage(
@@ -223,9 +247,8 @@ async fn wait_for_signal() -> Result<(), Stop> {
 pub struct Lasting {
     /// Its name in a fleet; `None`: there is but one cluster.
     pub cluster: Option<ClusterName>,
-    pub store: SqliteStore,
-    /// Where there are other clusters.
-    pub fleet: Option<Arc<dyn Fleet>>,
+    /// As long as this instance has no other right to it, for reading and taking in.
+    pub stored: Stored,
     /// Whose alerts are whose, where there are other clusters.
     pub shelf: alertmanager::Shelf,
     pub clock: Arc<dyn Clock>,
@@ -240,14 +263,14 @@ pub struct Lasting {
 
 impl Lasting {
     /// The operators' surface and the webhook, as this configuration wants them.
-    pub fn surface(&self, config: &Config, hook: axum::Router, reconciler: &Arc<Reconciler>) -> axum::Router {
+    pub fn surface(&self, config: &Config, hook: axum::Router, seat: &Arc<Seat>) -> axum::Router {
         let alerts = alerts(config, self);
         let app = App {
             cluster: self.cluster.clone(),
-            store: Arc::new(self.store.clone()),
-            archive: Arc::new(self.store.clone()),
-            shown: reconciler.shown(),
-            looker: reconciler.clone(),
+            store: self.stored.store.clone(),
+            archive: self.stored.archive.clone(),
+            shown: seat.shown(),
+            looker: seat.clone(),
             clock: self.clock.clone(),
             rules: Arc::new(config.rules.clone()),
             bell: self.bell.clone(),
@@ -263,7 +286,7 @@ impl Lasting {
 
 /// The receiver of alerts, and whoever counts its answers.
 fn alerts(config: &Config, lasting: &Lasting) -> axum::Router {
-    let Lasting { store, clock, metrics, bell, alerts_missed, .. } = lasting.clone();
+    let Lasting { stored, clock, metrics, bell, alerts_missed, .. } = lasting.clone();
     let intake = Arc::new(Intake::new(alertmanager::Limits::default(), alerts_missed));
     let here = |token: &&KnownToken| match (&token.clusters, &lasting.cluster) {
         (Some(only), Some(cluster)) => only.contains(cluster),
@@ -272,7 +295,7 @@ fn alerts(config: &Config, lasting: &Lasting) -> axum::Router {
     let of_alerts = config.http.tokens.iter().filter(|token| token.role == Role::Alerts).filter(here);
     let tokens = alertmanager::Tokens::of_hashes(of_alerts.map(|token| token.sha256));
     let heard = Arc::new(move |answer: &Answer| counted(&metrics, answer));
-    alertmanager::router(Receiver { store: Arc::new(store), clock, bell, intake, tokens, heard })
+    alertmanager::router(Receiver { store: stored.inbox, clock, bell, intake, tokens, heard })
 }
 
 /// Every answer to a delivery is counted.

@@ -192,7 +192,7 @@ pub enum Command {
     Audit(AuditCommand),
     /// Every call that pitlane can make to other systems: method, path, effect, and the right that it needs.
     Calls,
-    /// The file that pitlane remembers in: copy it, look whether it is whole, put a copy back.
+    /// Where pitlane remembers: copy it, look whether it is whole, put a copy back, move it into a database.
     #[command(subcommand)]
     Store(StoreCommand),
     /// Completions for a shell, to standard output.
@@ -332,6 +332,9 @@ pub enum StoreCommand {
     },
     /// Put a backup in the store's place. The service must be stopped, and begins paused; what was there is kept.
     Restore { file: PathBuf },
+    /// Move the state from its directory into the database that the configuration names as store.postgres. The service must be
+    /// stopped. Everything is read back before it stays, and the directory is marked, so that nobody believes it any more.
+    Migrate,
 }
 
 /// The command line with the flag form `--drain NODE` rewritten to what it stands for.

@@ -1,15 +1,15 @@
 //! `pitlane audit export`: the journal as lines, page by page, so that one of years needs no more memory than a short one.
 
 use std::io::{ErrorKind, Write as _};
-use std::path::Path;
 
 use super::Local;
 use super::exit::{Ended, Exit, Stop};
+use crate::config::Whereabouts;
 use crate::model::ids::CaseId;
 
 const PAGE: usize = 5_000;
 
-pub async fn print(local: &dyn Local, state: &Path, case: Option<CaseId>) -> Ended {
+pub async fn print(local: &dyn Local, state: &Whereabouts, case: Option<CaseId>) -> Ended {
     let mut after = 0;
     loop {
         let page = local.journal_lines(state, case, after, PAGE).await;

@@ -23,7 +23,7 @@ mod text;
 mod tryout;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -37,7 +37,7 @@ pub use args::{
 pub use discover::{Ceph, Discovered};
 pub use exit::{Ended, Exit, Stop};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Whereabouts};
 use crate::model::ids::{CaseId, NodeName};
 use crate::model::notice::ChannelName;
 use crate::model::plain::{deceives, printable};
@@ -62,22 +62,22 @@ const UNREADABLE_MAX: usize = 20;
 #[async_trait]
 pub trait Local: Send + Sync {
     /// For reading, beside a running service or without one.
-    async fn archive(&self, state: &Path) -> Result<Arc<dyn Archive>, Trouble>;
+    async fn archive(&self, state: &Whereabouts) -> Result<Arc<dyn Archive>, Trouble>;
 
     /// Walks the journal's chain; the words say how far it is whole.
-    async fn verify(&self, state: &Path) -> Result<String, Trouble>;
+    async fn verify(&self, state: &Whereabouts) -> Result<String, Trouble>;
 
     /// Entries of the journal after a number, as lines of JSON with their hashes.
     async fn journal_lines(
         &self,
-        state: &Path,
+        state: &Whereabouts,
         case: Option<CaseId>,
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, String)>, Trouble>;
 
     /// Copies the store, looks at it, or puts a copy back; in words, and as data.
-    async fn store(&self, state: &Path, command: &StoreCommand) -> Result<Told, Stop>;
+    async fn store(&self, state: &Whereabouts, command: &StoreCommand) -> Result<Told, Stop>;
 
     /// Looks at a cluster that no configuration names yet, through one member.
     async fn discover(&self, at: &DiscoverArgs) -> Result<Discovered, Stop>;
@@ -311,7 +311,7 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
         Command::Store(command) => {
             let state = match command {
                 // A file by itself needs no configuration.
-                StoreCommand::Verify { file: Some(_) } => PathBuf::new(),
+                StoreCommand::Verify { file: Some(_) } => Whereabouts::Dir(PathBuf::new()),
                 _ => state_dir(global)?,
             };
             let told = local.store(&state, command).await?;
@@ -375,9 +375,10 @@ async fn owed(global: &Global, offline: bool, local: &dyn Local, say: Say) -> En
     Ok(Exit::Done)
 }
 
-/// Where the configuration keeps the state, without reading anything that it names.
-fn state_dir(global: &Global) -> Result<PathBuf, Stop> {
-    config::state_dir(&global.config, global.cluster.as_deref()).map_err(|text| Stop::new(Exit::Usage, text))
+/// Where the configuration keeps the state, without reading anything that it names but what a database needs.
+fn state_dir(global: &Global) -> Result<Whereabouts, Stop> {
+    config::whereabouts(&global.config, global.cluster.as_deref())
+        .map_err(|text| Stop::new(Exit::Usage, text))
 }
 
 /// Where the policies of the cluster that is meant are named.

@@ -147,6 +147,12 @@ pub fn status(status: &Status) -> String {
     let now = status.now;
     let mut out = format!("pitlane {}, mode {}", status.version, status.mode);
     match status.turn_at {
+        _ if status.led_by.is_some() => {
+            let holder = status.led_by.as_deref().unwrap_or_default();
+            out.push_str(&format!(
+                ". Instance {holder} looks after this cluster; what is asked here reaches it, and shown is what is stored"
+            ));
+        }
         Some(at) => out.push_str(&format!(", last turn {}", ago(now, at))),
         None => out.push_str(", no turn has ended yet"),
     }

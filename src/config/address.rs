@@ -4,11 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::database::{self, Whereabouts};
 use super::file::ConfigFile;
 use super::fleet;
 use super::formats;
 use super::mistakes::Mistakes;
 use super::reader::{Read, read};
+use crate::model::ids::ClusterName;
 
 /// The address, and the certificate that the service shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,29 @@ pub fn state_dir(path: &Path, cluster: Option<&str>) -> Result<PathBuf, String> 
         (Some(_), Some(name)) => fleet::state_of(&state, name),
         _ => state,
     })
+}
+
+/// Where what is remembered of that cluster is: in its directory, or in the database that several instances share.
+///
+/// # Errors
+/// The file cannot be read, or what it says of the database is wrong, or which name to write.
+pub fn whereabouts(path: &Path, cluster: Option<&str>) -> Result<Whereabouts, String> {
+    let dir = state_dir(path, cluster)?;
+    let mut mistakes = Mistakes::of(path.display().to_string());
+    let read = std::fs::read_to_string(path).ok().and_then(|text| read::<ConfigFile>(&text, &mut mistakes));
+    let Some(read) = read else { return Ok(Whereabouts::Dir(dir)) };
+    // What else is wrong in it is `config check`'s affair.
+    let mut mistakes = Mistakes::of(path.display().to_string());
+    let base = path.parent().unwrap_or(Path::new("."));
+    let Some(database) = database::read(&read, base, &mut mistakes) else { return Ok(Whereabouts::Dir(dir)) };
+    if !mistakes.is_empty() {
+        return Err(mistakes.to_string());
+    }
+    let name = cluster.or_else(|| read.json["name"].as_str()).unwrap_or_default();
+    if name.is_empty() {
+        return Err("which cluster? Write --cluster NAME".to_owned());
+    }
+    Ok(Whereabouts::Database { database, cluster: ClusterName::from(name), dir })
 }
 
 fn glance(path: &Path) -> Option<Read<ConfigFile>> {

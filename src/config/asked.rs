@@ -135,7 +135,12 @@ fn in_the_clear(url: &str) -> bool {
     host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
 }
 
-fn secret_in(read: &Read<ConfigFile>, path: &str, file: &Path, mistakes: &mut Mistakes) -> Option<Secret> {
+pub(super) fn secret_in(
+    read: &Read<ConfigFile>,
+    path: &str,
+    file: &Path,
+    mistakes: &mut Mistakes,
+) -> Option<Secret> {
     let place = read.root.at(path).place;
     let text = text_of(file, mistakes, place)?;
     let text = text.trim();
@@ -146,7 +151,7 @@ fn secret_in(read: &Read<ConfigFile>, path: &str, file: &Path, mistakes: &mut Mi
     Some(Secret(text.to_owned()))
 }
 
-fn authority_in(
+pub(super) fn authority_in(
     read: &Read<ConfigFile>,
     path: &str,
     file: &Path,

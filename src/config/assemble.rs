@@ -65,6 +65,7 @@ pub(super) fn assemble(file: ConfigFile, base: &Path, beside: Beside) -> Config 
         cluster: file.name,
         rules,
         state: base.join(file.state),
+        database: None,
         kill_files: vec![base.join(file.kill_file)],
         cluster_labels: file.cluster_labels,
         backup,

@@ -228,6 +228,7 @@ fn joined(config: Config, name: &ClusterName, front: &Config) -> Config {
         cluster: Some(name.to_string()),
         rules,
         state: state_of(&front.state, name.as_str()),
+        database: front.database.clone(),
         http: Http { ..front.http.clone() },
         log: front.log,
         backup,

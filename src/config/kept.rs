@@ -19,6 +19,8 @@ const EVERY: (Period, Period) = (Period::mins(10), Period::hours(31 * 24));
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreFile {
+    /// A database that several instances share, instead of a file. State that is there already: `pitlane store migrate`.
+    pub postgres: Option<super::database::PostgresFile>,
     /// Copies that the service makes by itself.
     pub backup: Option<BackupFile>,
     /// How long what is over is kept. Take it out before it goes: `pitlane audit export`.

@@ -10,6 +10,7 @@ pub mod bmc;
 mod bounds;
 pub mod calendar_test;
 pub mod calendars;
+mod database;
 pub mod file;
 mod fleet;
 mod formats;
@@ -31,7 +32,8 @@ mod tickets;
 mod tree;
 mod witnesses;
 
-pub use address::{ServiceAddress, cluster_file, state_dir};
+pub use address::{ServiceAddress, cluster_file, state_dir, whereabouts};
+pub use database::{Database, Whereabouts};
 pub use fleet::{Service, serve, state_of};
 pub use formats::cluster_name;
 pub use hints::{hints, hints_of};

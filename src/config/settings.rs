@@ -30,6 +30,8 @@ pub struct Config {
     pub cluster: Option<String>,
     pub rules: Rules,
     pub state: PathBuf,
+    /// What several instances share, instead of the state directory.
+    pub database: Option<super::database::Database>,
     /// While one of these is there, nothing new is begun.
     pub kill_files: Vec<PathBuf>,
     /// Labels of an alert that name its cluster, in a fleet.
@@ -133,6 +135,7 @@ pub(super) fn of_file(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistak
     kept::across(&read, base, mistakes);
     // What other files say is told in the same run, whatever is wrong in this one.
     let named = |pointer: &str| read.json.pointer(pointer).and_then(|v| v.as_str()).map(|p| base.join(p));
+    let database = super::database::read(&read, base, mistakes);
     let token = token(&read, base, mistakes);
     let asked = asked::read(&read, base, mistakes);
     let tokens_file = named("/http/tokens_file");
@@ -177,6 +180,7 @@ pub(super) fn of_file(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistak
         channels,
         self_unsaid,
         calendars,
+        database,
         ..assemble(file, base, Beside { policies, token, asked, tokens, tokens_file })
     })
 }

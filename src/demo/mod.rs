@@ -126,6 +126,7 @@ impl Stage {
             sensors: Some(Arc::new(doors.clone())),
             alarms: None,
             alerts_missed: Arc::default(),
+            tenure: Arc::new(crate::ports::AlwaysGood),
             bmc: Some(Arc::new(doors.clone())),
             tickets: Arc::new(store.board()),
             store: Arc::new(store.clone()),

@@ -50,9 +50,16 @@ pub struct Shown {
     pub failing: Option<String>,
     /// Members that are known and not asked, with the reason.
     pub not_asked: BTreeMap<NodeName, String>,
+    /// Another instance looks after the cluster: there was no turn here, and only what is stored is shown. `None`: this one does.
+    pub led_by: Option<String>,
 }
 
 impl Shown {
+    /// What is stored, of a cluster that another instance looks after.
+    pub fn of_another(holder: String, state: State, at: Time, pace: Period) -> Self {
+        Self { state: Arc::new(state), turn_at: at, pace, led_by: Some(holder), ..Self::nothing() }
+    }
+
     /// What was found about our token at the last look that saw it.
     pub fn token_rights(&self, needed: &[(&str, &str)]) -> Option<TokenRights> {
         self.observed.pve.privileges.any_age().map(|held| TokenRights::of(held, needed))
@@ -68,11 +75,16 @@ impl Shown {
             pace: Period::secs(0),
             failing: None,
             not_asked: BTreeMap::new(),
+            led_by: None,
         }
     }
 
     /// Why the cluster could not be seen by the last turn; `None` while it can be.
     pub fn blind(&self) -> Option<Trouble> {
+        // Who does not look is not blind.
+        if self.led_by.is_some() {
+            return None;
+        }
         self.observed.blind()
     }
 
@@ -90,7 +102,10 @@ impl Shown {
             Some(Ok(at)) if age(now, *at) <= SAFE_FOR && *at <= now => Ok(*at),
             Some(Ok(at)) => Err(format!("the last judgement is {} old", Period(age(now, *at)))),
             Some(Err(why)) => Err(why.clone()),
-            None => Err("not judged: the node is not handed over".to_owned()),
+            None => Err(match &self.led_by {
+                Some(holder) => format!("not judged here: instance {holder} looks after the cluster; ask it"),
+                None => "not judged: the node is not handed over".to_owned(),
+            }),
         }
     }
 }
@@ -132,6 +147,9 @@ pub struct Status {
     pub blind: Option<String>,
     /// Why the last try at a turn ended without a decision.
     pub failing: Option<String>,
+    /// Another instance looks after the cluster; this one takes requests and alerts in, and shows what is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub led_by: Option<String>,
     /// Members that are known and not asked, with the reason.
     pub not_asked: BTreeMap<NodeName, String>,
     /// What our token at Proxmox lacks, and what it could destroy; `None`: that was not seen yet.

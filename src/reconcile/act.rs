@@ -10,7 +10,7 @@ use crate::model::seen::Trouble;
 use crate::model::step::{Action, Outcome, Step};
 use crate::ports::{EndSilence, Migration};
 
-use super::World;
+use super::{World, tenure};
 
 /// Longer than the longest deadline of any adapter (Proxmox's own proxy gives up after 30 s, twice).
 const EFFECT_MAX: Duration = Duration::from_secs(75);
@@ -35,33 +35,30 @@ pub async fn act(world: &World, steps: &[Step]) {
 pub async fn end_leaked(world: &World, leaked: &BTreeSet<String>) {
     let Some(alarms) = &world.alarms else { return };
     for id in leaked {
-        if super::look::kill_file(world).await {
+        if super::look::kill_file(world).await || !tenure::good(&*world.tenure) {
             return;
         }
         let which = EndSilence::Id(id.clone());
-        match tokio::time::timeout(EFFECT_MAX, alarms.end_silence(&which)).await {
+        match tenure::within(&*world.tenure, EFFECT_MAX, alarms.end_silence(&which)).await {
             Ok(Ok(())) => info!(silence.id = %id, "silence {id} of ours was owed by no case; it is ended"),
             Ok(Err(trouble)) => {
                 warn!(silence.id = %id, "silence {id}, which no case owes, does not end: {trouble}")
             }
-            Err(_) => warn!(silence.id = %id, "silence {id}, which no case owes, does not end in time"),
+            Err(late) => warn!(silence.id = %id, "silence {id}, which no case owes, does not end: {late}"),
         }
     }
 }
 
-/// A step that outlives its turn would undo the work of the living, so it is not begun late.
+/// A step that outlives its turn, or its instance's right to act, would undo the work of the living: it is not begun late.
 async fn take(world: &World, step: &Step) -> Outcome {
     // Looked at before every effect: the kill switch takes effect before the next one.
-    if world.clock.now() > step.not_after || super::look::kill_file(world).await {
+    let late = world.clock.now() > step.not_after;
+    if late || super::look::kill_file(world).await || !tenure::good(&*world.tenure) {
         return Outcome::Expired;
     }
-    match tokio::time::timeout(EFFECT_MAX, effect(world, step)).await {
+    match tenure::within(&*world.tenure, EFFECT_MAX, effect(world, step)).await {
         Ok(Ok(ticket)) => Outcome::Done { ticket },
-        Ok(Err(trouble)) => Outcome::Failed { trouble },
-        Err(_) => {
-            let text = format!("no answer within {} s; it may have happened", EFFECT_MAX.as_secs());
-            Outcome::Failed { trouble: Trouble::TooSlow(text) }
-        }
+        Ok(Err(trouble)) | Err(trouble) => Outcome::Failed { trouble },
     }
 }
 

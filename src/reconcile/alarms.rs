@@ -45,7 +45,8 @@ pub async fn told(
     view.listed.retain(|listed| wanted(&listed.episode.labels));
     let gone = view.gone();
     let news = news(&view.listed, &episodes);
-    if gone.is_empty() && news.is_empty() {
+    // Whoever only looks writes nothing: the instance that decides hears of it by its own poll.
+    if gone.is_empty() && news.is_empty() || world.tenure.fence().is_none() {
         return Ok((Seen::known(view, at), episodes));
     }
     let told = world.store.level(news, gone, at).await?;

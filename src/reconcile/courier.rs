@@ -13,10 +13,11 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::tenure;
 use crate::model::notice::{ChannelName, Notice, SILENT_TRIES, Undelivered};
 use crate::model::seen::Trouble;
 use crate::model::time::{Time, after, age};
-use crate::ports::{Clock, Notifier, Outbox};
+use crate::ports::{AlwaysGood, Clock, Notifier, Outbox, Tenure};
 
 /// A failed delivery is tried again after this, doubled each time …
 const RETRY_FIRST: Duration = Duration::from_secs(5);
@@ -24,6 +25,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 /// One delivery; every adapter keeps a shorter deadline of its own.
 const DELIVERY_MAX: Duration = Duration::from_secs(60);
+/// Above that one: a delivery says itself that it is late.
+const CUT_AFTER: Duration = Duration::from_secs(2 * DELIVERY_MAX.as_secs());
 /// Deliveries of one channel in one round. More wait for the next one, which follows at once. Counted for each, so that
 /// a channel that is dead does not keep the living ones waiting.
 const ROUND_MAX: usize = 50;
@@ -36,6 +39,8 @@ pub struct Courier {
     /// Replaced between two deliveries when the configuration is read again.
     channels: watch::Sender<Arc<Channels>>,
     clock: Arc<dyn Clock>,
+    /// Asked before each delivery.
+    tenure: Arc<dyn Tenure>,
     /// Told of each delivery, for the numbers.
     heard: Heard,
 }
@@ -48,7 +53,13 @@ pub type Heard = Arc<dyn Fn(&ChannelName, &Result<(), Trouble>) + Send + Sync>;
 
 impl Courier {
     pub fn new(outbox: Arc<dyn Outbox>, channels: Channels, clock: Arc<dyn Clock>, heard: Heard) -> Self {
-        Self { outbox, channels: watch::Sender::new(Arc::new(channels)), clock, heard }
+        let (channels, tenure) = (watch::Sender::new(Arc::new(channels)), Arc::new(AlwaysGood));
+        Self { outbox, channels, clock, tenure, heard }
+    }
+
+    /// Delivers only while this is good: another instance may have the cluster.
+    pub fn under(self, tenure: Arc<dyn Tenure>) -> Self {
+        Self { tenure, ..self }
     }
 
     /// From the next delivery on these channels count.
@@ -61,6 +72,9 @@ impl Courier {
     /// # Errors
     /// The outbox could not be read; nothing was sent.
     pub async fn round(&self) -> Result<(), Trouble> {
+        if !tenure::good(&*self.tenure) {
+            return Ok(());
+        }
         let now = self.clock.now();
         let mut due: BTreeMap<ChannelName, Vec<Undelivered>> = BTreeMap::new();
         for owed in self.outbox.undelivered().await?.into_iter().filter(|owed| is_due(owed, now)) {
@@ -92,8 +106,15 @@ impl Courier {
 
     async fn channel(&self, name: ChannelName, owed: Vec<Undelivered>) {
         for Undelivered { notice, tries, .. } in owed {
+            if !tenure::good(&*self.tenure) {
+                return;
+            }
             let channels = Arc::clone(&self.channels.borrow());
-            let sent = deliver(channels.get(&name), &name, &notice).await;
+            let sending = deliver(channels.get(&name), &name, &notice);
+            let Ok(sent) = tenure::within(&*self.tenure, CUT_AFTER, sending).await else {
+                // Whoever leads now sends it again, under the same id.
+                return;
+            };
             (self.heard)(&name, &sent);
             match &sent {
                 Ok(()) => debug!(notice.id = %notice.id, "notice {} reached {name}", notice.id),

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Reconciler;
 use super::courier::Courier;
 use crate::model::notice::{ChannelName, Notice, NoticeId, Urgency};
+use crate::model::shown::Shown;
 use crate::ports::Clock;
 
 /// A full disk is often empty again at once; after this somebody has to look.
@@ -49,9 +50,10 @@ impl Spell {
     }
 }
 
-/// Watches until told to stop.
+/// Watches until told to stop. `pages`: who is woken, as the configuration that counts has it.
 pub async fn watch(
-    reconciler: Arc<Reconciler>,
+    shown: watch::Receiver<Arc<Shown>>,
+    pages: impl Fn() -> Vec<ChannelName>,
     courier: Arc<Courier>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
@@ -63,7 +65,6 @@ pub async fn watch(
             () = tokio::time::sleep(EVERY) => {}
         }
         let (failing, last) = {
-            let shown = reconciler.shown();
             let shown = shown.borrow();
             (shown.failing.clone(), shown.turn_at)
         };
@@ -85,7 +86,7 @@ pub async fn watch(
             continue;
         }
         let (told, left) = spell.told.get_or_insert_with(|| {
-            let to = reconciler.pages();
+            let to = pages();
             warn!("standing still: {why}; {} channels are told without the outbox", to.len());
             // The last good turn names the spell.
             let id = NoticeId(format!("store/{last}"));

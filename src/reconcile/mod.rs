@@ -19,6 +19,7 @@ mod rest;
 mod silences;
 mod spread;
 mod survey;
+mod tenure;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,9 +37,8 @@ use crate::decide;
 use crate::model::fault::Unplaced;
 use crate::model::ids::{Fingerprint, NodeName};
 use crate::model::note::Noted;
-use crate::model::notice::ChannelName;
 use crate::model::observed::{BackupFails, Observed, Wish};
-use crate::model::rules::{Mode, Rules};
+use crate::model::rules::Rules;
 use crate::model::seen::Trouble;
 use crate::model::shown::{Judged, Shown};
 use crate::model::state::Decision;
@@ -50,7 +50,7 @@ use pulse::Pulse;
 pub use spread::Spread;
 
 use crate::ports::{
-    Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tickets, Uncommitted,
+    Alarms, Bmc, Ceph, Clock, Fleet, Hand, Looker, Meter, Pve, Sensors, Store, Tenure, Tickets, Uncommitted,
 };
 
 /// A turn that wants to be followed at once comes after this: whoever was asked to change needs a moment.
@@ -74,6 +74,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     /// Where there are other clusters, with which budgets are shared.
     pub fleet: Option<Arc<dyn Fleet>>,
+    /// Asked immediately before each effect.
+    pub tenure: Arc<dyn Tenure>,
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,
     /// While one of these files is there, nothing is begun.
@@ -144,6 +146,12 @@ impl Reconciler {
         Self { spread, ..self }
     }
 
+    /// Shows where others look already: several loops of one cluster, one after the other.
+    #[must_use]
+    pub fn showing(self, shown: watch::Sender<Arc<Shown>>) -> Self {
+        Self { shown, ..self }
+    }
+
     /// From the next turn on another world and other rules count. The turn that runs ends with what it began with.
     /// The store must be the same: it remembers what is owed.
     pub fn replace(&self, world: World, rules: Rules) {
@@ -153,12 +161,6 @@ impl Reconciler {
 
     fn given(&self) -> Arc<Given> {
         Arc::clone(&self.given.borrow())
-    }
-
-    /// Who is woken; nobody in mode observe, which sends nothing.
-    pub fn pages(&self) -> Vec<ChannelName> {
-        let rules = &self.given().rules;
-        if rules.mode == Mode::Observe { Vec::new() } else { rules.notify.page.clone() }
     }
 
     /// Whether our store is copied as it should be: people are told by the next turn.
@@ -213,7 +215,7 @@ impl Reconciler {
         let Decision { show, pace, .. } = decision;
         let state = self.memory.state(world).await.unwrap_or(state);
         let (turn_at, not_asked) = (world.clock.now(), world.pve.not_asked());
-        let shown = Shown { state, observed, show, turn_at, pace, failing: None, not_asked };
+        let shown = Shown { state, observed, show, turn_at, pace, failing: None, not_asked, led_by: None };
         world.meter.turn(began.elapsed(), &shown);
         *self.glance.lock().await = Glance::of(&shown);
         self.shown.send_replace(Arc::new(shown));

@@ -16,7 +16,7 @@ use crate::model::state::{Decision, State};
 use crate::ports::Claimed;
 
 use super::look::{SOURCE_MAX, too_slow};
-use super::{TurnFailed, World};
+use super::{TurnFailed, World, tenure};
 
 /// Decisions in one turn: a place that another cluster was quicker to take makes another one.
 const DECISIONS_MAX: usize = 4;
@@ -98,6 +98,10 @@ pub(super) async fn give_back(world: &World, rules: &Rules, observed: &Observed,
     let held = observed.places.any_age().into_iter().flatten();
     let ours = held.filter(|place| place.cluster == shared.cluster);
     for place in ours.filter(|place| !decision.places.iter().any(|wanted| wanted.same(place))) {
+        if !tenure::good(&*world.tenure) {
+            // Whoever leads now gives it back, or has it in use.
+            return;
+        }
         match fleet.release(place).await {
             Ok(()) => {
                 info!(node.name = %place.node, "{} gives its place in budget {} back", place.node, place.budget)

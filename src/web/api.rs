@@ -58,6 +58,7 @@ pub async fn status_of(shared: &Shared) -> Status {
         turns,
         blind: shown.blind().map(|why| why.to_string()),
         failing: shown.failing.clone(),
+        led_by: shown.led_by.clone(),
         not_asked: shown.not_asked.clone(),
         token: shown.token_rights(shared.needed_rights),
         // A store that does not answer must not hide what the last turn knew.
@@ -168,6 +169,11 @@ pub async fn owed(State(shared): State<Shared>) -> Answer<Vec<OwedView>> {
 
 pub async fn observed(State(shared): State<Shared>) -> Answer<Recorded> {
     let shown = shared.shown.borrow().clone();
+    if let Some(holder) = &shown.led_by {
+        return Err(Refusal::Missing(format!(
+            "look here: instance {holder} looks after the cluster; ask it"
+        )));
+    }
     if shown.turn_at == Time::MIN {
         return Err(Refusal::Missing("turn yet; try again in a few seconds".into()));
     }

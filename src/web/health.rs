@@ -24,6 +24,9 @@ pub async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
     if !shown.ready(shared.clock.now()) {
         return no("no turn has ended within three times its pace; see `pitlane status` and the log".into());
     }
+    if shown.led_by.is_some() {
+        return (StatusCode::OK, "ok; another instance looks after the cluster\n".to_owned());
+    }
     match shown.blind() {
         Some(why) => no(format!("the cluster cannot be seen ({}); see `pitlane status`", why.kind())),
         // It sees and may be asked; what its token lacks or could destroy is for those who may know.

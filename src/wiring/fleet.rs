@@ -32,7 +32,7 @@ pub fn surface(
 ) -> Result<Router, Stop> {
     let own = |unit: &Unit, hook: Router| -> Result<Router, Stop> {
         let config = service.cluster(unit.name.as_ref().map(ClusterName::as_str)).map_err(usage)?;
-        Ok(unit.lasting.surface(config, hook, &unit.reconciler))
+        Ok(unit.lasting.surface(config, hook, &unit.seat))
     };
     let Some(of_all) = of_all else {
         let alone = units.iter().zip(hooks).next();
@@ -44,7 +44,7 @@ pub fn surface(
         let member = Member {
             mode: service.cluster(Some(name.as_str())).map_err(usage)?.rules.mode,
             surface: own(unit, hook)?,
-            shown: unit.reconciler.shown(),
+            shown: unit.seat.shown(),
             registry: unit.lasting.metrics.registry(),
         };
         members.insert(name, member);
@@ -56,7 +56,7 @@ pub fn surface(
     let any = units.first().map(|unit| &unit.lasting);
     let front = Front {
         members: Arc::new(members),
-        archive: Arc::new(of_all.refused.clone()),
+        archive: of_all.refused.archive.clone(),
         clock: Arc::new(super::SystemClock),
         access: Arc::new(Access::new(config.http.tokens.clone(), config.http.tls.is_some())),
         pace: any.map(|lasting| lasting.pace.clone()).unwrap_or_default(),
@@ -80,14 +80,14 @@ fn alerts(service: &Service, config: &Config, units: &Arc<Vec<Unit>>, of_all: &O
     let shelf = units.first().map(|unit| unit.lasting.shelf.clone()).unwrap_or_default();
     shelf.put(directory(service, config, units, of_all));
     let sinks = units.iter().filter_map(|unit| {
-        let (inbox, bell) = (Arc::new(unit.lasting.store.clone()), unit.lasting.bell.clone());
+        let (inbox, bell) = (unit.lasting.stored.inbox.clone(), unit.lasting.bell.clone());
         Some((unit.name.clone()?, Sink { inbox, bell }))
     });
     let clock: Arc<dyn pitlane::ports::Clock> = Arc::new(super::SystemClock);
     let sorter = Sorter {
         clusters: sinks.collect(),
         shelf,
-        refused: Arc::new(of_all.refused.clone()),
+        refused: of_all.refused.inbox.clone(),
         clock: clock.clone(),
     };
     let of_alerts = config.http.tokens.iter().filter(|t| t.role == Role::Alerts && t.clusters.is_none());
@@ -114,7 +114,7 @@ fn directory(service: &Service, config: &Config, units: &[Unit], of_all: &OfAll)
     let served = units.iter().filter_map(|unit| {
         let name = unit.name.clone()?;
         let rules = service.cluster(Some(name.as_str())).ok()?.rules.clone();
-        let shown = unit.reconciler.shown();
+        let shown = unit.seat.shown();
         let of_it: Has = Arc::new(move |labels: &Labels| has(labels, &shown.borrow(), &rules));
         Some((name, of_it))
     });

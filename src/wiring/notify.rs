@@ -16,17 +16,14 @@ use pitlane::model::time::Time;
 use pitlane::ports::Notifier;
 use pitlane::reconcile::courier::{Channels, Courier};
 
+use super::stored::Stored;
 use super::{Lasting, usage};
 
-/// Who brings notices to people, beside the turns.
-///
-/// # Errors
-/// A matter of configuration.
-pub fn courier(config: &Config, lasting: &Lasting) -> Result<Courier, Stop> {
+/// Who brings notices to people, beside the turns, as long as the right lasts that `stored` has.
+pub fn courier(channels: Channels, lasting: &Lasting, stored: &Stored) -> Courier {
     let metrics = lasting.metrics.clone();
     let heard = Arc::new(move |_: &ChannelName, sent: &Result<(), Trouble>| metrics.notice(sent));
-    let channels = channels(config, lasting.cluster.as_ref())?;
-    Ok(Courier::new(Arc::new(lasting.store.clone()), channels, lasting.clock.clone(), heard))
+    Courier::new(stored.outbox.clone(), channels, lasting.clock.clone(), heard).under(stored.tenure.clone())
 }
 
 /// All channels of a configuration. `cluster`: which one of a fleet it is.

@@ -19,28 +19,52 @@ use pitlane::model::rules::Rules;
 use pitlane::ports::{Alarms, Bmc, Ceph, Clock, Hand, Sensors};
 use pitlane::reconcile::World;
 
-use super::{Lasting, failed, tickets, usage};
+use super::stored::Stored;
+use super::tickets::{self, Wired};
+use super::{Lasting, failed, usage};
 
 /// One call to one member's helper; a healthy one answers in two seconds.
 const HAND_CALL: Duration = Duration::from_secs(20);
 /// One request, all the members that it took together; below the loop's own deadline for an effect.
 const HAND_WHOLE: Duration = Duration::from_secs(60);
 
-/// Everything outside, and the surface that one of them brings along.
+/// Everything outside, as long as this configuration counts: the same for every loop of the cluster.
 pub struct Outside {
-    pub world: World,
+    /// With what is stored as anybody may read it.
+    world: World,
+    tickets: Wired,
+}
+
+impl Outside {
+    /// The world of a loop that decides by the right that `stored` has.
+    pub fn world(&self, stored: &Stored) -> World {
+        World {
+            tickets: self.tickets.over(stored.board.clone()),
+            store: stored.store.clone(),
+            fleet: stored.fleet.clone(),
+            tenure: stored.tenure.clone(),
+            ..self.world.clone()
+        }
+    }
+
     /// The ticket system's way to ring; empty where none is configured.
-    pub hook: axum::Router,
+    pub fn hook(&self) -> axum::Router {
+        self.tickets.hook.clone()
+    }
+
     /// The ticket system, where it can be asked what it lacks.
-    pub tickets: Option<Arc<Held>>,
+    pub fn asked(&self) -> Option<Arc<Held>> {
+        self.tickets.asked.clone()
+    }
 }
 
 /// # Errors
 /// A matter of configuration. Whether anybody out there answers is no matter here.
 pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
-    let (store, clock) = (&lasting.store, lasting.clock.clone());
-    let board = Arc::new(store.board());
-    let wired = tickets::tickets(config.tickets.as_ref(), board, clock.clone(), lasting.bell.clone())?;
+    let (stored, clock) = (&lasting.stored, lasting.clock.clone());
+    let board = stored.board.clone();
+    let tickets =
+        tickets::tickets(config.tickets.as_ref(), board.clone(), clock.clone(), lasting.bell.clone())?;
     let proxmox = config.proxmox.as_ref().ok_or_else(|| {
         usage(
             "there is no cluster to look at; add proxmox: {endpoints: …, token_file: …} to the configuration",
@@ -60,15 +84,16 @@ pub fn outside(config: &Config, lasting: &Lasting) -> Result<Outside, Stop> {
             .transpose()?
             .map(|all| ours(all, lasting)),
         alerts_missed: lasting.alerts_missed.clone(),
+        tenure: stored.tenure.clone(),
         bmc: bmc(config, &clock)?,
-        tickets: wired.tickets,
-        store: Arc::new(store.clone()),
+        tickets: tickets.over(board),
+        store: stored.store.clone(),
         clock,
         meter: lasting.meter.clone(),
-        fleet: lasting.fleet.clone(),
+        fleet: stored.fleet.clone(),
         kill_files: config.kill_files.clone(),
     };
-    Ok(Outside { world, hook: wired.hook, tickets: wired.asked })
+    Ok(Outside { world, tickets })
 }
 
 /// Several clusters of a fleet may share an Alertmanager.

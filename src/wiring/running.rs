@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use pitlane::adapters::store::{self, SqliteFleet, SqliteStore};
+use pitlane::adapters::store::{self, SqliteFleet};
 use pitlane::cli::{Exit, Stop};
 use pitlane::config::{Config, Service};
-use pitlane::ports::{Clock, Configuration, Fleet};
+use pitlane::ports::{Clock, Configuration};
 use pitlane::telemetry::Metrics;
 use pitlane::web::{self, Listening};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::stored::{self, Stored};
 use super::unit::{Common, Unit};
-use super::{SystemClock, failed, fleet, tls, usage};
+use super::{SystemClock, failed, fleet, lead, tls, usage};
 use crate::reload::{self, Fixed, Reload};
 
 /// After the signal: the running turns are finished, then everything ends.
@@ -27,14 +28,14 @@ pub struct Running {
     pub address: SocketAddr,
     stop: CancellationToken,
     units: Arc<Vec<Unit>>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinSet<()>>,
 }
 
 /// What a fleet has beside its clusters.
 #[derive(Clone)]
 pub struct OfAll {
-    /// Alerts that lead to no cluster are kept here. Its lock is the fleet's.
-    pub refused: SqliteStore,
+    /// Alerts that lead to no cluster are kept here. In a file, its lock is the fleet's.
+    pub refused: Stored,
     pub metrics: Arc<Metrics>,
     /// Clusters that could not be begun, and why.
     pub broken: Arc<BTreeMap<String, String>>,
@@ -56,7 +57,9 @@ impl Running {
             pace: Arc::default(),
             configuration: path.is_some().then(|| desk.clone() as Arc<dyn Configuration>),
             desk,
-            fleet: None,
+            in_fleet: matches!(service, Service::Fleet { .. }),
+            places: None,
+            database: stored::database(front).await?,
             shelf: Default::default(),
             stop: CancellationToken::new(),
         };
@@ -67,8 +70,14 @@ impl Running {
                 None
             }
             Service::Fleet { clusters, .. } => {
-                let (refused, places) = of_all(front, &clock)?;
-                common.fleet = Some(places);
+                let refused = match &common.database {
+                    Some(database) => stored::of_no_cluster(database, &clock)?,
+                    None => {
+                        let refused = of_all(front, &clock)?;
+                        common.places = refused.fleet.clone();
+                        refused
+                    }
+                };
                 let (units, broken) = open_all(clusters, &common)?;
                 opened = units;
                 Some(OfAll { refused, metrics, broken: Arc::new(broken) })
@@ -83,13 +92,18 @@ impl Running {
             .map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let (replace, router) = web::replaceable(fleet::surface(&service, &units, hooks, of_all.as_ref())?);
-        let mut tasks: Vec<JoinHandle<()>> = units.iter().flat_map(|unit| unit.begin(&stop)).collect();
+        let mut tasks: Vec<JoinSet<()>> = units.iter().map(|unit| unit.begin(&stop)).collect();
+        if let Some(database) = common.database {
+            tokio::spawn(lead::bells(database, units.clone(), stop.clone()));
+        }
         if let Some(path) = path {
             let (fixed, renewal) = (Fixed::of(&service), listening.renewal());
             let reload = Reload { path, fixed, units: units.clone(), of_all, clock, replace, renewal };
             tokio::spawn(reload.run(asked, stop.clone()));
         }
-        tasks.push(tokio::spawn(web::serve(listening, router, stop.clone())));
+        let mut serving = JoinSet::new();
+        serving.spawn(web::serve(listening, router, stop.clone()));
+        tasks.push(serving);
         Ok(Self { address, stop, units, tasks })
     }
 
@@ -105,8 +119,9 @@ impl Running {
     /// written down before it was taken, as for any other death.
     pub async fn stop(self) -> Exit {
         self.stop.cancel();
-        match tokio::time::timeout(STOP_WITHIN, futures::future::join_all(self.tasks)).await {
-            Ok(ended) if ended.iter().all(Result::is_ok) => Exit::Done,
+        let ended = futures::future::join_all(self.tasks.into_iter().map(well));
+        match tokio::time::timeout(STOP_WITHIN, ended).await {
+            Ok(ended) if ended.iter().all(|well| *well) => Exit::Done,
             Ok(_) => Exit::Failed,
             Err(_) => {
                 tracing::warn!("a turn did not end within {} s and is left behind", STOP_WITHIN.as_secs());
@@ -116,13 +131,22 @@ impl Running {
     }
 }
 
+/// All of them ended, and none by a panic.
+async fn well(mut tasks: JoinSet<()>) -> bool {
+    let mut well = true;
+    while let Some(ended) = tasks.join_next().await {
+        well &= ended.is_ok();
+    }
+    well
+}
+
 /// What the fleet's own directory holds. Whoever has it is the only one that serves this fleet.
-fn of_all(front: &Config, clock: &Arc<dyn Clock>) -> Result<(SqliteStore, Arc<dyn Fleet>), Stop> {
+fn of_all(front: &Config, clock: &Arc<dyn Clock>) -> Result<Stored, Stop> {
     store::fit(&front.state).map_err(|e| failed("the fleet's state", e))?;
     let refused =
         store::open(&front.state, clock.clone()).map_err(|e| failed("the fleet's state", e.chain()))?;
     let places = SqliteFleet::open(&front.state).map_err(|e| failed("the fleet's state", e.chain()))?;
-    Ok((refused, Arc::new(places)))
+    Ok(Stored::file(&refused, Some(Arc::new(places))))
 }
 
 type Opened = (Vec<(Unit, Router)>, BTreeMap<String, String>);

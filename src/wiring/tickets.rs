@@ -22,13 +22,30 @@ const ASKING_MAX: Duration = Duration::from_secs(10);
 /// A look around: some ten questions.
 const SURVEY_MAX: Duration = Duration::from_secs(60);
 
-/// The port, and the hook that makes it look again.
+/// The team's system, and the hook that makes it look again.
 pub struct Wired {
-    pub tickets: Arc<dyn Tickets>,
+    team: Team,
     /// Empty where no hook is configured.
     pub hook: Router,
     /// A system that can be asked what it lacks; `None`: the board, or mail.
     pub asked: Option<Arc<Held>>,
+}
+
+enum Team {
+    Nobody,
+    Desk(Arc<Polled>),
+    Mail(Mailed),
+}
+
+impl Wired {
+    /// The port, with this board beside the team's system.
+    pub fn over(&self, board: Arc<dyn Tickets>) -> Arc<dyn Tickets> {
+        match &self.team {
+            Team::Nobody => board,
+            Team::Desk(team) => Arc::new(Both { board, team: team.clone() }),
+            Team::Mail(mailed) => Arc::new(mailed.over(board)),
+        }
+    }
 }
 
 /// # Errors
@@ -40,12 +57,12 @@ pub fn tickets(
     bell: Arc<Notify>,
 ) -> Result<Wired, Stop> {
     let Some(settings) = settings else {
-        return Ok(Wired { tickets: board, hook: Router::new(), asked: None });
+        return Ok(Wired { team: Team::Nobody, hook: Router::new(), asked: None });
     };
     if let TicketSystem::Mail(mail) = &settings.system {
         let mailed =
             Mailed::new(board, post(mail), &settings.cluster, clock).map_err(|e| failed("tickets", e))?;
-        return Ok(Wired { tickets: Arc::new(mailed), hook: Router::new(), asked: None });
+        return Ok(Wired { team: Team::Mail(mailed), hook: Router::new(), asked: None });
     }
     let held = Arc::new(held(settings, clock.clone())?);
     let asked = Some(held.clone());
@@ -61,7 +78,7 @@ pub fn tickets(
             hook::router(Hook::new(&secret.0, ring))
         }
     };
-    Ok(Wired { tickets: Arc::new(Both { board, team }), hook, asked })
+    Ok(Wired { team: Team::Desk(team), hook, asked })
 }
 
 /// What the system lacks of what the configuration names; in the log as well. What is missing is told at once, and not when

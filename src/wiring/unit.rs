@@ -3,20 +3,22 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pitlane::adapters::{alertmanager, store};
+use pitlane::adapters::alertmanager;
+use pitlane::adapters::store::{self, PostgresFleet, SqliteStore};
 use pitlane::cli::Stop;
 use pitlane::config::Config;
 use pitlane::model::ids::ClusterName;
 use pitlane::ports::{Clock, Configuration, Fleet};
-use pitlane::reconcile::courier::Courier;
-use pitlane::reconcile::{Reconciler, Spread, last_word};
+use pitlane::reconcile::last_word;
 use pitlane::telemetry::Metrics;
 use pitlane::web;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Lasting, Outside, copies, failed, notify, outside, rights, tickets};
+use super::seat::{Seat, Term};
+use super::stored::{Shared, Stored, kept};
+use super::{Lasting, copies, failed, lead, notify, outside, rights, tickets};
 use crate::reload::{Cluster, Desk};
 use crate::systemd;
 
@@ -28,8 +30,12 @@ pub struct Common {
     pub desk: Arc<Desk>,
     /// `None` where there is no file to be read again.
     pub configuration: Option<Arc<dyn Configuration>>,
-    /// Where there are several of them.
-    pub fleet: Option<Arc<dyn Fleet>>,
+    /// There are several of them.
+    pub in_fleet: bool,
+    /// Their shared budgets, where they are in files.
+    pub places: Option<Arc<dyn Fleet>>,
+    /// Where several instances share what is remembered.
+    pub database: Option<PostgresFleet>,
     pub shelf: alertmanager::Shelf,
     pub stop: CancellationToken,
 }
@@ -39,12 +45,20 @@ pub struct Unit {
     /// Its name in a fleet; `None`: there is but one cluster.
     pub name: Option<ClusterName>,
     pub lasting: Lasting,
-    pub reconciler: Arc<Reconciler>,
-    pub courier: Arc<Courier>,
+    pub seat: Arc<Seat>,
+    held: Held,
     /// Of the configuration that counts.
     cluster: Mutex<Cluster>,
     /// Says `true` when the first turn has begun.
     pub begun: watch::Receiver<bool>,
+}
+
+/// By which right it is looked after.
+enum Held {
+    /// The lock of its file, until the process ends.
+    File(Term),
+    /// A lease, whenever there is one.
+    Lease(Shared),
 }
 
 impl Unit {
@@ -57,21 +71,24 @@ impl Unit {
         metrics: Arc<Metrics>,
         common: &Common,
     ) -> Result<(Self, axum::Router), Stop> {
-        let name = common.fleet.is_some().then(|| config.cluster.as_deref().map(ClusterName::from)).flatten();
+        let name = common.in_fleet.then(|| config.cluster.as_deref().map(ClusterName::from)).flatten();
         let of =
             |what: &str| name.as_ref().map_or_else(|| what.to_owned(), |name| format!("{what} of {name}"));
-        store::fit(&config.state).map_err(|e| failed(&of("the state"), e))?;
-        let store = store::open(&config.state, common.clock.clone())
-            .map_err(|e| failed(&of("the state"), e.chain()))?;
-        store.keep(store::Keep {
-            closed_cases: config.keep.closed_cases.map(|kept| kept.0),
-            journal: config.keep.journal.map(|kept| kept.0),
+        let shared = common.database.clone().map(|database| Shared {
+            database,
+            cluster: ClusterName(config.cluster.clone().unwrap_or_default()),
+            clock: common.clock.clone(),
+            keep: kept(config),
+            in_fleet: common.in_fleet,
         });
+        let stored = match &shared {
+            Some(shared) => shared.without_lease()?,
+            None => Stored::file(&opened(config, common, &of("the state"))?, common.places.clone()),
+        };
         let (meter, begun) = systemd::watched(metrics.clone());
         let lasting = Lasting {
             cluster: name.clone(),
-            store,
-            fleet: common.fleet.clone(),
+            stored,
             shelf: common.shelf.clone(),
             clock: common.clock.clone(),
             metrics,
@@ -81,18 +98,31 @@ impl Unit {
             pace: common.pace.clone(),
             configuration: common.configuration.clone(),
         };
-        let Outside { world, hook, tickets: asked } = outside(config, &lasting)?;
-        if let Some(asked) = asked {
+        let outside = outside(config, &lasting)?;
+        if let Some(asked) = outside.asked() {
             let (desk, since) = (common.desk.clone(), common.desk.since());
             tokio::spawn(async move { desk.tickets_lack(since, tickets::lacks(&asked).await) });
         }
-        let spread = name.as_ref().map_or_else(Spread::default, |name| Spread::of(name.as_str()));
-        let reconciler = Reconciler::new(world, config.rules.clone(), lasting.bell.clone());
-        let reconciler = Arc::new(reconciler.spread(spread));
-        copies::begin(config, &lasting, &reconciler, &common.stop)?;
-        let courier = Arc::new(notify::courier(config, &lasting)?);
+        let (hook, channels) = (outside.hook(), notify::channels(config, name.as_ref())?);
+        let seat = Seat::new(lasting.clone(), outside, config.rules.clone(), channels);
+        let held = match shared {
+            Some(shared) => Held::Lease(shared),
+            None => {
+                let term = seat.sit(lasting.stored.clone());
+                copies::begin(config, &lasting, &term.reconciler, &common.stop)?;
+                Held::File(term)
+            }
+        };
         let cluster = Cluster::of(config).into();
-        Ok((Self { name, lasting, reconciler, courier, cluster, begun }, hook))
+        Ok((Self { name, lasting, seat: Arc::new(seat), held, cluster, begun }, hook))
+    }
+
+    /// Where it is in a database that several instances share.
+    pub fn shared(&self) -> Option<&Shared> {
+        match &self.held {
+            Held::Lease(shared) => Some(shared),
+            Held::File(_) => None,
+        }
     }
 
     /// The cluster of the configuration that counts.
@@ -102,27 +132,29 @@ impl Unit {
     }
 
     /// Its turns, and what goes on beside them.
-    pub fn begin(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-        let (reconciler, courier) = (self.reconciler.clone(), self.courier.clone());
-        tokio::spawn(rights::watch(reconciler.shown(), stop.clone()));
-        tokio::spawn(last_word::watch(
-            reconciler.clone(),
-            courier.clone(),
-            self.lasting.clock.clone(),
-            stop.clone(),
-        ));
-        let delivering = {
-            let (stop, bell) = (stop.clone(), reconciler.courier());
-            tokio::spawn(async move { courier.run(bell, stop).await })
-        };
-        let span = match &self.name {
-            Some(name) => tracing::info_span!("cluster", cluster.name = %name),
-            None => tracing::Span::none(),
-        };
-        let turning = {
-            let stop = stop.clone();
-            tokio::spawn(tracing::Instrument::instrument(async move { reconciler.run(stop).await }, span))
-        };
-        vec![delivering, turning]
+    pub fn begin(&self, stop: &CancellationToken) -> JoinSet<()> {
+        let seat = self.seat.clone();
+        tokio::spawn(rights::watch(seat.shown(), stop.clone()));
+        let (shown, mouth, pages) = (seat.shown(), seat.mouth.clone(), {
+            let seat = seat.clone();
+            move || seat.pages()
+        });
+        tokio::spawn(last_word::watch(shown, pages, mouth, self.lasting.clock.clone(), stop.clone()));
+        match &self.held {
+            Held::File(term) => term.begin(&seat, stop),
+            Held::Lease(shared) => {
+                let mut tasks = JoinSet::new();
+                tasks.spawn(lead::lead(shared.clone(), seat, self.lasting.clone(), stop.clone()));
+                tasks
+            }
+        }
     }
+}
+
+/// The state directory, held by this process.
+fn opened(config: &Config, common: &Common, what: &str) -> Result<SqliteStore, Stop> {
+    store::fit(&config.state).map_err(|e| failed(what, e))?;
+    let store = store::open(&config.state, common.clock.clone()).map_err(|e| failed(what, e.chain()))?;
+    store.keep(kept(config));
+    Ok(store)
 }

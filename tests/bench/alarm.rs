@@ -118,6 +118,7 @@ impl Bench {
             sensors: None,
             alarms: None,
             alerts_missed: Arc::default(),
+            tenure: Arc::new(pitlane::ports::AlwaysGood),
             bmc: None,
             tickets: Arc::new(doors.clone()),
             store: Arc::new(store.clone()),

@@ -181,6 +181,7 @@ async fn decide(recording: &Recording, how: AlarmsSetup) -> String {
         sensors: Some(Arc::new(Unread)),
         alarms: (how == AlarmsSetup::Polled).then(|| Arc::new(api) as Arc<dyn Alarms>),
         alerts_missed: Arc::default(),
+        tenure: Arc::new(pitlane::ports::AlwaysGood),
         bmc: None,
         tickets: Arc::new(doors.clone()),
         store: store.clone(),

@@ -25,6 +25,10 @@ mod hand_ssh;
 mod limits;
 mod migration_logs;
 mod notify_webhook;
+#[path = "../lab/postgres.rs"]
+mod postgres;
+mod postgres_keep;
+mod postgres_store;
 mod promtool;
 mod pve_discovery;
 mod pve_fleet;

@@ -1,11 +1,12 @@
-//! The store in memory, on which stories and crash tests stand, and the store on disk promise the same: whatever is
-//! done to both, both answer the same and remember the same.
+//! The store in memory, on which stories and crash tests stand, the one in a file and the one in PostgreSQL promise the same:
+//! whatever is done to all of them, all answer the same and remember the same.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pitlane::adapters::store;
+use pitlane::adapters::store::{self, PostgresFleet};
 use pitlane::model::alert::{Episode, Listed};
 use pitlane::model::case::{Case, Ending, Origin, Phase};
 use pitlane::model::ids::{CaseId, Fingerprint, GuestId, Person, RequestId, Upid};
@@ -24,6 +25,9 @@ use pitlane::model::time::{Time, after};
 use pitlane::ports::{Archive, Clock, Outbox, Store, Uncommitted};
 use pitlane::sim::memory_store::MemoryStore;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::postgres::{LONG, database, leading, new_cluster};
 
 /// What may be done to a store. Numbers are small, so that things meet.
 #[derive(Clone, Debug)]
@@ -93,26 +97,80 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..24)
 }
 
-proptest! {
-    // Each case is a new database with some twenty waits for the disk.
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+/// Each case is a new database with some twenty waits for the disk.
+#[test]
+fn memory_and_file_answer_and_remember_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+    compare(48, |acts| runtime.block_on(same(&acts, None)));
+}
 
-    #[test]
-    fn both_stores_answer_and_remember_the_same(acts in acts()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
-        runtime.block_on(async {
-            let dir = tempfile::tempdir().expect("a directory");
-            let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
-            let memory = MemoryStore::new();
-            for act in &acts {
-                let (said, expected) = (perform(&disk, act).await, perform(&memory, act).await);
-                prop_assert_eq!(said, expected, "{:?}", act);
-                prop_assert_eq!(remembered(&disk).await, remembered(&memory).await, "{:?}", act);
-            }
-            disk.verify().await.expect("the chain holds");
-            Ok(())
-        })?;
+/// Each case is a cluster of its own, in one database, reached by one instance: what is made once is made once.
+#[test]
+fn postgres_answers_and_remembers_the_same() {
+    let database = database();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+    let fleet = runtime.block_on(database.instance(LONG));
+    compare(12, |acts| runtime.block_on(same(&acts, Some(&fleet))));
+}
+
+fn compare(cases: u32, run: impl Fn(Vec<Act>) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if let Err(failed) = TestRunner::new(config).run(&acts(), run) {
+        panic!("{failed}");
     }
+}
+
+async fn same(acts: &[Act], fleet: Option<&PostgresFleet>) -> Result<(), TestCaseError> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
+    let memory = MemoryStore::new();
+    let remote = match fleet {
+        Some(fleet) => Some(leading(fleet, &new_cluster(), Arc::new(Still)).await),
+        None => None,
+    };
+    for (n, act) in acts.iter().enumerate() {
+        let expected = perform(&memory, act).await;
+        prop_assert_eq!(perform(&disk, act).await, expected.clone(), "{:?}", act);
+        if let Some((remote, _)) = &remote {
+            prop_assert_eq!(perform(remote, act).await, expected, "PostgreSQL: {:?}", act);
+        }
+        let expected = remembered(&memory).await;
+        prop_assert_eq!(remembered(&disk).await, expected.clone(), "{:?}", act);
+        // Each is a dozen transactions: now and then is enough to find where it began.
+        let now_and_then = n % 6 == 5 || n + 1 == acts.len();
+        if let Some((remote, _)) = remote.as_ref().filter(|_| now_and_then) {
+            prop_assert_eq!(remembered(remote).await, expected, "PostgreSQL: {:?}", act);
+        }
+    }
+    let head = disk.verify().await.expect("the chain holds");
+    let (Some(fleet), Some((remote, lease))) = (fleet, remote) else { return Ok(()) };
+    prop_assert_eq!(remote.verify().await.expect("the chain holds"), head.clone());
+    remote.inspect().await.expect("every row can be read");
+    drop((remote, lease));
+    moves(fleet, disk, dir.path(), &memory, head).await
+}
+
+/// Moved from the file into the database, it is what it was, and the file is not used again.
+async fn moves(
+    fleet: &PostgresFleet,
+    disk: store::SqliteStore,
+    dir: &Path,
+    memory: &MemoryStore,
+    head: store::Head,
+) -> Result<(), TestCaseError> {
+    let before = remembered(memory).await;
+    drop(disk);
+    let cluster = new_cluster();
+    let moved = fleet.take_over(dir, &cluster, "the tests").await.expect("is whole, and not there yet");
+    prop_assert_eq!(&moved.holds.journal, &head);
+    let (remote, _lease) = leading(fleet, &cluster, Arc::new(Still)).await;
+    prop_assert_eq!(remembered(&remote).await, before);
+    prop_assert_eq!(remote.verify().await.expect("the chain holds"), head);
+    let again = fleet.take_over(dir, &new_cluster(), "elsewhere").await;
+    let refused = [again.map(drop), store::open(dir, Arc::new(Still)).map(drop)];
+    let moved = refused.iter().all(|said| matches!(said, Err(store::StoreError::Moved { .. })));
+    prop_assert!(moved, "{:?}", refused);
+    Ok(())
 }
 
 /// What was answered, without the words.
@@ -283,14 +341,18 @@ async fn measurements_are_kept_once_and_the_oldest_are_forgotten() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
     let memory = MemoryStore::new();
+    let database = database();
+    let (remote, _lease) = leading(&database.instance(LONG).await, &new_cluster(), Arc::new(Still)).await;
     let max = MEASURED_MAX as u16;
     for from in [0, 100, 100] {
         let told: Vec<Measured> = (from..from + max).map(|n| measured(n, u8::from(n >= 100))).collect();
         disk.learn(told.clone()).await.expect("stores");
+        remote.learn(told.clone()).await.expect("stores");
         memory.learn(told).await.expect("stores");
     }
     let kept = disk.learned().await.expect("reads");
     assert_eq!(kept, memory.learned().await.expect("reads"));
+    assert_eq!(kept, remote.learned().await.expect("reads"));
     assert_eq!(kept.len(), MEASURED_MAX);
     assert_eq!((kept[0].task.as_str(), kept[499].task.as_str()), ("UPID:pve1:0100", "UPID:pve1:0599"));
     let rates = disk.load().await.expect("loads").rates;
@@ -312,13 +374,15 @@ fn episode(alert: u8, start: u8, end: Option<u8>) -> Episode {
     }
 }
 
-/// What a list and its absence do to one episode, on both stores.
+/// What a list and its absence do to one episode, on all stores.
 #[tokio::test]
 async fn the_level_beats_the_edge() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = store::open(dir.path(), Arc::new(Still)).expect("opens");
     let memory = MemoryStore::new();
-    for store in [&disk as &dyn Store, &memory] {
+    let database = database();
+    let (remote, _lease) = leading(&database.instance(LONG).await, &new_cluster(), Arc::new(Still)).await;
+    for store in [&disk as &dyn Store, &memory, &remote] {
         let listed = |updated: u64| {
             vec![Listed { episode: episode(1, 0, None), updated_at: at(updated), suppressed: true }]
         };

@@ -14,9 +14,13 @@ mod fleet;
 mod hand_real;
 mod hands;
 mod hardship;
+mod instances;
 mod kills;
 mod lab;
 mod network;
+#[expect(dead_code, reason = "the contract tests use the rest of it")]
+#[path = "../lab/postgres.rs"]
+mod postgres;
 mod proxy;
 mod rt_real;
 mod shell;

@@ -5,7 +5,11 @@ mod files;
 mod flood;
 mod habits;
 mod hostile;
+mod instances;
 mod planner;
+#[expect(dead_code, reason = "the contract tests use the rest of it")]
+#[path = "../lab/postgres.rs"]
+mod postgres;
 mod reload;
 mod running;
 mod secrets;

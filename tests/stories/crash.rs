@@ -82,6 +82,7 @@ fn death_at_every_boundary_while_the_node_itself_dies_leaves_the_same_world() {
 
 fn deaths_at_every_boundary(text: &str) {
     let script = way(text);
+    let _database = crate::kept::database();
     let (expected, boundaries) =
         end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
     assert!(boundaries > 20, "only {boundaries} boundaries: the story is too short to say anything");
@@ -138,6 +139,7 @@ fn death_by_seed_while_the_node_itself_dies_leaves_the_same_world() {
 fn deaths_by_seed(text: &str) {
     let seeds: u64 = std::env::var("PITLANE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
     let script = way(text);
+    let _database = crate::kept::database();
     let (expected, boundaries) =
         end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
     let live = |seed: u64| {

@@ -28,8 +28,10 @@ use pitlane::ports::{
     Alarms, Bmc, Ceph, EndSilence, Hand, Ingested, Migration, Notifier, Pve, Sensors, Store, Tickets,
     Uncommitted,
 };
-use pitlane::sim::{Doors, MemoryStore};
+use pitlane::sim::Doors;
 use tokio::sync::Notify;
+
+use crate::kept::Kept;
 
 /// Counts boundaries, and strikes at the chosen ones.
 #[derive(Debug, Default)]
@@ -73,12 +75,12 @@ impl Scythe {
 /// All ports, with boundaries around whatever changes something.
 pub struct Deadly {
     doors: Doors,
-    store: Arc<MemoryStore>,
+    store: Arc<Kept>,
     scythe: Arc<Scythe>,
 }
 
 impl Deadly {
-    pub fn new(doors: Doors, store: Arc<MemoryStore>, scythe: Arc<Scythe>) -> Self {
+    pub fn new(doors: Doors, store: Arc<Kept>, scythe: Arc<Scythe>) -> Self {
         Self { doors, store, scythe }
     }
 
@@ -274,7 +276,14 @@ impl Store for Deadly {
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {
-        let written = self.around(self.store.commit(decision, at)).await;
+        let writing = async {
+            let written = self.store.commit(decision, at).await;
+            if written.is_ok() {
+                self.store.told(&decision.notices);
+            }
+            written
+        };
+        let written = self.around(writing).await;
         self.doors.advance_secs(self.scythe.stall.load(Ordering::SeqCst));
         written
     }

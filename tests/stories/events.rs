@@ -9,7 +9,7 @@ use pitlane::model::ids::{CaseId, NodeName, Person, PlanHash, RequestId};
 use pitlane::model::request::{Ask, Request};
 use pitlane::model::rules::{Attempts, Rules};
 use pitlane::model::time::{Period, after, age};
-use pitlane::ports::{Archive, Clock as _, Store};
+use pitlane::ports::Clock as _;
 use pitlane::sim::world::Sensor;
 use pitlane::sim::world::sensor::episode;
 

@@ -8,7 +8,6 @@ use pitlane::model::case::{Case, Phase};
 use pitlane::model::ids::{Person, RequestId};
 use pitlane::model::request::{Ask, Request};
 use pitlane::model::state::State;
-use pitlane::ports::{Archive, Store};
 
 use crate::crash::{IN_PLACE, ROOM, WHOLE_WAY};
 use crate::deadly::Scythe;

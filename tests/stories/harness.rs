@@ -15,13 +15,14 @@ use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome};
 use pitlane::model::time::{Time, after, age};
 use pitlane::model::wait::Source;
-use pitlane::ports::{Archive, Clock as _, Meter, Outbox};
+use pitlane::ports::{Clock as _, Meter};
 use pitlane::reconcile::courier::Courier;
 use pitlane::reconcile::{Reconciler, TurnFailed, World as Outside};
+use pitlane::sim::Doors;
 use pitlane::sim::world::Actor;
-use pitlane::sim::{Doors, MemoryStore};
 
 use crate::deadly::{Deadly, Scythe};
+use crate::kept::Kept;
 use crate::script::{Event, Script, Until, When};
 use crate::setting::setting;
 
@@ -40,7 +41,7 @@ impl Meter for Silent {
 /// One telling.
 pub struct Teller {
     pub doors: Doors,
-    pub store: Arc<MemoryStore>,
+    pub store: Arc<Kept>,
     pub scythe: Arc<Scythe>,
     pub rules: Rules,
     pub reconciler: Reconciler,
@@ -86,7 +87,7 @@ impl Teller {
         let (world, rules) = setting(script)?;
         let began = world.now;
         let doors = Doors::new(world);
-        let store = Arc::new(MemoryStore::default());
+        let store = Kept::new(&doors);
         let missed = Arc::default();
         let reconciler = reconciler(&doors, &store, &scythe, &rules, None, &missed, Arc::new(Silent));
         let courier = courier(&doors, &store, &scythe, &rules);
@@ -214,7 +215,7 @@ impl Teller {
     /// What reached people since the last look.
     fn hear(&mut self) {
         let heard: Vec<NoticeId> = self.doors.world().heard.keys().cloned().collect();
-        for notice in self.store.snapshot().notices() {
+        for notice in self.store.notices() {
             if heard.contains(&notice.id) && self.heard.insert(notice.id.clone()) {
                 let to: Vec<&str> = notice.to.iter().map(|channel| channel.0.as_str()).collect();
                 let text = format!("({} to {}: {})", notice.urgency.name(), to.join(", "), notice.title);
@@ -341,12 +342,12 @@ impl Teller {
     }
 }
 
-fn courier(doors: &Doors, store: &Arc<MemoryStore>, scythe: &Arc<Scythe>, rules: &Rules) -> Courier {
+fn courier(doors: &Doors, store: &Arc<Kept>, scythe: &Arc<Scythe>, rules: &Rules) -> Courier {
     let deadly = Arc::new(Deadly::new(doors.clone(), Arc::clone(store), Arc::clone(scythe)));
     let channels = rules.notify.page.iter().chain(&rules.notify.tell);
     let channels =
         channels.map(|name| (name.clone(), deadly.clone() as Arc<dyn pitlane::ports::Notifier>)).collect();
-    Courier::new(store.clone(), channels, Arc::new(doors.clone()), Arc::new(|_, _| ()))
+    Courier::new(store.all.clone(), channels, Arc::new(doors.clone()), Arc::new(|_, _| ()))
 }
 
 fn or_none(all: &BTreeSet<String>) -> String {
@@ -355,7 +356,7 @@ fn or_none(all: &BTreeSet<String>) -> String {
 
 pub fn reconciler(
     doors: &Doors,
-    store: &Arc<MemoryStore>,
+    store: &Arc<Kept>,
     scythe: &Arc<Scythe>,
     rules: &Rules,
     kill_file: Option<std::path::PathBuf>,
@@ -373,6 +374,7 @@ pub fn reconciler(
         alarms: (rules.alarms == AlarmsSetup::Polled)
             .then(|| deadly.clone() as Arc<dyn pitlane::ports::Alarms>),
         alerts_missed: Arc::clone(missed),
+        tenure: Arc::new(pitlane::ports::AlwaysGood),
         bmc: Some(deadly.clone()),
         tickets: deadly.clone(),
         store: deadly,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use pitlane::model::ids::CaseId;
 use pitlane::model::step::Outcome;
-use pitlane::ports::Archive;
 use pitlane::sim::world::Actor;
 
 use crate::deadly::Scythe;

@@ -3,7 +3,6 @@
 use pitlane::model::note::Noted;
 use pitlane::model::rates::{Basis, Took};
 use pitlane::model::time::age;
-use pitlane::ports::{Archive, Store};
 use pitlane::sim::world::{Call, Mishap};
 
 use crate::deadly::Scythe;

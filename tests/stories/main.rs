@@ -1,7 +1,8 @@
 //! Stories: incidents as scripts, and the history that pitlane writes of them, word for word.
 //!
 //! Each folder here is one story: `README.md` (three lines), `script`, `history`. `PITLANE_BLESS=1` writes the
-//! histories anew; read the difference as you would read an incident report.
+//! histories anew; read the difference as you would read an incident report. `PITLANE_STORE=postgres` tells them over a real
+//! PostgreSQL, in the same words; `STORY=…` only those whose names have this in them.
 
 mod crash;
 mod deadly;
@@ -11,9 +12,13 @@ mod giving_back;
 mod happens;
 mod harness;
 mod hours;
+mod kept;
 mod late;
 mod learning;
 mod makespan;
+#[expect(dead_code, reason = "the contract tests use the rest of it")]
+#[path = "../lab/postgres.rs"]
+mod postgres;
 mod script;
 mod setting;
 mod two_out;
@@ -41,6 +46,7 @@ fn read(path: &Path) -> String {
 #[test]
 fn stories() {
     let only = std::env::var("STORY").unwrap_or_default();
+    let _database = kept::database();
     let bless = std::env::var_os("PITLANE_BLESS").is_some();
     let mut wrong = Vec::new();
     let mut told = 0;

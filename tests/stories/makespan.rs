@@ -9,7 +9,7 @@ use pitlane::model::note::Noted;
 use pitlane::model::plan::Plan;
 use pitlane::model::rates::Rates;
 use pitlane::model::time::{Time, age};
-use pitlane::ports::{Archive, Looker};
+use pitlane::ports::Looker;
 use pitlane::sim::world::Chance;
 
 use crate::deadly::Scythe;

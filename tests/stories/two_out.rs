@@ -10,7 +10,6 @@ use pitlane::model::ids::{GuestId, NodeName};
 use pitlane::model::observed::Opinion;
 use pitlane::model::rules::Packing;
 use pitlane::model::seen::Seen;
-use pitlane::ports::Archive;
 use pitlane::sim::world::Chance;
 
 use crate::deadly::Scythe;

@@ -11,13 +11,14 @@ use pitlane::model::seen::Trouble;
 use pitlane::model::shown::Shown;
 use pitlane::model::step::{Action, Outcome};
 use pitlane::model::wait::Source;
-use pitlane::ports::{Looker, Meter, Store};
+use pitlane::ports::{Looker, Meter};
 use pitlane::reconcile::Reconciler;
-use pitlane::sim::{Doors, MemoryStore};
+use pitlane::sim::Doors;
 use tokio_util::sync::CancellationToken;
 
 use crate::deadly::Scythe;
 use crate::harness::reconciler;
+use crate::kept::Kept;
 use crate::script;
 use crate::setting::setting;
 
@@ -64,7 +65,8 @@ async fn running(
     let script = script::parse("nodes 3\nvm 101 on pve2\n").expect("a scene");
     let (world, rules) = setting(&script).expect("a scene");
     let now = world.now;
-    let (doors, store) = (Doors::new(world), Arc::new(MemoryStore::default()));
+    let doors = Doors::new(world);
+    let store = Kept::new(&doors);
     let ask = Ask::Drain { node: "pve2".into(), reason: "new firmware".into(), yes: true };
     let request = Request { id: RequestId("ask-1".to_owned()), by: Person::from("alice"), at: now, ask };
     store.request(&request).await.expect("it is in memory");

@@ -19,7 +19,7 @@ use crate::ports::{Clock, Tickets};
 /// The board, and a letter for everything that is written on it.
 pub struct Mailed {
     board: Arc<dyn Tickets>,
-    post: Post,
+    post: Arc<Post>,
     cluster: String,
     clock: Arc<dyn Clock>,
 }
@@ -35,7 +35,12 @@ impl Mailed {
         cluster: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SmtpError> {
-        Ok(Self { board, post: Post::new(config)?, cluster: cluster.to_owned(), clock })
+        Ok(Self { board, post: Arc::new(Post::new(config)?), cluster: cluster.to_owned(), clock })
+    }
+
+    /// The same with another board.
+    pub fn over(&self, board: Arc<dyn Tickets>) -> Self {
+        Self { board, post: self.post.clone(), cluster: self.cluster.clone(), clock: self.clock.clone() }
     }
 
     async fn write(&self, key: &StepId, case: CaseId, title: &str, text: &str) -> Result<(), Trouble> {

@@ -32,6 +32,9 @@ impl ClusterLine {
     pub fn of(name: ClusterName, mode: Mode, shown: &Shown, now: Time) -> Self {
         let turn_at = (shown.turn_at != Time::MIN).then_some(shown.turn_at);
         let text = match (turn_at, &shown.failing, shown.blind()) {
+            (Some(_), None, _) if shown.led_by.is_some() && shown.ready(now) => {
+                format!("instance {} looks after it", shown.led_by.as_deref().unwrap_or_default())
+            }
             (None, Some(why), _) => format!("no turn has ended yet: {why}"),
             (Some(_), Some(why), _) => format!("the last turn failed: {why}"),
             (None, None, _) => "no turn has ended yet".to_owned(),

@@ -100,6 +100,10 @@ pub async fn cases(
         p.wait[!status.ready] {
             "Mode " b { (status.mode) } ". "
             @match status.turn_at {
+                _ if status.led_by.is_some() => {
+                    "Instance " (status.led_by.as_deref().unwrap_or_default()) " looks after this cluster. What you ask here "
+                    "reaches it; shown is what is stored."
+                }
                 Some(at) => { "Last turn " (ago(now, at)) "." }
                 None => { "No turn has ended yet." }
             }

@@ -136,6 +136,7 @@ pub fn reconciler(
         sensors: None,
         alarms: None,
         alerts_missed: Arc::default(),
+        tenure: Arc::new(pitlane::ports::AlwaysGood),
         bmc: None,
         tickets,
         store,

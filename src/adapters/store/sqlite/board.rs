@@ -12,8 +12,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::Shared;
 use super::error::{StoreError, sql};
 use super::rows::{from_json, instant, stamp, to_json};
+use super::sheet::{Comment, Said, Sheet, status, ticket};
 use crate::model::ids::{CaseId, TicketRef};
-use crate::model::observed::{WorkOrderStatus, WorkOrderView};
+use crate::model::observed::WorkOrderView;
 use crate::model::request::{Ask, Request};
 use crate::model::seen::{Seen, Trouble};
 use crate::model::step::{StepId, WorkOrder};
@@ -24,26 +25,6 @@ use crate::ports::Tickets;
 #[derive(Clone)]
 pub struct Board {
     pub(super) shared: Arc<Shared>,
-}
-
-/// A work order with everything that was said about it: the technician's sheet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sheet {
-    pub ticket: TicketRef,
-    pub case: CaseId,
-    pub opened_at: Time,
-    pub closed_at: Option<Time>,
-    pub status: WorkOrderStatus,
-    pub order: WorkOrder,
-    /// Oldest first.
-    pub comments: Vec<Comment>,
-}
-
-/// Something said about a work order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comment {
-    pub at: Time,
-    pub text: String,
 }
 
 impl Board {
@@ -112,34 +93,15 @@ impl Tickets for Board {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Said {
-    Comment,
-    Reopen,
-    Close,
-}
-
-impl Said {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Comment => "comment",
-            Self::Reopen => "reopen",
-            Self::Close => "close",
-        }
-    }
-
-    /// What it does to the work order. Closed without a technician's "done", it was called off.
-    fn effect(self) -> Option<&'static str> {
-        match self {
-            Self::Comment => None,
-            Self::Reopen => {
-                Some("UPDATE work_orders SET status = 'open', closed_at = NULL WHERE number = ?1")
-            }
-            Self::Close => Some(
-                "UPDATE work_orders SET closed_at = ?2,
-                 status = CASE status WHEN 'done' THEN 'done' ELSE 'cancelled' END WHERE number = ?1",
-            ),
-        }
+/// What it does to the work order. Closed without a technician's "done", it was called off.
+fn effect(said: Said) -> Option<&'static str> {
+    match said {
+        Said::Comment => None,
+        Said::Reopen => Some("UPDATE work_orders SET status = 'open', closed_at = NULL WHERE number = ?1"),
+        Said::Close => Some(
+            "UPDATE work_orders SET closed_at = ?2,
+             status = CASE status WHEN 'done' THEN 'done' ELSE 'cancelled' END WHERE number = ?1",
+        ),
     }
 }
 
@@ -198,7 +160,7 @@ fn say(
         )?;
         // Said before: whatever came after it stands.
         if heard > 0
-            && let Some(effect) = what.effect()
+            && let Some(effect) = effect(what)
         {
             let mut change = conn.prepare_cached(effect)?;
             match what {
@@ -254,17 +216,4 @@ fn comments(conn: &Connection, what: &str, number: i64) -> Result<Vec<Comment>, 
         .into_iter()
         .map(|(at, text)| Ok(Comment { at: instant(what, &at)?, text }))
         .collect()
-}
-
-fn status(what: &str, text: &str) -> Result<WorkOrderStatus, StoreError> {
-    match text {
-        "open" => Ok(WorkOrderStatus::Open),
-        "done" => Ok(WorkOrderStatus::Done),
-        "cancelled" => Ok(WorkOrderStatus::Cancelled),
-        other => Err(StoreError::document(what, format!("a status {other:?} is not known"))),
-    }
-}
-
-fn ticket(number: i64) -> TicketRef {
-    TicketRef(format!("WO-{number}"))
 }

@@ -5,27 +5,18 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::case_row::CaseRow;
+use super::deciding::drain_began;
 use super::error::{StoreError, sql};
-use super::rows::{from_json, instant, meta, set_meta, stamp, to_json};
-use super::seal::{OfCase, of_step};
+use super::rows::{from_json, meta, set_meta, stamp, to_json};
+use super::seal::of_step;
 use super::{board, journal, notices};
-use crate::model::case::{Case, Phase};
+use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
-use crate::model::note::{Note, Noted};
 use crate::model::request::{Reply, Request};
 use crate::model::state::Decision;
 use crate::model::step::{Outcome, Step, StepId};
 use crate::model::time::Time;
-
-/// There is something to write. An empty decision costs no wait for the disk.
-pub(super) fn needed(decision: &Decision) -> bool {
-    !decision.cases.is_empty()
-        || !decision.notes.is_empty()
-        || !decision.notices.is_empty()
-        || !decision.steps.is_empty()
-        || !decision.replies.is_empty()
-        || decision.pause.is_some()
-}
 
 pub(super) fn write(conn: &Connection, decision: &Decision, at: Time) -> Result<(), StoreError> {
     for case in &decision.cases {
@@ -78,46 +69,11 @@ fn put_step(
 }
 
 /// Compare-and-swap on the revision; revision 0 is a new case.
-fn put_case(conn: &Connection, case: &Case, drained_at: Option<Time>) -> Result<(), StoreError> {
-    let what = format!("case {}", case.id);
-    let stored = Case { revision: case.revision + 1, ..case.clone() };
-    let doc = to_json(&what, &stored)?;
-    // What cannot be read back must not be written: it would stop every later load.
-    from_json::<Case>(&what, &doc)?;
-    let closed_at = match case.phase {
-        Phase::Closed { at, .. } => Some(stamp(at)),
-        _ => None,
-    };
-    let phase = case.phase.name().to_string();
-    let drained_at = match drain_noted(conn, case.id)? {
-        Some(first) => {
-            // It is sealed anew: what is not an instant must not become one.
-            instant(&what, &first)?;
-            Some(first)
-        }
-        None => drained_at.map(stamp),
-    };
-    let sealed = OfCase {
-        id: case.id.0,
-        node: case.node.as_str(),
-        phase: &phase,
-        revision: stored.revision,
-        drained_at: drained_at.as_deref(),
-        closed_at: closed_at.as_deref(),
-        doc: &doc,
-    }
-    .seal();
-    let row = params![
-        case.id.0,
-        case.node.as_str(),
-        phase,
-        stored.revision,
-        drained_at,
-        closed_at,
-        doc,
-        case.revision,
-        sealed
-    ];
+fn put_case(conn: &Connection, case: &Case, began: Option<Time>) -> Result<(), StoreError> {
+    let row = CaseRow::of(case, drain_noted(conn, case.id)?, began)?;
+    let sealed = row.seal();
+    let CaseRow { id, node, phase, revision, drained_at, closed_at, doc } = &row;
+    let row = params![id, node, phase, revision, drained_at, closed_at, doc, case.revision, sealed];
     let statement = if case.revision == 0 {
         "INSERT INTO cases (id, node, phase, revision, drained_at, closed_at, doc, seal)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9 WHERE ?8 = 0
@@ -154,18 +110,6 @@ pub(super) fn next_case(conn: &Connection) -> Result<u64, StoreError> {
     match meta(conn, "next_case")? {
         Some(text) => text.parse().map_err(|e| StoreError::document("the next case's number", e)),
         None => Ok(1),
-    }
-}
-
-/// Noted when it happens, because a closed case no longer holds it and the daily budget counts it.
-fn drain_began(case: &Case, notes: &[Note]) -> Option<Time> {
-    match case.phase {
-        Phase::Draining { since, .. } => Some(since),
-        // Within one turn it may have begun and be over.
-        _ => notes
-            .iter()
-            .find(|note| note.case == Some(case.id) && matches!(note.what, Noted::DrainBegins { .. }))
-            .map(|note| note.at),
     }
 }
 

@@ -3,21 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, sql};
-use super::rows::{from_json, instant, stamp, to_json};
+use super::poison::{POISON_ROWS_MAX, Poison, WAITING_MAX};
+use super::rows::{from_json, stamp, to_json};
 use super::seal::{Seal, of_request};
 use crate::model::ids::RequestId;
 use crate::model::request::{Reply, Request};
-use crate::model::shown::{Unread, Unreadable};
+use crate::model::shown::Unreadable;
 use crate::model::time::Time;
-
-/// Requests without an answer. The loop answers within a turn; a thousand waiting means that it stands still.
-const WAITING_MAX: usize = 1000;
-
-/// Of an unreadable delivery, this much is kept: enough to see what it was.
-const POISON_BYTES_MAX: usize = 64 * 1024;
-
-/// The newest of them are kept; together at most 64 MiB.
-const POISON_ROWS_MAX: i64 = 1000;
 
 pub(super) fn request(conn: &Connection, request: &Request) -> Result<(), StoreError> {
     let what = format!("request {}", request.id);
@@ -81,22 +73,6 @@ pub(super) fn unanswered(conn: &Connection) -> Result<Vec<Request>, StoreError> 
         .collect()
 }
 
-/// An unreadable delivery, as it is kept for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Poison {
-    pub at: String,
-    pub why: String,
-    /// Bytes of the whole body.
-    pub size: u64,
-    /// Its beginning, at most 64 KiB.
-    pub body: Vec<u8>,
-}
-
-/// What is kept of a delivery, with its whole size: cut before it waits for the writer.
-pub(super) fn cut(body: &[u8], why: &str) -> (Vec<u8>, u64, String) {
-    (body[..body.len().min(POISON_BYTES_MAX)].to_vec(), body.len() as u64, why.to_owned())
-}
-
 pub(super) fn poison(
     conn: &Connection,
     kept: &[u8],
@@ -115,20 +91,12 @@ pub(super) fn poison(
     put().map_err(sql("storing an unreadable delivery"))
 }
 
-/// How much of a body people are shown: what it was can be told from its beginning.
-const SHOWN_BYTES_MAX: usize = 4 * 1024;
-
 /// How many there are, and the newest.
 pub(super) fn unreadable(conn: &Connection, newest: usize) -> Result<Unreadable, StoreError> {
     let count = conn
         .query_row("SELECT count(*) FROM poison", [], |row| row.get(0))
         .map_err(sql("counting unreadable deliveries"))?;
-    let newest = poisoned(conn, newest)?.into_iter().map(|kept| {
-        let at = instant("an unreadable delivery", &kept.at)?;
-        let beginning = &kept.body[..kept.body.len().min(SHOWN_BYTES_MAX)];
-        let beginning = String::from_utf8_lossy(beginning).into_owned();
-        Ok(Unread { at, why: kept.why, size: kept.size, beginning })
-    });
+    let newest = poisoned(conn, newest)?.into_iter().map(Poison::shown);
     Ok(Unreadable { count, newest: newest.collect::<Result<_, StoreError>>()? })
 }
 

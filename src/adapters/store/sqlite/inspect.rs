@@ -8,10 +8,10 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::Serialize;
 
+use super::chain::Head;
 use super::error::{StoreError, sql};
-use super::journal::{self, Head};
 use super::rows::{from_json, meta_unspoilt};
-use super::{board, episodes, inbox, load, mark, notices, open};
+use super::{board, episodes, inbox, journal, load, mark, notices, open};
 use crate::model::notice::Notice;
 use crate::model::request::{Reply, Request};
 use crate::model::time::Time;
@@ -19,8 +19,9 @@ use crate::model::time::Time;
 /// What stands in a store that is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inspected {
-    /// Transactions that it knows of.
-    pub commits: u64,
+    /// Transactions that it knows of. A database that looks after itself does not count them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commits: Option<u64>,
     pub cases: usize,
     pub open_cases: usize,
     /// Open cases that owe the cluster something.
@@ -79,7 +80,7 @@ pub(super) fn inspected(conn: &Connection, file: &Path) -> Result<Inspected, Sto
     load::state(&tx, Time::UNIX_EPOCH)?;
     let open: Vec<_> = cases.iter().filter(|case| case.open()).collect();
     Ok(Inspected {
-        commits: mark::commits(&tx)?,
+        commits: Some(mark::commits(&tx)?),
         open_cases: open.len(),
         owing: open.iter().filter(|case| !case.owed.nothing()).count(),
         cases: cases.len(),

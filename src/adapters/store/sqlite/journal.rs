@@ -1,20 +1,12 @@
-//! The journal's rows: only ever added to, each carrying SHA-256 over the hash before it and its own contents.
-//!
-//! What the chain shows: an entry that was changed, removed or put in between. What it cannot show: a whole journal
-//! replaced by another one; who wants that too writes the head that [`verify`] returns down elsewhere.
-//!
-//! Old entries are let go where the configuration says so: always from the beginning on, and what follows still hangs on the
-//! hash of the last one that went, which is kept.
+//! The journal's rows: only ever added to, each a link of the [`chain`](super::chain), and let go from the beginning on.
 
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::chain::{Head, Row, Walk, link};
 use super::error::{StoreError, sql};
-use super::rows::{from_json, meta, meta_unspoilt, set_meta, stamp, to_json};
+use super::rows::{from_json, meta, meta_unspoilt, set_meta, to_json};
 use super::seal::hex;
 use crate::model::ids::CaseId;
 use crate::model::note::Note;
@@ -24,37 +16,6 @@ const HEAD: &str = "journal_head";
 
 /// The last entry that was let go. The trigger of the table knows this name, too.
 const BEGIN: &str = "journal_begin";
-
-/// Where the chain stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    /// The last entry's number: they are numbered from 1 without a gap.
-    pub seq: u64,
-    /// The last entry's hash, in hex.
-    pub hash: String,
-    /// Those up to this one were let go; 0: none.
-    #[serde(default, skip_serializing_if = "none")]
-    pub begins_after: u64,
-}
-
-fn none(entries: &u64) -> bool {
-    *entries == 0
-}
-
-impl Head {
-    fn before_the_first() -> Self {
-        Self::at(0, hex(&[0; 32]))
-    }
-
-    fn at(seq: u64, hash: String) -> Self {
-        Self { seq, hash, begins_after: 0 }
-    }
-
-    /// So many entries are there.
-    pub fn entries(&self) -> u64 {
-        self.seq.saturating_sub(self.begins_after)
-    }
-}
 
 pub(super) fn append(conn: &Connection, notes: &[Note]) -> Result<(), StoreError> {
     if notes.is_empty() {
@@ -66,11 +27,11 @@ pub(super) fn append(conn: &Connection, notes: &[Note]) -> Result<(), StoreError
         .prepare_cached("INSERT INTO journal (seq, case_id, at, doc, hash) VALUES (?1, ?2, ?3, ?4, ?5)")
         .map_err(sql("writing the journal"))?;
     for note in notes {
-        let (seq, case) = (head.seq + 1, note.case.map(|id| id.0));
-        let row = Row { seq, case, at: stamp(note.at), doc: to_json("a note", note)? };
-        let hash = row.hash(&head.hash);
-        insert.execute(params![seq, case, row.at, row.doc, hash]).map_err(sql("writing the journal"))?;
-        head = Head::at(seq, hex(&hash));
+        let (row, hash, next) = link(&head, note)?;
+        insert
+            .execute(params![row.seq, row.case, row.at, row.doc, hash])
+            .map_err(sql("writing the journal"))?;
+        head = next;
     }
     set_meta(conn, HEAD, Some(&to_json("the journal's head", &head)?))
 }
@@ -112,15 +73,7 @@ pub(super) fn read(
 /// [`StoreError::Journal`] names the first entry that does not fit.
 pub(super) fn verify(conn: &Connection) -> Result<Head, StoreError> {
     meta_unspoilt(conn)?;
-    let begin = begin(conn)?;
-    let begins_after = begin.seq;
-    let last = walk(conn, begin, i64::MAX, |_| true)?;
-    let recorded = head(conn)?;
-    if recorded != last {
-        let why = format!("it is the last one, and entry {} should be", recorded.seq);
-        return Err(StoreError::Journal { seq: last.seq, why });
-    }
-    Ok(Head { begins_after, ..last })
+    walk(conn, begin(conn)?, i64::MAX, |_| true)?.end(&head(conn)?)
 }
 
 /// Lets the oldest entries go: those from before `horizon`, up to the first that is younger or of an open case, and at most
@@ -133,44 +86,37 @@ pub(super) fn let_go(conn: &Connection, horizon: &str, at_most: i64) -> Result<u
     let old =
         |entry: &Row| entry.at.as_str() < horizon && entry.case.is_none_or(|case| !open.contains(&case));
     let begin = begin(conn)?;
-    let last = walk(conn, begin.clone(), at_most, old)?;
-    if last == begin {
+    let walk = walk(conn, begin.clone(), at_most, old)?;
+    let last = walk.last();
+    if *last == begin {
         return Ok(0);
     }
-    set_meta(conn, BEGIN, Some(&to_json("the journal's beginning", &last)?))?;
+    set_meta(conn, BEGIN, Some(&to_json("the journal's beginning", last)?))?;
     conn.execute("DELETE FROM journal WHERE seq <= ?1", [last.seq]).map_err(sql("letting old entries go"))
 }
 
-/// From one entry on, as long as they are wanted. The last one that was.
+/// From one entry on, as long as they are wanted.
 fn walk(
     conn: &Connection,
     from: Head,
     at_most: i64,
     wanted: impl Fn(&Row) -> bool,
-) -> Result<Head, StoreError> {
+) -> Result<Walk, StoreError> {
     let reading = || sql("reading the journal");
     let mut ask = conn
         .prepare_cached("SELECT seq, case_id, at, doc, hash FROM journal ORDER BY seq LIMIT ?1")
         .map_err(reading())?;
     let mut rows = ask.query([at_most]).map_err(reading())?;
-    let mut last = from;
+    let mut walk = Walk::from(from);
     while let Some(row) = rows.next().map_err(reading())? {
-        let (entry, hash) = Row::read(row).map_err(reading())?;
-        let seq = last.seq + 1;
-        if entry.seq != seq {
-            let why = format!("it is missing; the next one is {}", entry.seq);
-            return Err(StoreError::Journal { seq, why });
-        }
-        if entry.hash(&last.hash)[..] != hash[..] {
-            let why = "its contents are not what its hash was made of".into();
-            return Err(StoreError::Journal { seq, why });
-        }
+        let (entry, hash) = entry(row).map_err(reading())?;
+        walk.fitting(&entry, &hash)?;
         if !wanted(&entry) {
             break;
         }
-        last = Head::at(seq, hex(&hash));
+        walk.next(&entry, &hash)?;
     }
-    Ok(last)
+    Ok(walk)
 }
 
 /// Entries as lines of JSON, each with its hash and the one before it, which is what its hash was made of. Also entries that
@@ -196,7 +142,7 @@ pub(super) fn lines(
         ask.query(params![number(after), case.map(|case| number(case.0)), limit]).map_err(reading())?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next().map_err(reading())? {
-        let (entry, hash) = Row::read(row).map_err(reading())?;
+        let (entry, hash) = entry(row).map_err(reading())?;
         let before: Option<Vec<u8>> = row.get(5).map_err(reading())?;
         let before = match before {
             Some(before) => hex(&before),
@@ -223,40 +169,8 @@ fn begin(conn: &Connection) -> Result<Head, StoreError> {
     }
 }
 
-struct Row {
-    seq: u64,
-    case: Option<u64>,
-    at: String,
-    doc: String,
-}
-
-impl Row {
-    /// With its hash, as it stands there.
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Self, Vec<u8>)> {
-        let entry = Self { seq: row.get(0)?, case: row.get(1)?, at: row.get(2)?, doc: row.get(3)? };
-        Ok((entry, row.get(4)?))
-    }
-
-    /// The note stands in it to the letter, because the hash was made of its letters.
-    fn line(&self, before: &str, hash: &str) -> String {
-        let Self { seq, case, at, doc } = self;
-        let whole = !doc.contains(['\n', '\r']) && serde_json::from_str::<IgnoredAny>(doc).is_ok();
-        let note = if whole { doc.clone() } else { serde_json::Value::from(doc.as_str()).to_string() };
-        let case = case.map_or_else(|| "null".to_owned(), |case| case.to_string());
-        let at = serde_json::Value::from(at.as_str());
-        format!(
-            "{{\"seq\":{seq},\"before\":\"{before}\",\"hash\":\"{hash}\",\"case\":{case},\"at\":{at},\"note\":{note}}}"
-        )
-    }
-
-    /// Each part with its length before it, so that no two different rows are the same bytes.
-    fn hash(&self, before: &str) -> [u8; 32] {
-        let case = self.case.map(|id| id.to_string()).unwrap_or_default();
-        let mut digest = Sha256::new();
-        for part in [before, &self.seq.to_string(), &case, &self.at, &self.doc] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        digest.finalize().into()
-    }
+/// With its hash, as it stands there.
+fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, Vec<u8>)> {
+    let entry = Row { seq: row.get(0)?, case: row.get(1)?, at: row.get(2)?, doc: row.get(3)? };
+    Ok((entry, row.get(4)?))
 }

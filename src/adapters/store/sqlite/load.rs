@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
+use super::case_row::CaseRow;
 use super::commit::next_case;
 use super::error::{StoreError, sql};
 use super::inbox::unanswered;
 use super::notices;
 use super::rows::{MEMORY, from_json, instant, meta, meta_unspoilt, stamp};
-use super::seal::{OfCase, Seal, of_step};
+use super::seal::{Seal, of_step};
 use crate::model::case::{Case, Phase};
 use crate::model::ids::CaseId;
 use crate::model::rates::Rates;
@@ -127,17 +128,6 @@ fn earlier(conn: &Connection, now: Time) -> Result<Vec<Earlier>, StoreError> {
     Ok(earlier)
 }
 
-struct Row {
-    id: u64,
-    node: String,
-    phase: String,
-    revision: u64,
-    drained_at: Option<String>,
-    closed_at: Option<String>,
-    doc: String,
-    seal: Option<Seal>,
-}
-
 /// Cases with the time at which each began to drain.
 fn select<P: rusqlite::ToSql>(
     conn: &Connection,
@@ -146,10 +136,10 @@ fn select<P: rusqlite::ToSql>(
 ) -> Result<Vec<(Case, Option<Time>)>, StoreError> {
     let statement =
         format!("SELECT id, node, phase, revision, drained_at, closed_at, doc, seal FROM cases {which}");
-    let rows = || -> rusqlite::Result<Vec<Row>> {
+    let rows = || -> rusqlite::Result<Vec<(CaseRow, Option<Seal>)>> {
         conn.prepare_cached(&statement)?
             .query_map([with], |row| {
-                Ok(Row {
+                let case = CaseRow {
                     id: row.get(0)?,
                     node: row.get(1)?,
                     phase: row.get(2)?,
@@ -157,38 +147,11 @@ fn select<P: rusqlite::ToSql>(
                     drained_at: row.get(4)?,
                     closed_at: row.get(5)?,
                     doc: row.get(6)?,
-                    seal: row.get(7)?,
-                })
+                };
+                Ok((case, row.get(7)?))
             })?
             .collect()
     };
+    let read = |(row, seal): (CaseRow, Option<Seal>)| row.read(seal.as_ref().map(|seal| &seal[..]));
     rows().map_err(sql("reading the cases"))?.into_iter().map(read).collect()
-}
-
-fn read(row: Row) -> Result<(Case, Option<Time>), StoreError> {
-    let what = format!("case {} ({})", row.id, row.node);
-    let written = OfCase {
-        id: row.id,
-        node: &row.node,
-        phase: &row.phase,
-        revision: row.revision,
-        drained_at: row.drained_at.as_deref(),
-        closed_at: row.closed_at.as_deref(),
-        doc: &row.doc,
-    };
-    if row.seal.is_some_and(|seal| seal != written.seal()) {
-        return Err(StoreError::spoilt(what));
-    }
-    let case: Case = from_json(&what, &row.doc)?;
-    // A row edited by hand, or half of a restored backup, shows here before anything is decided from it.
-    let same = case.id.0 == row.id
-        && case.node.as_str() == row.node
-        && case.phase.name().to_string() == row.phase
-        && case.revision == row.revision
-        && case.open() == row.closed_at.is_none();
-    if !same {
-        return Err(StoreError::document(what, "its document and its row say different things"));
-    }
-    let drained_at = row.drained_at.map(|text| instant(&what, &text)).transpose()?;
-    Ok((case, drained_at))
 }

@@ -1,13 +1,10 @@
 //! How fast guests moved. For forecasts: a row that cannot be read is left out, because it is nobody's debt.
 
-use std::sync::{Mutex, PoisonError};
-
 use rusqlite::{Connection, params};
 
 use super::error::{StoreError, sql};
 use super::rows::{from_json, stamp, to_json};
-use crate::model::rates::{MEASURED_MAX, Measured, Rates};
-use crate::model::time::Time;
+use crate::model::rates::{MEASURED_MAX, Measured};
 
 /// Each task once, whatever is said of it the second time; and no more than the newest.
 pub(super) fn keep(conn: &Connection, measured: &[Measured]) -> Result<(), StoreError> {
@@ -35,29 +32,4 @@ pub(super) fn newest(conn: &Connection) -> Result<Vec<Measured>, StoreError> {
     };
     let docs = docs().map_err(sql("reading the measurements"))?;
     Ok(docs.iter().filter_map(|doc| from_json("a measurement", doc).ok()).collect())
-}
-
-/// What follows from the measurements, so that a turn does not go through all of them again.
-#[derive(Default)]
-pub(super) struct Known(Mutex<Option<(i64, Rates)>>);
-
-/// Measurements age by the week: figures an hour old are new.
-const HOUR: i64 = 3600;
-
-impl Known {
-    pub(super) fn at(&self, now: Time) -> Option<Rates> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|(hour, _)| *hour == now.as_second() / HOUR).map(|(_, rates)| rates.clone())
-    }
-
-    pub(super) fn learn(&self, all: &[Measured], now: Time) -> Rates {
-        let rates = Rates::of(all, now);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((now.as_second() / HOUR, rates.clone()));
-        rates
-    }
-
-    pub(super) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
 }

@@ -10,12 +10,12 @@ mod commit;
 mod copies;
 mod copying;
 mod episodes;
-mod error;
 mod inbox;
 mod inspect;
 mod journal;
 mod keep;
 mod known;
+mod leaving;
 mod load;
 mod mark;
 mod measured;
@@ -26,7 +26,6 @@ mod places;
 mod prune;
 mod reader;
 mod rows;
-mod seal;
 mod swap;
 #[cfg(test)]
 mod tests;
@@ -41,17 +40,19 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 pub use backup::{backup, restore};
-pub use board::{Board, Comment, Sheet};
+pub use board::Board;
 pub use copies::Copies;
 pub use copying::{Copied, keep_copying};
-pub use error::StoreError;
-pub use inbox::Poison;
 pub use inspect::{Inspected, inspect};
-pub use journal::Head;
 pub use keep::Keep;
+pub(super) use leaving::Leaving;
 pub use place::fit;
 pub use places::SqliteFleet;
 
+use super::chain::Head;
+use super::error::StoreError;
+use super::poison::Poison;
+use super::{case_row, chain, deciding, documents, error, poison, seal, sheet};
 use crate::model::alert::{Episode, EpisodeKey, Episodes, Listed};
 use crate::model::case::Case;
 use crate::model::ids::{CaseId, RequestId};
@@ -84,7 +85,7 @@ struct Shared {
     writer: writer::Writer,
     readers: reader::Readers,
     clock: Arc<dyn Clock>,
-    rates: measured::Known,
+    rates: super::rates::Known,
     keep: Mutex<Keep>,
     alerts: Arc<known::Known>,
     /// One reads all episodes; the others wait for what it finds.
@@ -273,7 +274,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, decision: &Decision, at: Time) -> Result<(), Uncommitted> {
-        if !commit::needed(decision) {
+        if !deciding::needed(decision) {
             return Ok(());
         }
         let decision = Decision {
@@ -310,7 +311,7 @@ impl Store for SqliteStore {
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
-        let (kept, size, why) = inbox::cut(body, why);
+        let (kept, size, why) = poison::cut(body, why);
         let write = move |conn: &Connection| inbox::poison(conn, &kept, size, &why, at);
         Ok(self.shared.write("storing an unreadable delivery", write).await?)
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
+use super::leaving::not_moved;
 use super::mark::{self, Mark};
 
 pub(super) const DATABASE: &str = "pitlane.db";
@@ -49,6 +50,7 @@ pub(super) struct Writable {
 pub(super) fn writable(dir: &Path) -> Result<Writable, StoreError> {
     prepare(dir)?;
     let lock = hold(&dir.join(LOCK))?;
+    not_moved(dir)?;
     let file = dir.join(DATABASE);
     // Created here, so that it is ours alone from its first moment; SQLite gives its side files the same rights.
     OpenOptions::new()
@@ -75,6 +77,7 @@ pub(super) fn writable(dir: &Path) -> Result<Writable, StoreError> {
 
 /// A connection that cannot write, for a directory that exists. `Older` and `Newer` schemas are refused.
 pub(super) fn readable(dir: &Path) -> Result<Connection, StoreError> {
+    not_moved(dir)?;
     let file = dir.join(DATABASE);
     if !file.exists() {
         let why = format!("there is no {DATABASE} in it; has the service run with this directory?");

@@ -235,7 +235,7 @@ fn a_backup_of_an_older_version_is_upgraded_when_it_is_restored() {
     assert!(why.contains("upgraded when it is restored"), "{why}");
     let state = tempfile::tempdir().expect("a directory");
     let (found, kept) = restore(state.path(), &file, at(50)).expect("restores");
-    assert_eq!((found.cases, found.commits, kept), (0, 1, None));
+    assert_eq!((found.cases, found.commits, kept), (0, Some(1), None));
     assert_eq!(fs::read(&file).expect("reads"), before, "the backup is only read");
     super::open(state.path(), Arc::new(Hands(Mutex::new(at(60))))).expect("opens");
 

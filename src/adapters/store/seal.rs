@@ -22,32 +22,6 @@ pub(super) fn seal(parts: &[Option<&str>]) -> Seal {
     digest.finalize().into()
 }
 
-/// A case's columns.
-pub(super) struct OfCase<'a> {
-    pub id: u64,
-    pub node: &'a str,
-    pub phase: &'a str,
-    pub revision: u64,
-    pub drained_at: Option<&'a str>,
-    pub closed_at: Option<&'a str>,
-    pub doc: &'a str,
-}
-
-impl OfCase<'_> {
-    pub(super) fn seal(&self) -> Seal {
-        let (id, revision) = (self.id.to_string(), self.revision.to_string());
-        seal(&[
-            Some(&id),
-            Some(self.node),
-            Some(self.phase),
-            Some(&revision),
-            self.drained_at,
-            self.closed_at,
-            Some(self.doc),
-        ])
-    }
-}
-
 pub(super) fn of_step(id: &str, case: u64, tries: u32, at: &str, outcome: &str) -> Seal {
     seal(&[Some(id), Some(&case.to_string()), Some(&tries.to_string()), Some(at), Some(outcome)])
 }

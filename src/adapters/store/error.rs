@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::ids::RequestId;
+use crate::model::ids::{ClusterName, RequestId};
 use crate::model::notice::NoticeId;
 use crate::model::seen::Trouble;
 use crate::model::step::StepId;
@@ -93,6 +93,36 @@ pub enum StoreError {
          down; look at `dmesg` and the disk's health"
     )]
     Disk { doing: &'static str, source: rusqlite::Error },
+    /// What a person wrote down to reach the database.
+    #[error("store.postgres: {0}")]
+    Address(String),
+    #[error(
+        "PostgreSQL is not reached ({why}). Nothing is begun that cannot be written down; when it answers again, pitlane goes on \
+         by itself"
+    )]
+    Away { why: String },
+    #[error("{doing}: PostgreSQL said no ({why})")]
+    Remote { doing: &'static str, why: String },
+    #[error("{doing}: the connection to PostgreSQL was lost ({why}); it may be written")]
+    Unknown { doing: &'static str, why: String },
+    #[error(
+        "this instance does not hold the lease of cluster {0} any more; whoever does decides, and nothing of this was written"
+    )]
+    Fenced(ClusterName),
+    #[error(
+        "the database was brought to schema {found} by a newer pitlane, and this one (schema {known}) cannot work with that: \
+         upgrade this instance; the others go on meanwhile"
+    )]
+    NewerDatabase { found: i64, known: i64 },
+    #[error(
+        "cluster {cluster} is in the database already ({why}); nothing was moved, and nothing of it is overwritten"
+    )]
+    There { cluster: ClusterName, why: String },
+    #[error(
+        "the state in {dir} was moved to PostgreSQL ({to}): configure store.postgres, and start pitlane with that. If the \
+         cluster is not there, the move was broken off: remove {dir}/pitlane.moved and move it again"
+    )]
+    Moved { dir: PathBuf, to: String },
     #[error("{doing}: the database said no")]
     Sql {
         doing: &'static str,
@@ -169,14 +199,19 @@ impl From<StoreError> for Trouble {
             | StoreError::Behind { .. }
             | StoreError::File { .. }
             | StoreError::Older { .. }
+            | StoreError::Fenced(_)
+            | StoreError::NewerDatabase { .. }
+            | StoreError::There { .. }
+            | StoreError::Moved { .. }
             | StoreError::Conflict => Self::Refused(text),
+            StoreError::Address(_) => Self::NotConfigured(text),
             StoreError::NeverPlanned(_)
             | StoreError::NeverTold(_)
             | StoreError::Document { .. }
             | StoreError::Journal { .. }
             | StoreError::Rotten { .. }
             | StoreError::Damaged { .. } => Self::Nonsense(text),
-            StoreError::Late { .. } => Self::TooSlow(text),
+            StoreError::Late { .. } | StoreError::Unknown { .. } => Self::TooSlow(text),
             StoreError::Directory { .. }
             | StoreError::Open { .. }
             | StoreError::Migrate { .. }
@@ -184,6 +219,8 @@ impl From<StoreError> for Trouble {
             | StoreError::ReadOnly { .. }
             | StoreError::Disk { .. }
             | StoreError::Sql { .. }
+            | StoreError::Away { .. }
+            | StoreError::Remote { .. }
             | StoreError::Uncommitted(_)
             | StoreError::Gone => Self::Unreachable(text),
         }

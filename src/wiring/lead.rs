@@ -1,0 +1,225 @@
+//! A cluster's lease: asked for while another instance has it, renewed while this one has it, given up at the end. Only while
+//! it is held does a loop run here, and that loop knows no other lease. `docs/decisions/leases.md` is the protocol.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pitlane::adapters::store::PostgresFleet;
+use pitlane::model::ids::ClusterName;
+use pitlane::model::seen::Trouble;
+use pitlane::model::shown::Shown;
+use pitlane::model::time::Period;
+use pitlane::ports::{Bells as _, Lease, Leases as _, Meter as _, Renewed, Tenure};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Lasting;
+use super::seat::Seat;
+use super::stored::Shared;
+use super::unit::Unit;
+
+/// Between two questions who was rung.
+const BELLS_EVERY: Duration = Duration::from_secs(1);
+
+/// Takes the cluster whenever it is free, and looks after it as long as it is held.
+pub async fn lead(shared: Shared, seat: Arc<Seat>, lasting: Lasting, stop: CancellationToken) {
+    let leases = shared.database.leases();
+    let mut waits = Waits { shared: &shared, seat: &seat, lasting: &lasting, told: None };
+    loop {
+        let taken = tokio::select! {
+            () = stop.cancelled() => return,
+            taken = leases.take(&shared.cluster) => taken,
+        };
+        match taken {
+            Ok(Some(lease)) => {
+                waits.told = None;
+                look_after(&shared, &seat, lease, &stop).await;
+            }
+            Ok(None) => waits.stand_by().await,
+            Err(trouble) => waits.cannot(&trouble),
+        }
+        // A sign of life: here is no loop that gives one.
+        lasting.meter.begins();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(jittered(leases.lasts() / 4)) => {}
+        }
+    }
+}
+
+/// Another instance has it, or nobody knows.
+struct Waits<'a> {
+    shared: &'a Shared,
+    seat: &'a Seat,
+    lasting: &'a Lasting,
+    /// Who has it, as the log was told.
+    told: Option<String>,
+}
+
+impl Waits<'_> {
+    /// Shows what is stored, and who looks after it.
+    async fn stand_by(&mut self) {
+        let (leases, store) = (self.shared.database.leases(), &self.lasting.stored.store);
+        let (held, state) = match (leases.holders().await, store.load().await) {
+            (Ok(held), Ok(state)) => (held, state),
+            (Err(trouble), _) | (_, Err(trouble)) => return self.cannot(&trouble),
+        };
+        let cluster = &self.shared.cluster;
+        let holder = held.into_iter().find(|held| held.cluster == *cluster && held.left.is_some());
+        // Between two holders for a moment.
+        let holder = holder.map_or_else(|| "nobody".to_owned(), |held| held.fence.holder);
+        if self.told.as_ref() != Some(&holder) {
+            info!("instance {holder} looks after cluster {cluster}; this one waits beside it");
+            self.told = Some(holder.clone());
+        }
+        let now = self.lasting.clock.now();
+        self.seat.show(Shown::of_another(holder, state, now, Period(leases.lasts())));
+    }
+
+    fn cannot(&mut self, trouble: &Trouble) {
+        let cluster = &self.shared.cluster;
+        let why = format!("whether cluster {cluster} is looked after cannot be asked: {trouble}");
+        if self.told.as_ref() != Some(&why) {
+            error!("{why}");
+            self.told = Some(why.clone());
+        }
+        self.seat.fails(why);
+    }
+}
+
+/// Why a term came to its end.
+enum Over {
+    Asked,
+    Lost(String),
+    /// One of its tasks ended by itself: a mistake in this program.
+    Broken,
+}
+
+async fn look_after(shared: &Shared, seat: &Seat, lease: Arc<dyn Lease>, stop: &CancellationToken) {
+    let cluster = &shared.cluster;
+    let stored = match shared.under(lease.clone() as Arc<dyn Tenure>) {
+        Ok(stored) => stored,
+        Err(why) => return seat.fails(why),
+    };
+    let term = lease.fence().map(|fence| fence.term).unwrap_or_default();
+    info!("this instance looks after cluster {cluster} now (term {term})");
+    let lasts = shared.database.leases().lasts();
+    // Not a child of `stop`: the lease is renewed until the last turn has ended.
+    let ends = CancellationToken::new();
+    let mut tasks = seat.sit(stored).begin(seat, &ends);
+    let working = async {
+        tokio::select! {
+            () = stop.cancelled() => Over::Asked,
+            _ = tasks.join_next() => Over::Broken,
+        }
+    };
+    let mut over = renewing(&*lease, lasts, working).await.unwrap_or_else(Over::Lost);
+    ends.cancel();
+    if matches!(over, Over::Asked)
+        && let Err(why) = renewing(&*lease, lasts, all(&mut tasks)).await
+    {
+        over = Over::Lost(why);
+    }
+    // What still runs ends here: it could neither write nor do anything.
+    tasks.abort_all();
+    all(&mut tasks).await;
+    seat.rise();
+    match over {
+        Over::Asked => info!("cluster {cluster} is given up"),
+        Over::Lost(why) => return error!("the lease of cluster {cluster} is lost: {why}"),
+        Over::Broken => {
+            error!(
+                "the loop of cluster {cluster} ended by itself; the cluster is given up, and asked for again"
+            );
+        }
+    }
+    // Between turns, and while no renewal is under way.
+    if let Err(trouble) = lease.give_up().await {
+        warn!("cluster {cluster} could not be given up ({trouble}); it is free when its lease is over");
+    }
+    if matches!(over, Over::Broken) {
+        // Whoever waits may have it first.
+        sleep(lasts).await;
+    }
+}
+
+async fn all(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Renews until `work` is done. A renewal that was sent is waited for, whatever else happens.
+///
+/// # Errors
+/// Renewing is of no more use, and why.
+async fn renewing<T>(lease: &dyn Lease, lasts: Duration, work: impl Future<Output = T>) -> Result<T, String> {
+    let mut work = std::pin::pin!(work);
+    let mut pause = lasts / 3;
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = sleep(pause) => {}
+        }
+        match lease.renew().await {
+            Ok(Renewed::Still) => pause = lasts / 3,
+            Ok(Renewed::Lost) => return Err("another instance may have it".to_owned()),
+            Err(trouble) if lease.left().is_zero() => return Err(trouble.to_string()),
+            Err(trouble) => {
+                warn!("a lease could not be renewed: {trouble}");
+                pause = lasts / 15;
+            }
+        }
+    }
+}
+
+/// Rings for the clusters that this instance looks after, whoever of the instances heard something. What was heard here rings
+/// at once, and then once more by this: a quiet turn is cheap.
+pub async fn bells(database: PostgresFleet, units: Arc<Vec<Unit>>, stop: CancellationToken) {
+    let mut heard: BTreeMap<ClusterName, u64> = BTreeMap::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(BELLS_EVERY) => {}
+        }
+        let ours: BTreeMap<ClusterName, &Unit> = units
+            .iter()
+            .filter(|unit| unit.seat.leads())
+            .filter_map(|unit| Some((unit.shared()?.cluster.clone(), unit)))
+            .collect();
+        heard.retain(|cluster, _| ours.contains_key(cluster));
+        if ours.is_empty() {
+            continue;
+        }
+        let names: Vec<ClusterName> = ours.keys().cloned().collect();
+        // Without an answer the loops look by their timers; that the database is away is told by the leases.
+        for (cluster, rung) in database.rung(&names).await.unwrap_or_default() {
+            if heard.insert(cluster.clone(), rung).is_some_and(|before| before != rung)
+                && let Some(unit) = ours.get(&cluster)
+            {
+                unit.lasting.bell.notify_one();
+            }
+        }
+    }
+}
+
+/// A tenth earlier or later, so that those who wait do not ask together.
+fn jittered(pause: Duration) -> Duration {
+    let chance = u32::try_from(RandomState::new().hash_one(0) % 200).unwrap_or_default();
+    pause * (900 + chance) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_a_tenth_longer_or_shorter_and_no_two_need_be_alike() {
+        let pauses: std::collections::BTreeSet<_> =
+            (0..50).map(|_| jittered(Duration::from_secs(10))).collect();
+        assert!(pauses.iter().all(|pause| (9_000..=11_000).contains(&pause.as_millis())), "{pauses:?}");
+        assert!(pauses.len() > 10);
+    }
+}
