@@ -52,7 +52,10 @@ fn a_backup_of_a_running_service_brings_back_what_the_disk_lost() {
     assert!(code == 0 && out.contains("whole"), "{code} {out}");
 
     let service = service.again();
-    let (_, out, _) = service.ask("read", &["status"]);
+    // What a turn knows is told when one has ended.
+    let told = (0..300).map(|_| service.ask("read", &["status"]).1);
+    let told = told.inspect(|_| std::thread::sleep(std::time::Duration::from_millis(100)));
+    let out = told.into_iter().find(|out| !out.contains("no turn has ended yet")).unwrap_or_default();
     assert!(out.contains("Paused by store restore"), "{out}");
 }
 
