@@ -59,7 +59,7 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Compare-and-swap on the revision; revision 0 is a new case.
-    pub(super) fn put(
+    pub(super) fn change(
         &mut self,
         known: &mut BTreeMap<u64, Known>,
         case: &Case,

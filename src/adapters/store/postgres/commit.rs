@@ -85,7 +85,7 @@ fn put_cases(
 ) -> Result<Vec<Ask>, Failure> {
     let (mut known, mut changes) = (cases::known(known)?, Changes::default());
     for case in &decision.cases {
-        changes.put(&mut known, case, drain_began(case, &decision.notes))?;
+        changes.change(&mut known, case, drain_began(case, &decision.notes))?;
         if case.revision == 0 {
             let next = next_case(meta)?.max(case.id.0.saturating_add(1));
             meta.set(NEXT_CASE, Some(next.to_string()));

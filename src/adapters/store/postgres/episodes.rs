@@ -43,7 +43,7 @@ fn hear(known: &mut Known, told: &[Episode]) -> Ingested {
     for episode in told {
         match known.get(&key(episode)) {
             None => {
-                known.put(episode.clone());
+                known.hold(episode.clone());
                 count.new += 1;
             }
             Some(before) => {
@@ -54,7 +54,7 @@ fn hear(known: &mut Known, told: &[Episode]) -> Ingested {
                 } else {
                     count.known += 1;
                 }
-                known.put(heard);
+                known.hold(heard);
             }
         }
     }
@@ -78,7 +78,7 @@ pub(super) async fn level(
     for listed in listed {
         match known.get(&key(&listed.episode)) {
             None => {
-                known.put(listed.episode.clone());
+                known.hold(listed.episode.clone());
                 count.new += 1;
             }
             Some(before) => {
@@ -89,14 +89,14 @@ pub(super) async fn level(
                 } else {
                     count.known += 1;
                 }
-                known.put(level);
+                known.hold(level);
             }
         }
     }
     for gone in gone {
         if let Some(before) = known.get(&of_key(gone)).filter(|before| before.fires()) {
             let ended = Episode { ends_at: Some(at.max(before.starts_at)), ..before.clone() };
-            known.put(ended);
+            known.hold(ended);
             count.resolved += 1;
         }
     }
@@ -157,7 +157,7 @@ impl Known {
         self.now.get(key)
     }
 
-    fn put(&mut self, episode: Episode) {
+    fn hold(&mut self, episode: Episode) {
         self.now.insert(key(&episode), episode);
     }
 
