@@ -1,6 +1,8 @@
 //! How long planning takes: reading, placing, scheduling and the check, for each of the public instances; and what a turn
 //! pays for the plan of a large live cluster.
 
+mod rules;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -8,7 +10,6 @@ use pitlane::config::planning::instance;
 use pitlane::decide;
 use pitlane::decide::planner::{Effort, Wishes, plan};
 use pitlane::model::observed::Observed;
-use pitlane::model::rules::{CephSetup, HandSetup, Mode, Packing, Rules};
 use pitlane::model::state::State;
 use pitlane::ports::Pve;
 use pitlane::sim::world::GIB;
@@ -50,21 +51,7 @@ fn live(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let pve = runtime.block_on(doors.look(&wished, &Default::default(), &wished));
     let seen = Observed { pve, ..Observed::nothing(doors.world().now) };
-    let rules = Rules {
-        mode: Mode::Approve,
-        policies: pitlane::config::policy::load(None, &mut Default::default()),
-        mapping: Default::default(),
-        ceph: CephSetup::None,
-        hand: HandSetup::Absent,
-        alarms: Default::default(),
-        budgets: Default::default(),
-        limits: Default::default(),
-        packing: Packing { cpu_overcommit: 16.0, ..Packing::default() },
-        notify: Default::default(),
-        own: pitlane::model::rules::OwnHome::outside(),
-        silences: None,
-        shared: None,
-    };
+    let rules = rules::rules();
     let mut group = criterion.benchmark_group("live");
     group.sample_size(10);
     for node in wished {

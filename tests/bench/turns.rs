@@ -6,6 +6,7 @@
 //! the store, the look, decoding, deciding, showing. The turns of one minute follow one another, as they do in a service that
 //! spreads them. Halfway all loops are thrown away and begun anew, as after a restart.
 
+mod rules;
 mod turns {
     pub mod bodies;
     pub mod fleet;

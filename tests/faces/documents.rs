@@ -16,15 +16,18 @@ fn block(document: &str, title: &str) -> String {
     block[..block.find("\n```").expect("the block ends")].to_owned() + "\n"
 }
 
+/// A file that only we may read.
+fn put(dir: &Path, name: &str, text: &str) {
+    let path = dir.join(name);
+    fs::create_dir_all(path.parent().expect("below the directory")).expect("writable");
+    fs::write(&path, text).expect("writable");
+    fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("ours");
+}
+
 #[test]
 fn the_configuration_of_the_manual_is_good_and_leaves_nothing_out() {
     let dir = tempfile::tempdir().expect("a directory");
-    let put = |name: &str, text: &str| {
-        let path = dir.path().join(name);
-        fs::create_dir_all(path.parent().expect("below the directory")).expect("writable");
-        fs::write(&path, text).expect("writable");
-        fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("ours");
-    };
+    let put = |name: &str, text: &str| put(dir.path(), name, text);
     // Where the unit would make a directory for it, this machine has none.
     let switch = ("# kill_file: /run/pitlane/stop", "kill_file: stop              ");
     let config = block("INSTALL.md", "pitlane configuration");
@@ -47,12 +50,7 @@ fn the_configuration_of_the_manual_is_good_and_leaves_nothing_out() {
 #[test]
 fn the_files_of_a_fleet_are_good_and_a_key_in_the_wrong_one_is_told() {
     let dir = tempfile::tempdir().expect("a directory");
-    let put = |name: &str, text: &str| {
-        let path = dir.path().join(name);
-        fs::create_dir_all(path.parent().expect("below the directory")).expect("writable");
-        fs::write(&path, text).expect("writable");
-        fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("ours");
-    };
+    let put = |name: &str, text: &str| put(dir.path(), name, text);
     put("pitlane.yaml", &block("FLEET.md", "pitlane fleet"));
     put("tokens.yaml", &block("INSTALL.md", "pitlane tokens"));
     put("clusters/token", "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n");

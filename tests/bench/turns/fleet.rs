@@ -12,7 +12,6 @@ use pitlane::adapters::pve::{
     ApiToken, Endpoint, HttpTransport, Member, Proxmox, Settings, TransportError, Trust,
 };
 use pitlane::adapters::store;
-use pitlane::model::rules::{CephSetup, HandSetup, Mode, Packing, Rules};
 use pitlane::model::time::Time;
 use pitlane::ports::{Clock, Store, Tickets};
 use pitlane::reconcile::{Reconciler, World};
@@ -22,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::bodies::Cluster;
 use super::spent::preparing;
+use crate::rules::rules;
 
 /// Seconds since 1970, stepped by the bench.
 pub struct Stepped(AtomicI64);
@@ -84,24 +84,6 @@ impl HttpTransport for Answers {
         });
         self.asked.bytes.fetch_add(body.len() as u64, Relaxed);
         Ok(Response::new(Bytes::from(body)))
-    }
-}
-
-fn rules() -> Rules {
-    Rules {
-        mode: Mode::Approve,
-        policies: pitlane::config::policy::load(None, &mut Default::default()),
-        mapping: Default::default(),
-        ceph: CephSetup::None,
-        hand: HandSetup::Absent,
-        alarms: Default::default(),
-        budgets: Default::default(),
-        limits: Default::default(),
-        packing: Packing { cpu_overcommit: 16.0, ..Packing::default() },
-        notify: Default::default(),
-        own: pitlane::model::rules::OwnHome::outside(),
-        silences: None,
-        shared: None,
     }
 }
 
