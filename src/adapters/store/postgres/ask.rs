@@ -112,9 +112,11 @@ pub(super) trait Columns {
         self.get_as(column)
     }
 
-    /// A number that is never below zero as we write it.
+    /// A number that is never below zero as we write it. One that is was changed, and zero would be a guess.
     fn count(&self, column: usize) -> Result<u64, Failure> {
-        Ok(u64::try_from(self.int(column)?).unwrap_or_default())
+        let number = self.int(column)?;
+        u64::try_from(number)
+            .map_err(|_| Failure::No(format!("{number} stands where nothing below zero can be")))
     }
 
     fn maybe_seal(&self, column: usize) -> Result<Option<Vec<u8>>, Failure> {
