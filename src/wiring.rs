@@ -9,6 +9,7 @@ mod outside;
 mod rights;
 mod running;
 mod seat;
+mod standing;
 mod stored;
 mod tickets;
 mod unit;

@@ -2,11 +2,11 @@
 //! it is held does a loop run here, and that loop knows no other lease. `docs/decisions/leases.md` is the protocol.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pitlane::adapters::store::PostgresFleet;
+use pitlane::model::case::Case;
 use pitlane::model::ids::ClusterName;
 use pitlane::model::seen::Trouble;
 use pitlane::model::shown::Shown;
@@ -19,35 +19,45 @@ use tracing::{error, info, warn};
 
 use super::Lasting;
 use super::seat::Seat;
+use super::standing::{Standing, Standings};
 use super::stored::Shared;
 use super::unit::Unit;
 
 /// Between two questions who was rung.
 const BELLS_EVERY: Duration = Duration::from_secs(1);
 
+/// What another instance's cluster remembers is read anew at the latest, while nothing goes on there and nobody rings.
+const LOAD_QUIET_EVERY: Duration = Duration::from_secs(60);
+
 /// Takes the cluster whenever it is free, and looks after it as long as it is held.
-pub async fn lead(shared: Shared, seat: Arc<Seat>, lasting: Lasting, stop: CancellationToken) {
-    let leases = shared.database.leases();
-    let mut waits = Waits { shared: &shared, seat: &seat, lasting: &lasting, told: None };
+pub async fn lead(
+    shared: Shared,
+    mut standings: Standings,
+    seat: Arc<Seat>,
+    lasting: Lasting,
+    stop: CancellationToken,
+) {
+    let mut waits = Waits { shared: &shared, seat: &seat, lasting: &lasting, told: None, loaded: None };
     loop {
-        let taken = tokio::select! {
+        let standing = tokio::select! {
             () = stop.cancelled() => return,
-            taken = leases.take(&shared.cluster) => taken,
+            standing = standings.next(&shared.cluster) => standing,
         };
-        match taken {
-            Ok(Some(lease)) => {
-                waits.told = None;
-                look_after(&shared, &seat, lease, &stop).await;
-            }
-            Ok(None) => waits.stand_by().await,
+        match standing {
+            Ok(Standing { holder: Some(holder), rung }) => waits.stand_by(holder, rung).await,
+            // What was told may be a moment old: the database says who is first.
+            Ok(Standing { holder: None, .. }) => match shared.database.leases().take(&shared.cluster).await {
+                Ok(Some(lease)) => {
+                    (waits.told, waits.loaded) = (None, None);
+                    look_after(&shared, &seat, lease, &stop).await;
+                }
+                Ok(None) => {}
+                Err(trouble) => waits.cannot(&trouble),
+            },
             Err(trouble) => waits.cannot(&trouble),
         }
         // A sign of life: here is no loop that gives one.
         lasting.meter.begins();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(jittered(leases.lasts() / 4)) => {}
-        }
     }
 }
 
@@ -58,26 +68,44 @@ struct Waits<'a> {
     lasting: &'a Lasting,
     /// Who has it, as the log was told.
     told: Option<String>,
+    /// `None`: nothing that is stored is shown, or it may be wrong.
+    loaded: Option<Loaded>,
+}
+
+/// What is shown of a cluster that another instance looks after.
+struct Loaded {
+    at: Instant,
+    rung: u64,
+    /// A case is open: its phase and its words change at any time.
+    busy: bool,
+}
+
+impl Loaded {
+    fn good(&self, rung: u64) -> bool {
+        !self.busy && self.rung == rung && self.at.elapsed() < LOAD_QUIET_EVERY
+    }
 }
 
 impl Waits<'_> {
     /// Shows what is stored, and who looks after it.
-    async fn stand_by(&mut self) {
-        let (leases, store) = (self.shared.database.leases(), &self.lasting.stored.store);
-        let (held, state) = match (leases.holders().await, store.load().await) {
-            (Ok(held), Ok(state)) => (held, state),
-            (Err(trouble), _) | (_, Err(trouble)) => return self.cannot(&trouble),
+    async fn stand_by(&mut self, holder: String, rung: u64) {
+        if self.told.as_ref() == Some(&holder) && self.loaded.as_ref().is_some_and(|loaded| loaded.good(rung))
+        {
+            return;
+        }
+        let at = Instant::now();
+        let state = match self.lasting.stored.store.load().await {
+            Ok(state) => state,
+            Err(trouble) => return self.cannot(&trouble),
         };
-        let cluster = &self.shared.cluster;
-        let holder = held.into_iter().find(|held| held.cluster == *cluster && held.left.is_some());
-        // Between two holders for a moment.
-        let holder = holder.map_or_else(|| "nobody".to_owned(), |held| held.fence.holder);
         if self.told.as_ref() != Some(&holder) {
+            let cluster = &self.shared.cluster;
             info!("instance {holder} looks after cluster {cluster}; this one waits beside it");
             self.told = Some(holder.clone());
         }
+        self.loaded = Some(Loaded { at, rung, busy: state.cases.iter().any(Case::open) });
         let now = self.lasting.clock.now();
-        self.seat.show(Shown::of_another(holder, state, now, Period(leases.lasts())));
+        self.seat.show(Shown::of_another(holder, state, now, Period(LOAD_QUIET_EVERY)));
     }
 
     fn cannot(&mut self, trouble: &Trouble) {
@@ -87,6 +115,7 @@ impl Waits<'_> {
             error!("{why}");
             self.told = Some(why.clone());
         }
+        self.loaded = None;
         self.seat.fails(why);
     }
 }
@@ -202,24 +231,5 @@ pub async fn bells(database: PostgresFleet, units: Arc<Vec<Unit>>, stop: Cancell
                 unit.lasting.bell.notify_one();
             }
         }
-    }
-}
-
-/// A tenth earlier or later, so that those who wait do not ask together.
-fn jittered(pause: Duration) -> Duration {
-    let chance = u32::try_from(RandomState::new().hash_one(0) % 200).unwrap_or_default();
-    pause * (900 + chance) / 1000
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_a_tenth_longer_or_shorter_and_no_two_need_be_alike() {
-        let pauses: std::collections::BTreeSet<_> =
-            (0..50).map(|_| jittered(Duration::from_secs(10))).collect();
-        assert!(pauses.iter().all(|pause| (9_000..=11_000).contains(&pause.as_millis())), "{pauses:?}");
-        assert!(pauses.len() > 10);
     }
 }

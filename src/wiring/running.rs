@@ -16,6 +16,7 @@ use pitlane::web::{self, Listening};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::standing::Standings;
 use super::stored::{self, Stored};
 use super::unit::{Common, Unit};
 use super::{SystemClock, failed, fleet, lead, tls, usage};
@@ -59,10 +60,14 @@ impl Running {
             desk,
             in_fleet: matches!(service, Service::Fleet { .. }),
             places: None,
-            database: stored::database(front).await?,
+            database: None,
             shelf: Default::default(),
             stop: CancellationToken::new(),
         };
+        common.database = stored::database(front).await?.map(|database| {
+            let standings = Standings::asked(database.clone(), common.stop.clone());
+            (database, standings)
+        });
         let mut opened = Vec::new();
         let of_all = match &service {
             Service::One(config) => {
@@ -71,7 +76,7 @@ impl Running {
             }
             Service::Fleet { clusters, .. } => {
                 let refused = match &common.database {
-                    Some(database) => stored::of_no_cluster(database, &clock)?,
+                    Some((database, _)) => stored::of_no_cluster(database, &clock)?,
                     None => {
                         let refused = of_all(front, &clock)?;
                         common.places = refused.fleet.clone();
@@ -93,7 +98,7 @@ impl Running {
         let address = listening.address;
         let (replace, router) = web::replaceable(fleet::surface(&service, &units, hooks, of_all.as_ref())?);
         let mut tasks: Vec<JoinSet<()>> = units.iter().map(|unit| unit.begin(&stop)).collect();
-        if let Some(database) = common.database {
+        if let Some((database, _)) = common.database {
             tokio::spawn(lead::bells(database, units.clone(), stop.clone()));
         }
         if let Some(path) = path {

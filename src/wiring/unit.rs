@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::seat::{Seat, Term};
+use super::standing::Standings;
 use super::stored::{Shared, Stored, kept};
 use super::{Lasting, copies, failed, lead, notify, outside, rights, tickets};
 use crate::reload::{Cluster, Desk};
@@ -34,8 +35,8 @@ pub struct Common {
     pub in_fleet: bool,
     /// Their shared budgets, where they are in files.
     pub places: Option<Arc<dyn Fleet>>,
-    /// Where several instances share what is remembered.
-    pub database: Option<PostgresFleet>,
+    /// Where several instances share what is remembered, and who of them looks after what.
+    pub database: Option<(PostgresFleet, Standings)>,
     pub shelf: alertmanager::Shelf,
     pub stop: CancellationToken,
 }
@@ -58,7 +59,7 @@ enum Held {
     /// The lock of its file, until the process ends.
     File(Term),
     /// A lease, whenever there is one.
-    Lease(Shared),
+    Lease(Shared, Standings),
 }
 
 impl Unit {
@@ -74,15 +75,13 @@ impl Unit {
         let name = common.in_fleet.then(|| config.cluster.as_deref().map(ClusterName::from)).flatten();
         let of =
             |what: &str| name.as_ref().map_or_else(|| what.to_owned(), |name| format!("{what} of {name}"));
-        let shared = common.database.clone().map(|database| Shared {
-            database,
-            cluster: ClusterName(config.cluster.clone().unwrap_or_default()),
-            clock: common.clock.clone(),
-            keep: kept(config),
-            in_fleet: common.in_fleet,
+        let shared = common.database.clone().map(|(database, standings)| {
+            let cluster = ClusterName(config.cluster.clone().unwrap_or_default());
+            let (clock, keep, in_fleet) = (common.clock.clone(), kept(config), common.in_fleet);
+            (Shared { database, cluster, clock, keep, in_fleet }, standings)
         });
         let stored = match &shared {
-            Some(shared) => shared.without_lease()?,
+            Some((shared, _)) => shared.without_lease()?,
             None => Stored::file(&opened(config, common, &of("the state"))?, common.places.clone()),
         };
         let (meter, begun) = systemd::watched(metrics.clone());
@@ -106,7 +105,7 @@ impl Unit {
         let (hook, channels) = (outside.hook(), notify::channels(config, name.as_ref())?);
         let seat = Seat::new(lasting.clone(), outside, config.rules.clone(), channels);
         let held = match shared {
-            Some(shared) => Held::Lease(shared),
+            Some((shared, standings)) => Held::Lease(shared, standings),
             None => {
                 let term = seat.sit(lasting.stored.clone());
                 copies::begin(config, &lasting, &term.reconciler, &common.stop)?;
@@ -120,7 +119,7 @@ impl Unit {
     /// Where it is in a database that several instances share.
     pub fn shared(&self) -> Option<&Shared> {
         match &self.held {
-            Held::Lease(shared) => Some(shared),
+            Held::Lease(shared, _) => Some(shared),
             Held::File(_) => None,
         }
     }
@@ -142,9 +141,10 @@ impl Unit {
         tokio::spawn(last_word::watch(shown, pages, mouth, self.lasting.clock.clone(), stop.clone()));
         match &self.held {
             Held::File(term) => term.begin(&seat, stop),
-            Held::Lease(shared) => {
+            Held::Lease(shared, standings) => {
                 let mut tasks = JoinSet::new();
-                tasks.spawn(lead::lead(shared.clone(), seat, self.lasting.clone(), stop.clone()));
+                let (shared, standings) = (shared.clone(), standings.clone());
+                tasks.spawn(lead::lead(shared, standings, seat, self.lasting.clone(), stop.clone()));
                 tasks
             }
         }
