@@ -23,6 +23,7 @@ pub mod planner;
 mod preflight;
 mod processors;
 mod promised;
+mod queue;
 mod recovery;
 mod requests;
 mod residents;
@@ -80,7 +81,7 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
         Some(None) if !seen.kill_file => None,
         _ => view.paused(),
     };
-    let mut ahead = None;
+    let (mut ahead, mut before) = (None, 0);
     for turn in &mut turns {
         match &paused {
             Some(by) => {
@@ -89,8 +90,9 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
             }
             None => {
                 let held = turn.case.holds_the_node();
-                turn.ahead = ahead.clone();
+                (turn.ahead, turn.before) = (ahead.clone(), before);
                 advance(turn);
+                before += usize::from(queue::waits(&turn.case));
                 if !held && turn.case.holds_the_node() {
                     ahead = Some(turn.case.node.clone());
                 }
@@ -100,7 +102,7 @@ pub fn decide(state: &State, seen: &Observed, rules: &Rules) -> Decision {
     if paused.is_none() {
         out.leaked = effects::leaked_silences(&view, &turns);
     }
-    show(&turns, &view, &mut out);
+    show(&mut turns, &view, &mut out);
     for turn in turns {
         collect(turn, state, &mut out);
     }
@@ -242,7 +244,7 @@ fn collect(turn: Turn, state: &State, out: &mut Decision) {
     out.steps.extend(steps);
 }
 
-fn show(turns: &[Turn], view: &View, out: &mut Decision) {
+fn show(turns: &mut [Turn], view: &View, out: &mut Decision) {
     out.show.faults = view.faults().map(<[Fault]>::to_vec).unwrap_or_default();
     out.show.unplaced = view.unplaced.clone();
     out.show.unplaced_more = view.unplaced_more.clone();
@@ -258,23 +260,12 @@ fn show(turns: &[Turn], view: &View, out: &mut Decision) {
                 out.show.safe_to_pull.insert(case.id, pull.map_err(|wait| wait.to_string()));
             }
         }
+        // Not judged while pitlane is paused, or while it is not its turn to be.
         if matches!(case.phase, Phase::Preparing { .. })
-            && let Ok(policy) = view.policy(case)
+            && let Some((verdict, plan)) = turn.judged.take()
         {
-            let (verdict, planned) = match &case.in_place {
-                Some(_) => {
-                    let (verdict, planned) = preflight::judge_in_place(case, view);
-                    (verdict, planned.map(|(plan, _)| plan))
-                }
-                None => {
-                    let (verdict, planned) = preflight::judge(&case.node, Some(case), policy, view);
-                    (verdict, planned.map(|planned| planned.plan))
-                }
-            };
             out.show.verdicts.insert(case.node.clone(), verdict);
-            if let Ok(plan) = planned {
-                out.show.plans.insert(case.node.clone(), plan);
-            }
+            out.show.plans.extend(plan.map(|plan| (case.node.clone(), plan)));
         }
     }
     out.show.safe_to_power_off = safe;

@@ -60,8 +60,8 @@ pub(super) fn of_case(turn: &Turn, out: &mut Decision) {
     }
     // Not from the journal: that an effect failed is noted at once, that it fails for long is known only now.
     let own = format!("{}/", StepId::new(case.id, "").0.trim_end_matches('/'));
-    for (step, attempt) in &turn.view.state.ledger {
-        let Some(subject) = step.0.strip_prefix(&own) else { continue };
+    for (step, attempt) in turn.view.state.ledger.range(StepId(own.clone())..) {
+        let Some(subject) = step.0.strip_prefix(&own) else { break };
         let Outcome::Failed { trouble } = &attempt.outcome else { continue };
         if attempt.tries >= EFFECT_TRIES && case.open() {
             let said = say(

@@ -5,9 +5,11 @@ use std::time::Duration;
 use crate::model::case::Case;
 use crate::model::ids::NodeName;
 use crate::model::note::{Note, Noted};
+use crate::model::plan::Plan;
 use crate::model::rules::Mode;
 use crate::model::step::{Action, Attempt, Outcome, Step, StepId};
 use crate::model::time::{after, age};
+use crate::model::verdict::Verdict;
 use crate::model::wait::Wait;
 
 use super::view::View;
@@ -24,11 +26,15 @@ pub(super) struct Turn<'a> {
     pub steps: Vec<Step>,
     /// A node that begins to leave in this very turn. The readings do not know of it yet, so no other may begin.
     pub ahead: Option<NodeName>,
+    /// Cases of alarms that have waited longer to begin.
+    pub before: usize,
+    /// The verdict of this turn, where one was asked for, and what would be done.
+    pub judged: Option<(Verdict, Option<Plan>)>,
 }
 
 impl<'a> Turn<'a> {
     pub fn new(view: &'a View<'a>, case: Case) -> Self {
-        Self { view, case, notes: Vec::new(), steps: Vec::new(), ahead: None }
+        Self { view, case, notes: Vec::new(), steps: Vec::new(), ahead: None, before: 0, judged: None }
     }
 
     pub fn note(&mut self, what: Noted) {

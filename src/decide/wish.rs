@@ -2,6 +2,7 @@
 
 use super::effects::wish_silences;
 use super::in_place;
+use super::queue;
 use crate::model::case::Phase;
 use crate::model::observed::Wish;
 use crate::model::owed::Whereabouts;
@@ -9,12 +10,14 @@ use crate::model::state::State;
 
 /// From what is remembered alone: the look has not happened yet.
 pub fn wish(state: &State) -> Wish {
-    let mut wish = Wish::default();
+    let (mut wish, mut before) = (Wish::default(), 0);
     for case in &state.cases {
         if !matches!(case.phase, Phase::Draining { .. } | Phase::GivingBack { .. } | Phase::Closed { .. }) {
             wish.faults.extend(case.faults.iter().cloned());
         }
-        if !matches!(case.phase, Phase::Confirming { .. } | Phase::Closed { .. }) {
+        let queued = queue::queued(case, before);
+        before += usize::from(queue::waits(case));
+        if !matches!(case.phase, Phase::Confirming { .. } | Phase::Closed { .. }) && !queued {
             wish.nodes.insert(case.node.clone());
         }
         if let Some(parts) = &case.in_place
@@ -37,13 +40,16 @@ pub fn wish(state: &State) -> Wish {
         if untouched_or_out || !case.owed.locate.is_empty() {
             wish.inventory.insert(case.node.clone());
         }
-        if matches!(case.phase, Phase::Preparing { .. } | Phase::Draining { .. }) && case.in_place.is_none() {
+        let leaving = matches!(case.phase, Phase::Preparing { .. } | Phase::Draining { .. });
+        if leaving && case.in_place.is_none() && !queued {
             wish.surveys.insert(case.node.clone());
         }
         if matches!(case.phase, Phase::HandedOver { .. }) || !case.owed.locate.is_empty() {
             wish.bmc.insert(case.node.clone());
         }
-        if let Phase::Preparing { room, .. } = &case.phase {
+        if let Phase::Preparing { room, .. } = &case.phase
+            && !queued
+        {
             wish.guests.extend(room.iter().copied());
         }
         // Who sees its node's own processor goes home only to one that is alike, and the board may be another one by now.

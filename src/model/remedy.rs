@@ -140,6 +140,7 @@ impl Wait {
             ForeignFlag { flag } => format!("ask who set it; ceph osd unset {flag}"),
             NodesOut { .. } | DomainOut { .. } | SharedBudgetSpent { .. } => "wait until it is back, or raise the budget".into(),
             OneByOne { .. } => "nothing, the next turn decides".into(),
+            Queued { .. } => "nothing, it is judged when a node may leave; pitlane check NODE judges it now".into(),
             TimeBoxTooShort { .. } => "raise respond.time_box, or set on_overrun: tell in the policy".into(),
             OutsideWindow(Shut { opens: Some(_), .. }) => {
                 "nothing, it begins by itself then; to begin sooner, add also_open to the calendar, and pitlane reload".into()

@@ -180,6 +180,8 @@ pub enum Wait {
     NodesOut { out: Vec<NodeName>, max: u32 },
     // Two could begin in one turn: nothing was planned with the other one gone.
     OneByOne { first: NodeName },
+    // Neither looked at in full nor planned: no node may leave, and so many wait longer.
+    Queued { before: usize },
     SharedBudgetSpent { budget: BudgetName, out: Vec<(ClusterName, NodeName)>, max: u32 },
     DomainOut { domain: String, out: NodeName },
     DrainsToday { count: u32, max: u32 },
@@ -352,6 +354,7 @@ impl Wait {
             self,
             GuestsAboard { .. }
                 | OneByOne { .. }
+                | Queued { .. }
                 | FirstMoves { .. }
                 | SecondLook { .. }
                 | MaintenancePending

@@ -188,6 +188,7 @@ impl fmt::Display for Wait {
                 write!(f, "budget {budget}: already out: {} (at most {max} at once)", list(out))
             }
             OneByOne { first } => write!(f, "{first} begins in this turn, and one begins after the other"),
+            Queued { before } => write!(f, "{} before it", count(*before, "case")),
             NodesOut { out, max } => write!(f, "already out: {} (at most {max} at once)", list(out)),
             DomainOut { domain, out } => write!(f, "{out} of the same failure domain {domain} is out"),
             DrainsToday { count: drains, max } => {

@@ -11,6 +11,7 @@ use crate::decide::inventory;
 use crate::decide::memory::{Returned, returned};
 use crate::decide::plan::Planned;
 use crate::decide::preflight::{Hour, hour, judge, judge_in_place, only_the_hour};
+use crate::decide::queue;
 use crate::decide::second_person;
 use crate::decide::time_box;
 use crate::decide::turn::Turn;
@@ -38,11 +39,14 @@ pub(super) fn turn(turn: &mut Turn) -> Result<Phase, Wait> {
     }
     inventory::keep_baseline(turn);
     correlate::alone(&turn.case, turn.view)?;
+    queue::its_turn(turn)?;
     let policy = turn.view.policy(&turn.case)?;
     let (verdict, plan) = match turn.case.in_place {
         Some(_) => served_in_place(turn)?,
         None => {
             let (verdict, planned) = judge(&turn.case.node, Some(&turn.case), policy, turn.view);
+            let plan = planned.as_ref().ok().map(|planned| planned.plan.clone());
+            turn.judged = Some((verdict.clone(), plan));
             look_for_room(turn, &planned)?;
             if !verdict.clear() && !may_be_agreed(turn, policy, &verdict) {
                 return Err(Wait::Verdict { reasons: verdict.reasons() });
@@ -94,6 +98,7 @@ fn look_for_room(turn: &mut Turn, planned: &Result<Planned, Wait>) -> Result<(),
 /// The same for disks alone. Which they are is remembered: the next look asks Ceph about exactly these.
 fn served_in_place(turn: &mut Turn) -> Result<(Verdict, Plan), Wait> {
     let (verdict, planned) = judge_in_place(&turn.case, turn.view);
+    turn.judged = Some((verdict.clone(), planned.as_ref().ok().map(|(plan, _)| plan.clone())));
     if let Ok((_, disks)) = &planned {
         turn.case.in_place = Some(disks.clone());
     }

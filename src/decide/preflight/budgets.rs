@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Found, Question};
 use crate::decide::view::View;
 use crate::decide::{memory, shared};
+use crate::model::case::Case;
 use crate::model::ids::NodeName;
 use crate::model::observed::HaNodeState;
 use crate::model::time::{Time, age};
@@ -16,14 +17,22 @@ use crate::model::wait_text::count;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn check(q: &Question) -> Check {
-    q.answer(CheckName::Budgets, &q.view.seen.pve.first, find(q))
+    q.answer(CheckName::Budgets, &q.view.seen.pve.first, find(q.node, q.case, q.view))
 }
 
-fn find(q: &Question) -> Result<Found, Wait> {
-    let budgets = &q.view.rules.budgets;
-    let out = out(q.node, q.view)?;
-    let today = drains_today(q);
-    let alarming = alarming(q)?;
+/// Budgets that keep this case from beginning.
+///
+/// # Errors
+/// It cannot be seen.
+pub fn holding(case: &Case, view: &View) -> Result<Vec<Wait>, Wait> {
+    Ok(find(&case.node, Some(case), view)?.reasons)
+}
+
+fn find(node: &NodeName, case: Option<&Case>, view: &View) -> Result<Found, Wait> {
+    let budgets = &view.rules.budgets;
+    let out = out(node, view)?;
+    let today = drains_today(case, view);
+    let alarming = alarming(view)?;
     let mut found = Found::new(format!(
         "{} out, {} in 24 hours, {} alarming",
         count(out.len(), "node"),
@@ -33,21 +42,21 @@ fn find(q: &Question) -> Result<Found, Wait> {
     if u32::try_from(out.len()).unwrap_or(u32::MAX) >= budgets.nodes_out_max {
         found.block(Wait::NodesOut { out: out.iter().cloned().collect(), max: budgets.nodes_out_max });
     }
-    if let Some(domain) = budgets.domains.get(q.node)
-        && let Some(same) = out.iter().find(|node| budgets.domains.get(*node) == Some(domain))
+    if let Some(domain) = budgets.domains.get(node)
+        && let Some(same) = out.iter().find(|other| budgets.domains.get(*other) == Some(domain))
     {
         found.block(Wait::DomainOut { domain: domain.clone(), out: same.clone() });
     }
-    for full in shared::full(q.node, &out, q.view)? {
+    for full in shared::full(node, &out, view)? {
         found.block(full);
     }
     if today >= budgets.drains_per_day_max {
         found.block(Wait::DrainsToday { count: today, max: budgets.drains_per_day_max });
     }
-    if let (Some(count), Some(bound)) = (memory::attempts(q.case, q.view), &budgets.attempts_per_node)
+    if let (Some(count), Some(bound)) = (memory::attempts(case, view), &budgets.attempts_per_node)
         && count >= bound.max
     {
-        let (node, max, within) = (q.node.clone(), bound.max, bound.within);
+        let (node, max, within) = (node.clone(), bound.max, bound.within);
         found.block(Wait::AttemptsSpent { node, count, max, within });
     }
     if u32::try_from(alarming.len()).unwrap_or(u32::MAX) > budgets.nodes_alarming_max {
@@ -103,21 +112,20 @@ pub fn still_within(node: &NodeName, view: &View) -> Result<(), Wait> {
     Err(Wait::NodesOut { out: out.into_iter().collect(), max })
 }
 
-fn drains_today(q: &Question) -> u32 {
-    let recent = |at: Time| age(q.view.now, at) < DAY;
-    let closed = q.view.state.past.iter().filter_map(|past| past.drained_at).filter(|at| recent(*at)).count();
-    let open = q
-        .view
+fn drains_today(case: Option<&Case>, view: &View) -> u32 {
+    let recent = |at: Time| age(view.now, at) < DAY;
+    let closed = view.state.past.iter().filter_map(|past| past.drained_at).filter(|at| recent(*at)).count();
+    let open = view
         .state
         .cases
         .iter()
-        .filter(|c| Some(c.id) != q.case.map(|c| c.id) && c.holds_the_node() && c.in_place.is_none())
+        .filter(|c| Some(c.id) != case.map(|c| c.id) && c.holds_the_node() && c.in_place.is_none())
         .count();
     u32::try_from(closed + open).unwrap_or(u32::MAX)
 }
 
-fn alarming(q: &Question) -> Result<BTreeSet<NodeName>, Wait> {
-    Ok(q.view.faults()?.iter().filter(|fault| fault.fires()).map(|fault| fault.key.node.clone()).collect())
+fn alarming(view: &View) -> Result<BTreeSet<NodeName>, Wait> {
+    Ok(view.faults()?.iter().filter(|fault| fault.fires()).map(|fault| fault.key.node.clone()).collect())
 }
 
 #[cfg(test)]
@@ -156,8 +164,7 @@ mod tests {
         };
         let today = |ago: &[u64]| {
             let state = State { past: ago.iter().map(|ago| drained(*ago)).collect(), ..State::default() };
-            let (node, view) = ("pve2".into(), View::new(&state, &seen, &rules));
-            drains_today(&Question { node: &node, case: None, view: &view, planned: Err(Wait::TwoNodesOnly) })
+            drains_today(None, &View::new(&state, &seen, &rules))
         };
         assert_eq!((today(&[day + 1, day, day - 1, 0]), today(&[day])), (2, 0));
     }

@@ -34,7 +34,7 @@ use crate::model::time::{Period, age};
 use crate::model::verdict::{Answer, Check, CheckName, Verdict};
 use crate::model::wait::Wait;
 
-pub use budgets::{seen_out, still_within};
+pub use budgets::{holding, seen_out, still_within};
 pub use privileges::NEEDED as NEEDED_PRIVILEGES;
 
 use super::plan::{Planned, plan};
