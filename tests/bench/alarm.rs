@@ -36,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 
 const TOKEN: &str = "alerts";
 
+/// So many nodes may be out at once, in a storm where the budgets allow some to leave.
+const OUT_MAX: u32 = 2;
+
 /// When the loop did what.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Did {
@@ -102,7 +105,7 @@ fn cluster(nodes: u32, guests_each: u32) -> World {
 }
 
 impl Bench {
-    fn new(world: World, mode: Mode) -> Self {
+    fn new(world: World, rules: Rules) -> Self {
         let doors = Doors::new(world);
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -111,24 +114,13 @@ impl Bench {
         let clock: Arc<dyn Clock> = Arc::new(doors.clone());
         let store = store::open(&dir.join("state"), clock.clone()).expect("opens");
         let (watch, bell) = (Arc::new(Watch::default()), Arc::new(Notify::new()));
-        let outside = reconcile::World {
-            pve: Arc::new(doors.clone()),
-            hand: Some(Arc::new(doors.clone())),
-            ceph: None,
-            sensors: None,
-            alarms: None,
-            alerts_missed: Arc::default(),
-            tenure: Arc::new(pitlane::ports::AlwaysGood),
-            bmc: None,
-            tickets: Arc::new(doors.clone()),
-            store: Arc::new(store.clone()),
-            fleet: None,
-            clock,
-            meter: watch.clone(),
-            kill_files: Vec::new(),
-        };
-        let reconciler = Arc::new(Reconciler::new(outside, rules(mode), bell.clone()));
+        let outside = outside(&doors, &store, &watch);
+        let reconciler = Arc::new(Reconciler::new(outside, rules, bell.clone()));
         Self { doors, watch, store, reconciler, bell, dir }
+    }
+
+    fn outside(&self) -> reconcile::World {
+        outside(&self.doors, &self.store, &self.watch)
     }
 
     /// The webhook, on loopback.
@@ -150,6 +142,25 @@ impl Bench {
 
     fn now(&self) -> String {
         self.doors.now().to_string()
+    }
+}
+
+fn outside(doors: &Doors, store: &SqliteStore, watch: &Arc<Watch>) -> reconcile::World {
+    reconcile::World {
+        pve: Arc::new(doors.clone()),
+        hand: Some(Arc::new(doors.clone())),
+        ceph: None,
+        sensors: None,
+        alarms: None,
+        alerts_missed: Arc::default(),
+        tenure: Arc::new(pitlane::ports::AlwaysGood),
+        bmc: None,
+        tickets: Arc::new(doors.clone()),
+        store: Arc::new(store.clone()),
+        fleet: None,
+        clock: Arc::new(doors.clone()),
+        meter: watch.clone(),
+        kill_files: Vec::new(),
     }
 }
 
@@ -207,7 +218,7 @@ fn told(what: &str, mut spans: Vec<Duration>) {
 
 /// An alarm that comes alone, while the loop rests: from its first byte to the beginning of a look.
 async fn looks(nodes: u32, guests: u32) {
-    let bench = Bench::new(cluster(nodes, guests), Mode::Observe);
+    let bench = Bench::new(cluster(nodes, guests), rules(Mode::Observe));
     let target = bench.served().await;
     let stop = CancellationToken::new();
     let (reconciler, stopped) = (bench.reconciler.clone(), stop.clone());
@@ -243,7 +254,7 @@ async fn looks(nodes: u32, guests: u32) {
 
 /// Turns that do something: from the end of the look, through decision and commit, to the end of their first call.
 async fn calls(nodes: u32, guests: u32) {
-    let bench = Bench::new(cluster(nodes, guests), Mode::Act);
+    let bench = Bench::new(cluster(nodes, guests), rules(Mode::Act));
     bench.reconciler.turn().await.expect("a turn");
     let at = bench.now();
     let told_of =
@@ -278,9 +289,9 @@ fn cpu() -> f64 {
     fields.skip(11).take(2).map(|field| field.parse::<f64>().expect("a count")).sum::<f64>() / 100.0
 }
 
-/// Every node alarms at once.
+/// Every node alarms at once. First under the budgets that forbid any drain then; then under some that let them begin, two at a time.
 async fn storm(nodes: u32) {
-    let bench = Bench::new(cluster(nodes, 1), Mode::Act);
+    let bench = Bench::new(cluster(nodes, 1), rules(Mode::Act));
     bench.reconciler.turn().await.expect("a turn");
     let before = cpu();
     bench.reconciler.turn().await.expect("a turn");
@@ -307,18 +318,41 @@ async fn storm(nodes: u32) {
          among it (a quiet turn: {quiet:.2} s)",
         cpu() - before
     );
-    let (before, mut longest) = (cpu(), 0.0_f64);
-    for _ in 0..20 {
+    minutes(&bench, 20).await;
+
+    let mut wide = rules(Mode::Act);
+    wide.budgets = Budgets {
+        nodes_alarming_max: nodes,
+        nodes_out_max: OUT_MAX,
+        drains_per_day_max: nodes,
+        ..Budgets::default()
+    };
+    for policy in &mut wide.policies {
+        policy.correlate = None;
+    }
+    bench.reconciler.replace(bench.outside(), wide);
+    println!("the same, where {OUT_MAX} may be out however many alarm:");
+    let out = minutes(&bench, 60).await;
+    assert!((1..=OUT_MAX as usize).contains(&out), "{out} were out at once");
+}
+
+/// Turns of a minute. The answer: how many nodes were held at once at most.
+async fn minutes(bench: &Bench, turns: usize) -> usize {
+    let (before, mut longest, mut out) = (cpu(), 0.0_f64, 0);
+    for _ in 0..turns {
         bench.doors.advance_secs(60);
         let began = cpu();
         bench.reconciler.turn().await.expect("a turn");
         longest = longest.max(cpu() - began);
+        let held = bench.store.load().await.expect("loads").cases;
+        out = out.max(held.iter().filter(|case| case.holds_the_node()).count());
     }
-    println!("twenty turns of a minute: {:.2} s CPU, the longest {longest:.2} s", cpu() - before);
+    println!("{turns} turns of a minute: {:.2} s CPU, the longest {longest:.2} s", cpu() - before);
     let mut phases: BTreeMap<PhaseName, usize> = BTreeMap::new();
     for case in bench.store.load().await.expect("loads").cases {
         *phases.entry(case.phase.name()).or_default() += 1;
     }
     let steps = bench.watch.all().iter().filter(|(_, did)| *did == Did::Step).count();
-    println!("twenty minutes later: {phases:?}, {steps} calls that change something");
+    println!("then: {phases:?}, {out} held at once at most, {steps} calls that change something");
+    out
 }
