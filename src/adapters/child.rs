@@ -1,7 +1,8 @@
 //! A program of another's, run once: started with a clean environment, bounded in time and in what it may say, and
 //! dead when nobody waits for it any more. The tool of the adapters that speak through a program (`ceph`, `ssh`).
 //!
-//! It must never leave a process behind: the program gets its own process group, and the group dies with the future.
+//! It must never leave a process behind: the program gets its own process group, and the group dies with the future. Where
+//! nobody is left to see to that, because we were killed or are stopped, `timeout` of the coreutils does.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,6 +16,14 @@ use tokio::process::Command;
 
 /// Where programs look for programs of their own. Ours may be anything, and a tool must not depend on it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What ends the program after its limit, whatever has become of us.
+const TIMEOUT: &str = "timeout";
+/// So much later than we do ourselves.
+const TIMEOUT_LATER: Duration = Duration::from_secs(1);
+/// Its codes for a program that cannot be run, and is not there.
+const TIMEOUT_CANNOT: i32 = 126;
+const TIMEOUT_MISSES: i32 = 127;
 
 /// One run.
 pub struct Run<'a> {
@@ -55,7 +64,9 @@ pub enum ChildError {
 /// # Errors
 /// After [`ChildError::TooSlow`] and [`ChildError::TooLarge`] what it was asked to do may have happened all the same.
 pub async fn run(run: Run<'_>) -> Result<Said, ChildError> {
-    let mut child = Command::new(run.program)
+    let mut child = Command::new(TIMEOUT)
+        .args(["--signal=KILL", &(run.limit + TIMEOUT_LATER).as_secs_f64().to_string()])
+        .arg(run.program)
         .args(&run.args)
         .env_clear()
         .env("PATH", PATH)
@@ -67,8 +78,8 @@ pub async fn run(run: Run<'_>) -> Result<Said, ChildError> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ChildError::Missing { program: run.program.clone() },
-            _ => ChildError::Start { program: run.program.clone(), source },
+            io::ErrorKind::NotFound => ChildError::Missing { program: TIMEOUT.into() },
+            _ => ChildError::Start { program: TIMEOUT.into(), source },
         })?;
     let mut group = Group::of(&child);
     let out = child.stdout.take().expect("stdout is piped, see above");
@@ -84,7 +95,18 @@ pub async fn run(run: Run<'_>) -> Result<Said, ChildError> {
         .map_err(|_| ChildError::TooSlow { limit: run.limit })??;
     group.over();
     let rc = status.code().ok_or(ChildError::Killed)?;
-    Ok(Said { rc, stdout, stderr })
+    match rc {
+        // The program may have codes of its own; these come with the words of whoever could not start it.
+        TIMEOUT_MISSES | TIMEOUT_CANNOT if !stderr.starts_with("timeout: ") => {
+            Ok(Said { rc, stdout, stderr })
+        }
+        TIMEOUT_MISSES => Err(ChildError::Missing { program: run.program.clone() }),
+        TIMEOUT_CANNOT => {
+            let source = io::Error::other(last_words(&stderr));
+            Err(ChildError::Start { program: run.program.clone(), source })
+        }
+        _ => Ok(Said { rc, stdout, stderr }),
+    }
 }
 
 async fn read(from: impl AsyncRead + Unpin, max: usize) -> Result<String, ChildError> {
@@ -171,6 +193,20 @@ mod tests {
         gone(&file).await;
     }
 
+    #[tokio::test]
+    async fn it_ends_by_itself_where_nobody_can_end_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("pid");
+        let script = format!("sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
+        let mut killed = Box::pin(try_it(shell(&script, Duration::from_secs(1))));
+        while !file.exists() {
+            let _ = tokio::time::timeout(Duration::from_millis(10), &mut killed).await;
+        }
+        // As after a `kill -9`: nothing of ours runs any more.
+        std::mem::forget(killed);
+        gone(&file).await;
+    }
+
     /// Waits until the process whose number the script wrote is gone; takes the file away.
     async fn gone(file: &std::path::Path) {
         let pid: i32 =
@@ -199,6 +235,10 @@ mod tests {
     async fn what_is_not_there_says_so() {
         let end = try_it(("/nowhere/ceph".into(), Vec::new(), Duration::from_secs(5))).await;
         assert_eq!(end.expect_err("no such program").to_string(), "/nowhere/ceph is not installed");
+        let end = try_it(("/etc/passwd".into(), Vec::new(), Duration::from_secs(5))).await;
+        assert_eq!(end.expect_err("no program").to_string(), "starting /etc/passwd");
+        let said = try_it(shell("exit 127", Duration::from_secs(5))).await.expect("it ran");
+        assert_eq!(said.rc, 127, "a code of its own");
     }
 
     #[test]
