@@ -138,11 +138,11 @@ impl Client {
         call: &Call<T>,
         route: &Route,
     ) -> Result<Answer<T>, PveError> {
-        let Answer { value, via, .. } = self.read(call, route, Envelope::<T>::read).await?;
+        let Answer { value, via, .. } = self.read(call, route, |body| Envelope::<T>::read(body)).await?;
         Ok(Answer { value: value.data, total: value.total, via })
     }
 
-    /// The same with a reading of its own, for an answer that is too large to be decoded whole. `read` tells what it cannot read.
+    /// The same with a reading of its own, for an answer that is borrowed from its body. `read` tells what it cannot read.
     ///
     /// # Errors
     /// As [`Client::run`].

@@ -166,9 +166,8 @@ impl Round<'_> {
             return Err(Trouble::Refused(format!("{member} has no quorum, so it shows HA's old state")));
         }
         let at = self.pve.clock.now();
-        let call = calls::ha_manager_status();
-        let answer = self.within(&call, self.pve.client.read(&call, through, manager::ha)).await?;
-        Ok((answer.value?, at))
+        let status = self.ask(calls::ha_manager_status(), through).await?.value;
+        Ok((manager::ha(status)?, at))
     }
 
     async fn ha_rules(&self, through: &Route) -> Found<HaRules> {

@@ -6,13 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::views::{guest_id, is, power, seconds, small, whole};
-use super::wire::{self, Row};
+use super::wire::{self, Envelope, Row};
 use crate::model::ids::{GuestId, NodeName};
 use crate::model::observed::{Capacity, Guest, GuestKind, NodeRow, Opinion, Storage};
 use crate::model::seen::Trouble;
-
-/// Bytes of a guest's row, at least: enough room is made once.
-const ROW_MIN: usize = 400;
 
 fn nonsense(what: String) -> Trouble {
     Trouble::Nonsense(what)
@@ -31,35 +28,30 @@ pub fn opinion(
         Ok(told) => told,
         Err(why) => return Ok(Err(why)),
     };
-    let mut guests = Vec::with_capacity(resources.len() / ROW_MIN);
-    let mut lost = None;
-    wire::rows(resources, |row| match &*row.kind {
-        "qemu" | "lxc" => match guest(&row) {
-            Some(guest) => guests.push(guest),
-            None => {
-                lost.get_or_insert_with(|| format!("{member} lists {} without a place", row.id));
+    let rows = Envelope::<Vec<Row>>::read(resources)?.data;
+    let mut guests = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match &*row.kind {
+            "qemu" | "lxc" => match guest(row) {
+                Some(guest) => guests.push(guest),
+                None => return Ok(Err(nonsense(format!("{member} lists {} without a place", &*row.id)))),
+            },
+            "node" => {
+                if let Some(node) = row.node.as_deref().and_then(|name| nodes.get_mut(name)) {
+                    node.capacity = capacity(row);
+                }
             }
-        },
-        "node" => {
-            if let Some(node) = row.node.as_deref().and_then(|name| nodes.get_mut(name)) {
-                node.capacity = capacity(&row);
+            "storage" => {
+                let node = row.node.as_deref().and_then(|name| nodes.get_mut(name));
+                if let (Some(node), Some(name)) = (node, row.storage.as_deref()) {
+                    node.storages.insert(name.to_owned(), storage(row));
+                }
             }
+            _ => {}
         }
-        "storage" => {
-            let node = row.node.as_deref().and_then(|name| nodes.get_mut(name));
-            if let (Some(node), Some(name)) = (node, &row.storage) {
-                node.storages.insert(name.as_ref().to_owned(), storage(&row));
-            }
-        }
-        _ => {}
-    })?;
-    Ok(match lost {
-        Some(lost) => Err(nonsense(lost)),
-        None => {
-            let nodes = nodes.into_iter().map(|(name, row)| (NodeName::from(name), row)).collect();
-            Ok(Opinion { member: member.clone(), quorate, nodes, guests: guests.into_iter().collect() })
-        }
-    })
+    }
+    let nodes = nodes.into_iter().map(|(name, row)| (NodeName::from(name), row)).collect();
+    Ok(Ok(Opinion { member: member.clone(), quorate, nodes, guests: guests.into_iter().collect() }))
 }
 
 fn quorate(member: &NodeName, status: &wire::ClusterStatus) -> Result<bool, Trouble> {
@@ -97,7 +89,7 @@ fn guest(row: &Row) -> Option<(GuestId, Guest)> {
     let memory = whole(row.maxmem);
     let guest = Guest {
         name: row.name.as_deref().unwrap_or(&row.id).to_owned(),
-        kind: if row.kind == "lxc" { GuestKind::Lxc } else { GuestKind::Qemu },
+        kind: if &*row.kind == "lxc" { GuestKind::Lxc } else { GuestKind::Qemu },
         node: NodeName::from(row.node.as_deref()?),
         power: power(row.status.as_deref()),
         template: is(row.template),
@@ -105,7 +97,7 @@ fn guest(row: &Row) -> Option<(GuestId, Guest)> {
         memory_used: whole(row.mem).min(memory),
         cpus: small(row.maxcpu),
         lock: row.lock.as_deref().map(str::to_owned),
-        ha: row.managed,
+        ha: row.hastate.is_some(),
         uptime: seconds(row.uptime),
     };
     Some((id, guest))

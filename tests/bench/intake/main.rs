@@ -9,8 +9,11 @@
 //! It must never be run by a test: what it prints is about the machine as well.
 
 mod alerts;
+mod cases;
 mod kills;
 mod load;
+#[path = "../rules.rs"]
+mod rules;
 mod server;
 
 use std::collections::BTreeMap;
@@ -197,36 +200,50 @@ fn overload(asked: &Asked) {
     );
 }
 
-/// Starting, memory and CPU of a service whose cluster does not answer: empty, and with 100,000 alerts.
+/// Starting, memory and CPU of a service whose cluster does not answer: empty, with 100,000 alerts, and with 1,000 open cases
+/// beside them.
 fn rest(asked: &Asked) {
     const ALERTS: usize = 100_000;
+    const CASES: usize = 1_000;
     const WATCHED: Duration = Duration::from_secs(20);
-    let mut told = [const { Vec::new() }; 2];
+    let kinds = [
+        ("rest: empty", 0, 0),
+        ("rest: 100,000 alerts", ALERTS, 0),
+        ("rest: 1,000 cases as well", ALERTS, CASES),
+    ];
+    let mut told = [const { Vec::new() }; 3];
     for _ in 0..asked.runs {
-        for (full, told) in told.iter_mut().enumerate() {
-            if full == 1 {
-                let server = server::pitlane(&asked.pitlane, &asked.dir, false);
+        for ((_, alerts, cases), told) in kinds.iter().zip(&mut told) {
+            if *alerts > 0 {
+                if *cases > 0 {
+                    let dir = server::fresh(&asked.dir, "pitlane");
+                    cases::open(&dir.join("state"), *cases);
+                }
+                let server = server::pitlane(&asked.pitlane, &asked.dir, *cases > 0);
                 let at = now();
-                send(&server.target, 1, ALERTS / 500, move |n| alerts::delivered(n * 500, 500, &at));
+                // Behind those that the cases are about.
+                let first = CASES * 8 + 8;
+                send(&server.target, 1, alerts / 500, move |n| alerts::delivered(first + n * 500, 500, &at));
             }
-            let server = server::pitlane(&asked.pitlane, &asked.dir, full == 1);
+            let server = server::pitlane(&asked.pitlane, &asked.dir, *alerts > 0);
             let ready = millis(server.ready_after);
             // The first turns are the start's.
             std::thread::sleep(Duration::from_secs(5));
             let (before, began) = (server.cpu(), std::time::Instant::now());
             std::thread::sleep(WATCHED);
             let idle = (server.cpu() - before) / began.elapsed().as_secs_f64() * 100.0;
-            told.push([ready, server.resident(), server.peak(), idle]);
+            told.push([ready, server.resident(), server.own(), server.peak(), idle]);
         }
     }
-    for (name, told) in ["rest: empty", "rest: 100,000 alerts"].iter().zip(&told) {
-        let of = |n: usize| median(told.iter().map(|figures: &[f64; 4]| figures[n]));
+    for ((name, ..), told) in kinds.iter().zip(&told) {
+        let of = |n: usize| median(told.iter().map(|figures: &[f64; 5]| figures[n]));
         println!(
-            "{name:<26} ready {:.0} ms, RSS {:.1} MiB, peak {:.1} MiB, idle CPU {:.2} % of a core",
+            "{name:<26} ready {:.0} ms, RSS {:.1} MiB (its own {:.1}), peak {:.1} MiB, idle CPU {:.2} % of a core",
             of(0),
             of(1),
             of(2),
-            of(3)
+            of(3),
+            of(4)
         );
     }
 }

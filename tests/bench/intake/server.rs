@@ -32,7 +32,7 @@ fn free_port() -> u16 {
 }
 
 /// A directory below `root` that is new.
-fn fresh(root: &Path, name: &str) -> PathBuf {
+pub fn fresh(root: &Path, name: &str) -> PathBuf {
     let dir = root.join(name);
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).expect("a directory");
@@ -146,6 +146,11 @@ impl Server {
     /// MiB in memory now.
     pub fn resident(&self) -> f64 {
         self.status("VmRSS")
+    }
+
+    /// MiB of it that are no file's.
+    pub fn own(&self) -> f64 {
+        self.status("RssAnon")
     }
 
     /// The most that it ever had, in MiB.

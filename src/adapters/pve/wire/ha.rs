@@ -35,8 +35,9 @@ pub struct ManagerState {
     /// By `vm:101`, `ct:200`.
     #[serde(default)]
     pub service_status: Table<ServiceStatus>,
-    /// Set while HA is disarmed, with the mode.
-    pub disarm: Option<serde_json::Value>,
+    /// Something stands here while HA is disarmed: the mode.
+    #[serde(default, deserialize_with = "present")]
+    pub disarm: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -59,8 +60,9 @@ pub struct ServiceStatus {
     pub maintenance_node: Option<Text>,
 }
 
+/// Anything but null.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Option::<IgnoredAny>::deserialize(deserializer).map(|cmd| cmd.is_some())
+    Option::<IgnoredAny>::deserialize(deserializer).map(|there| there.is_some())
 }
 
 /// A node's local manager.

@@ -1,13 +1,13 @@
 //! Scalars as Perl writes them: the same value may come as number, string or boolean, depending on who touched it last.
 //!
-//! [`Flag`], [`Int`], [`Num`] and [`Text`] refuse what cannot be read. [`Stat`] does not: it is for figures that nobody decides
+//! [`Flag`], [`Int`], [`Num`], [`Text`] and [`Word`] refuse what cannot be read. [`Stat`] does not: it is for figures that nobody decides
 //! anything about on their own, so that one odd figure does not blind us to a cluster.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Deref};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 /// A boolean: `0`/`1`, `"0"`/`"1"`, `true`/`false`, or a word; Perl writes an empty string for false.
@@ -25,6 +25,10 @@ pub struct Num(pub f64);
 /// A text; a guest called `123` comes as a number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(pub String);
+
+/// The same, borrowed from the body where it stands there as it is: for answers that grow with a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word<'a>(pub Cow<'a, str>);
 
 /// A figure, or `None` for anything that is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -51,6 +55,13 @@ impl Deref for Text {
     }
 }
 
+impl Deref for Word<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl<T> Deref for Table<T> {
     type Target = BTreeMap<String, T>;
     fn deref(&self) -> &BTreeMap<String, T> {
@@ -59,7 +70,7 @@ impl<T> Deref for Table<T> {
 }
 
 /// Any of them, as it was written.
-pub(super) enum Scalar<'de> {
+enum Scalar<'de> {
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -94,9 +105,9 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// What each kind of value is, whoever has read it.
+/// What each kind of value is.
 impl<'de> Scalar<'de> {
-    pub(super) fn flag(&self) -> Option<Flag> {
+    fn flag(&self) -> Option<Flag> {
         let flag = match self {
             Scalar::Bool(b) => Some(*b),
             Scalar::Int(n) => Some(*n != 0),
@@ -110,7 +121,7 @@ impl<'de> Scalar<'de> {
         flag.map(Flag)
     }
 
-    pub(super) fn int(&self) -> Option<Int> {
+    fn int(&self) -> Option<Int> {
         let int = match self {
             Scalar::Bool(b) => Some(i64::from(*b)),
             Scalar::Int(n) => Some(*n),
@@ -122,23 +133,13 @@ impl<'de> Scalar<'de> {
         int.map(Int)
     }
 
-    pub(super) fn text(self) -> Cow<'de, str> {
+    fn text(self) -> Cow<'de, str> {
         match self {
             Scalar::Bool(b) => i32::from(b).to_string().into(),
             Scalar::Int(n) => n.to_string().into(),
             Scalar::Float(x) => x.to_string().into(),
             Scalar::Text(text) => text,
         }
-    }
-
-    pub(super) fn stat(&self) -> Stat {
-        let figure = match self {
-            Scalar::Bool(_) => None,
-            Scalar::Int(n) => Some(*n as f64),
-            Scalar::Float(x) => Some(*x),
-            Scalar::Text(text) => text.trim().parse().ok(),
-        };
-        Stat(figure.filter(|x| x.is_finite()))
     }
 }
 
@@ -169,10 +170,51 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Word<'a>, D::Error> {
+        Ok(Word(d.deserialize_any(ScalarVisitor)?.text()))
+    }
+}
+
 impl<'de> Deserialize<'de> for Stat {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Stat, D::Error> {
-        let value = serde_json::Value::deserialize(d)?;
-        Ok(Stat(value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|x| x.is_finite())))
+        d.deserialize_any(StatVisitor)
+    }
+}
+
+struct StatVisitor;
+
+impl<'de> Visitor<'de> for StatVisitor {
+    type Value = Stat;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a figure")
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Stat, E> {
+        Ok(Stat(Some(v as f64)))
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Stat, E> {
+        Ok(Stat(Some(v as f64)))
+    }
+    fn visit_f64<E>(self, v: f64) -> Result<Stat, E> {
+        Ok(Stat(Some(v).filter(|x| x.is_finite())))
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Stat, E> {
+        Ok(Stat(v.trim().parse().ok().filter(|x: &f64| x.is_finite())))
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Stat, E> {
+        Ok(Stat(None))
+    }
+    fn visit_unit<E>(self) -> Result<Stat, E> {
+        Ok(Stat(None))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stat, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Stat(None))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Stat, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Stat(None))
     }
 }
 
@@ -226,7 +268,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<T> {
         Ok(Table(table))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Table<T>, A::Error> {
-        match seq.next_element::<serde::de::IgnoredAny>()? {
+        match seq.next_element::<IgnoredAny>()? {
             None => Ok(Table::default()),
             Some(_) => Err(A::Error::custom("expected an object, found a list with something in it")),
         }
@@ -273,7 +315,19 @@ mod tests {
     #[test]
     fn an_odd_figure_is_no_figure_and_no_error() {
         assert_eq!(read("{\"x\":1}"), Some(Stat(None)));
+        assert_eq!(read("[1,[2]]"), Some(Stat(None)));
+        assert_eq!(read("true"), Some(Stat(None)));
+        assert_eq!(read("\"inf\""), Some(Stat(None)));
         assert_eq!(read("\"5\""), Some(Stat(Some(5.0))));
+    }
+
+    #[test]
+    fn a_word_is_borrowed_where_it_stands_as_it_is() {
+        let word = |json: &'static str| serde_json::from_str::<Word>(json).expect(json).0;
+        assert!(matches!(word("\"pve1\""), Cow::Borrowed("pve1")));
+        assert_eq!(word(r#""pve\u0031""#), "pve1");
+        assert_eq!(word("123"), "123");
+        assert!(serde_json::from_str::<Word>("null").is_err());
     }
 
     #[test]

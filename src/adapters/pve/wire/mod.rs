@@ -14,10 +14,8 @@ mod hardware;
 mod lenient;
 mod migrate;
 mod node;
-mod pull;
 mod rows;
 mod task;
-mod words;
 
 pub use access::{Permissions, Version};
 pub use ceph::{CephFlag, CephHealth, CephStatus, CheckRow, CmdSafety, CrushNode, OsdTree};
@@ -30,16 +28,15 @@ pub use ha::{
     NodeRequest, ServiceStatus,
 };
 pub use hardware::{DiskRow, NetworkRow};
-pub use lenient::{Flag, Int, Items, Num, Stat, Table, Text};
+pub use lenient::{Flag, Int, Items, Num, Stat, Table, Text, Word};
 pub use migrate::{LocalDisk, Obstacles, Preconditions};
 pub use node::{
     BackupRow, NodeRow, NodeStatus, NodeTime, ReplicationJob, ServiceRow, StorageConfig, StorageRow,
 };
-pub use pull::{Odd, Pull};
-pub use rows::{Row, rows};
+pub use rows::Row;
 pub use task::{LogLine, TaskEnd, TaskRow, TaskStatus};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 /// `{"data": …, "total": …}` around every answer.
 #[derive(Debug, Deserialize)]
@@ -49,14 +46,16 @@ pub struct Envelope<T> {
     pub total: Option<u64>,
 }
 
-impl<T: DeserializeOwned> Envelope<T> {
+impl<'a, T: Deserialize<'a>> Envelope<T> {
     /// # Errors
     /// What could not be read, for people; never quotes the body.
-    pub fn read(body: &[u8]) -> Result<Envelope<T>, String> {
+    pub fn read(body: &'a [u8]) -> Result<Envelope<T>, String> {
         if body.is_empty() {
             return Err("the body is empty".to_owned());
         }
-        serde_json::from_slice(body).map_err(|e| e.to_string())
+        // Once for the whole body: otherwise each string in it is looked at for itself, which takes a fifth longer.
+        let body = std::str::from_utf8(body).map_err(|e| e.to_string())?;
+        serde_json::from_str(body).map_err(|e| e.to_string())
     }
 }
 

@@ -199,23 +199,26 @@ fn written_back(conn: &Connection, file: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Each migration is one transaction: a file is of one version or of the next, never between.
+/// All that is missing is one transaction: a file is of the version that it had or of the newest, never between, and the disk is
+/// waited for once.
 pub(super) fn migrate(conn: &mut Connection, file: &Path, migrations: &[&str]) -> Result<(), StoreError> {
     let (found, known) = (version(conn, file)?, migrations.len() as i64);
     if found > known {
         return Err(StoreError::Newer { file: file.into(), found, known });
     }
-    for (migration, to) in migrations.iter().zip(1..).skip_while(|(_, to)| *to <= found) {
-        let mut step = || -> rusqlite::Result<()> {
-            let tx = conn.transaction()?;
-            tx.execute_batch(migration)?;
-            tx.pragma_update(None, "application_id", APPLICATION)?;
-            tx.pragma_update(None, "user_version", to)?;
-            tx.commit()
-        };
-        step().map_err(|source| StoreError::Migrate { file: file.into(), to, source })?;
+    if found == known {
+        return Ok(());
     }
-    Ok(())
+    let failed = |to| move |source| StoreError::Migrate { file: file.into(), to, source };
+    let tx = conn.transaction().map_err(failed(known))?;
+    for (migration, to) in migrations.iter().zip(1..).skip_while(|(_, to)| *to <= found) {
+        tx.execute_batch(migration).map_err(failed(to))?;
+    }
+    let named = || -> rusqlite::Result<()> {
+        tx.pragma_update(None, "application_id", APPLICATION)?;
+        tx.pragma_update(None, "user_version", known)
+    };
+    named().and_then(|()| tx.commit()).map_err(failed(known))
 }
 
 fn version(conn: &Connection, file: &Path) -> Result<i64, StoreError> {
@@ -347,14 +350,20 @@ mod tests {
     }
 
     #[test]
-    fn a_migration_that_fails_leaves_the_version_before_it() {
+    fn a_migration_that_fails_leaves_the_version_that_was_there() {
         let mut conn = Connection::open_in_memory().expect("opens");
         let file = Path::new("x.db");
-        let history = ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (y)"];
+        migrate(&mut conn, file, &["CREATE TABLE a (x)"]).expect("schema 1");
+        let history = ["CREATE TABLE a (x)", "CREATE TABLE b (x)", "CREATE TABLE c (x); CREATE TABLE a (y)"];
         let said = refusal(migrate(&mut conn, file, &history));
-        assert!(said.contains("upgrading x.db to schema 2; it is unchanged"), "{said}");
+        assert!(said.contains("upgrading x.db to schema 3; it is unchanged"), "{said}");
         assert_eq!(version(&conn, file).expect("reads"), 1);
-        assert!(conn.prepare("SELECT * FROM b").is_err(), "half a migration must not stay");
+        for table in ["b", "c"] {
+            assert!(
+                conn.prepare(&format!("SELECT * FROM {table}")).is_err(),
+                "half an upgrade must not stay"
+            );
+        }
         migrate(&mut conn, file, &["CREATE TABLE a (x)", "CREATE TABLE b (x)"]).expect("goes on from there");
         assert_eq!(version(&conn, file).expect("reads"), 2);
     }
