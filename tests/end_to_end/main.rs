@@ -23,6 +23,7 @@ mod network;
 mod postgres;
 mod proxy;
 mod rt_real;
+mod seats;
 mod shell;
 mod site;
 mod smtp_real;
