@@ -3,6 +3,7 @@
 //! words. Nothing here is skipped.
 
 mod alertmanager_real;
+mod away;
 mod bmc_real;
 mod ceph_real;
 mod ceph_verdict;
