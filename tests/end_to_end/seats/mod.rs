@@ -20,8 +20,10 @@ use rand::{RngExt, SeedableRng};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_postgres::NoTls;
 
 use crate::postgres::{Database, database};
+use crate::site::SOON;
 
 use house::House;
 use trouble::Troubles;
@@ -40,13 +42,45 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 #[test]
 fn by_seed() {
-    if ways::within_our_own("seats::by_seed").is_some() {
+    within("seats::by_seed", all());
+}
+
+#[test]
+fn a_machine_that_vanishes_leaves_no_session_in_the_database() {
+    within("seats::a_machine_that_vanishes_leaves_no_session_in_the_database", vanishing());
+}
+
+/// The test of this name, in networks of its own.
+fn within(test: &str, what: impl Future<Output = ()>) {
+    if ways::within_our_own(test).is_some() {
         return;
     }
     ways::prepare();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("starts");
-    runtime.block_on(all());
+    runtime.block_on(what);
+}
+
+/// The database has room for so many sessions, and would by itself keep those of a dead machine for hours.
+async fn vanishing() {
+    let database = database();
+    let house = House::open(0, 2, false, &database).await;
+    let (client, talk) = tokio_postgres::connect(database.url(), NoTls).await.expect("the lab answers");
+    let talk = tokio::spawn(talk);
+    let instance = &house.instances[0];
+    let address = instance.machine.asks_from();
+    let sessions = async || -> i64 {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE host(client_addr) = $1";
+        client.query_one(count, &[&address]).await.expect("the lab answers").get(0)
+    };
+    let site = &instance.site;
+    site.until("it speaks with the database", SOON, &sessions, |count| *count > 0).await;
+    site.until("it serves", SOON, async || site.get("/api/v1/status").await, Option::is_some).await;
+    instance.machine.cut(&ways::CABLES);
+    instance.kill().await;
+    assert!(sessions().await > 0, "nobody told the database");
+    site.until("the database has ended them", SOON, &sessions, |count| *count == 0).await;
+    talk.abort();
 }
 
 fn asked(name: &str, otherwise: u64) -> u64 {
@@ -99,7 +133,7 @@ async fn one(seed: u64, database: Arc<Database>) -> Tally {
     };
     tokio::time::sleep(SETTLED).await;
     house.finish();
-    let leaderless = watch.await.expect("it ends when the house does");
+    let (leaderless, gasps) = watch.await.expect("it ends when the house does");
     let mut wrong = {
         let world = house.world().lock().expect("unhurt");
         let mut wrong = audit(&world, &Expect::default());
@@ -114,5 +148,5 @@ async fn one(seed: u64, database: Arc<Database>) -> Tally {
         let done = doubles::told(&house.world().lock().expect("unhurt"));
         panic!("seed {seed}; {words}\n{wrong:#?}\n{done}\n{}", house.last_words().await);
     }
-    happened + Tally { seeds: 1, leaderless, ..Tally::default() }
+    happened + Tally { seeds: 1, leaderless, gasps, ..Tally::default() }
 }

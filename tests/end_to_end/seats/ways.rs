@@ -156,6 +156,11 @@ impl Machine {
         self.address(Cable::Faces)
     }
 
+    /// Where the database sees it.
+    pub fn asks_from(&self) -> String {
+        self.address(Cable::Database)
+    }
+
     /// From now on nothing comes through.
     pub fn cut(&self, cables: &[Cable]) {
         self.cards(cables, NO_CARD, NO_CARD);
