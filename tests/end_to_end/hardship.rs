@@ -91,7 +91,7 @@ pub async fn ready(site: &Site) {
 }
 
 /// Somebody's pager: what it was sent.
-async fn pager() -> (String, Arc<Mutex<Vec<Value>>>) {
+pub async fn pager() -> (String, Arc<Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/page", listener.local_addr().expect("bound"));
     let heard: Arc<Mutex<Vec<Value>>> = Arc::default();

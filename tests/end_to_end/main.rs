@@ -3,6 +3,7 @@
 //! words. Nothing here is skipped.
 
 mod alertmanager_real;
+mod away;
 mod bmc_real;
 mod ceph_real;
 mod ceph_verdict;
@@ -23,6 +24,7 @@ mod network;
 mod postgres;
 mod proxy;
 mod rt_real;
+mod seats;
 mod shell;
 mod site;
 mod smtp_real;

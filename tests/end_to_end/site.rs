@@ -132,11 +132,15 @@ impl Site {
 
     /// `pitlane run`.
     pub fn spawn(&mut self) {
+        self.service = Some(self.service(&[]));
+    }
+
+    /// `pitlane run`, with these words before it.
+    pub fn service(&self, before: &[String]) -> Child {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("ours");
-        let mut program = program(self.dir.path());
+        let mut program = program_after(before, self.dir.path());
         program.envs(self.env.iter().map(|(name, value)| (*name, value.as_str())));
-        let child = program.arg("run").stderr(log).stdout(Stdio::null()).spawn();
-        self.service = Some(child.expect("it starts"));
+        program.arg("run").stderr(log).stdout(Stdio::null()).spawn().expect("it starts")
     }
 
     /// The service's process.
@@ -172,11 +176,14 @@ impl Site {
         Some(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// Stores a request; the same key is the same request. `None` while nobody answers.
+    /// Stores a request; the same key is the same request. `None` while nobody answers, or its store does not.
     pub async fn ask(&self, who: &str, what: &Value, key: &str) -> Option<Value> {
         let ask = self.http.post(format!("{}/api/v1/requests", self.url)).bearer_auth(who).timeout(SOON);
         let ask = ask.header("idempotency-key", key).header("content-type", "application/json");
         let said = ask.body(what.to_string()).send().await.ok()?;
+        if said.status().is_server_error() {
+            return None;
+        }
         assert!(said.status().is_success(), "{what}: {}", said.status());
         serde_json::from_str(&said.text().await.ok()?).ok()
     }
@@ -253,7 +260,14 @@ impl Site {
 
 /// The program in a directory, with nothing of this machine's environment. It dies with its handle.
 fn program(dir: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    program_after(&[], dir)
+}
+
+/// The same, with these words before it: another program that becomes this one.
+fn program_after(before: &[String], dir: &Path) -> Command {
+    let words: Vec<&str> = before.iter().map(String::as_str).chain([PROGRAM]).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
     for name in ["PITLANE_URL", "PITLANE_TOKEN_FILE", "PITLANE_CA_FILE", "PITLANE_LOG"] {
         command.env_remove(name);
     }

@@ -202,3 +202,36 @@ fn every_cluster_of_a_fleet_has_one_instance_and_all_of_them_go_on() {
     assert_eq!(code, 0, "{out}{err}");
     assert_eq!(second.terminate(), 0);
 }
+
+#[test]
+fn a_reload_takes_no_lease_and_counts_for_whoever_leads_later() {
+    let (database, name) = (database(), new_cluster().0);
+    let first = instance(&database, &name);
+    until("the first one looks after it", || leads(&first));
+    let second = instance(&database, &name);
+    until("the second one waits", || waits(&second));
+    let holder = status(&second)["led_by"].clone();
+    let mode = |service: &Service, wanted: &str| service.ask("read", &["status"]).1.contains(wanted);
+    let observes = |service: &Service| {
+        service
+            .write("pitlane.yaml", &service.read("pitlane.yaml").replace("mode: approve", "mode: observe"));
+        service.signal("HUP");
+        until("it was read again", || service.log().contains("was read again"));
+    };
+
+    // Whoever leads goes on leading, by the new words.
+    assert!(mode(&first, "mode approve"));
+    observes(&first);
+    until("the leader observes", || mode(&first, "mode observe"));
+    // Longer than a lease: it was renewed all the while.
+    let since = Instant::now();
+    until("a lease and more", || since.elapsed() > Duration::from_secs(8));
+    assert_eq!(status(&second)["led_by"], holder);
+    assert_eq!(first.log().matches("looks after cluster").count(), 1, "{}", first.log());
+
+    // Whoever waits reads them for later.
+    observes(&second);
+    first.signal("KILL");
+    until("the second one goes on", || leads(&second));
+    until("the new leader observes", || mode(&second, "mode observe"));
+}

@@ -1,7 +1,6 @@
 //! Death at every boundary, at every pair of them, and by seed with blind sources: always the same end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::deadly::Scythe;
 use crate::harness::Teller;
@@ -10,6 +9,18 @@ use crate::script::{self, Script};
 /// A debug build is twenty times slower and only takes samples; `tests/run` runs these tests in release, all of them.
 const SEEDS: u64 = if cfg!(debug_assertions) { 25 } else { 5_000 };
 const PAIRS_APART: usize = if cfg!(debug_assertions) { 29 } else { 1 };
+
+/// How many boundaries lie between the second deaths that are tried; `PITLANE_PAIRS_APART` says it otherwise.
+fn pairs_apart() -> usize {
+    asked("PITLANE_PAIRS_APART")
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|n| *n > 0)
+        .unwrap_or(PAIRS_APART)
+}
+
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|n| n.parse().ok())
+}
 
 /// The whole way of a case, short: HA and not, a container, a stopped guest, noout, work order, proof, home.
 pub const WHOLE_WAY: &str = include_str!("crash.script");
@@ -86,22 +97,17 @@ fn deaths_at_every_boundary(text: &str) {
     let (expected, boundaries) =
         end_of(&script, Scythe::idle(), None).expect("the story ends without deaths");
     assert!(boundaries > 20, "only {boundaries} boundaries: the story is too short to say anything");
-    let mut wrong = Vec::new();
-    let mut lives = 0;
-    let mut hold = |strikes: Vec<usize>| {
-        lives += 1;
-        match end_of(&script, Scythe::at(strikes.clone()), None) {
-            Ok((end, _)) if end == expected => {}
-            Ok((end, _)) => wrong.push(format!("death at {strikes:?} leaves\n{end}")),
-            Err(why) => wrong.push(format!("death at {strikes:?}: {why}")),
-        }
-    };
+    let mut strikes = Vec::new();
     for first in 0..boundaries {
-        hold(vec![first]);
-        for second in (first + 1..boundaries).step_by(PAIRS_APART) {
-            hold(vec![first, second]);
-        }
+        strikes.push(vec![first]);
+        strikes.extend((first + 1..boundaries).step_by(pairs_apart()).map(|second| vec![first, second]));
     }
+    let lives = strikes.len();
+    let wrong = crate::beside(&strikes, |strikes| match end_of(&script, Scythe::at(strikes.clone()), None) {
+        Ok((end, _)) if end == expected => None,
+        Ok((end, _)) => Some(format!("death at {strikes:?} leaves\n{end}")),
+        Err(why) => Some(format!("death at {strikes:?}: {why}")),
+    });
     println!("{lives} histories with deaths at {boundaries} boundaries");
     assert!(
         wrong.is_empty(),
@@ -137,7 +143,7 @@ fn death_by_seed_while_the_node_itself_dies_leaves_the_same_world() {
 }
 
 fn deaths_by_seed(text: &str) {
-    let seeds: u64 = std::env::var("PITLANE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
+    let seeds: u64 = asked("PITLANE_SEEDS").unwrap_or(SEEDS);
     let script = way(text);
     let _database = crate::kept::database();
     let (expected, boundaries) =
@@ -153,20 +159,7 @@ fn deaths_by_seed(text: &str) {
             Err(why) => Some(format!("seed {seed}, death at {strikes:?}: {why}")),
         }
     };
-    let next = AtomicU64::new(0);
-    let wrong = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds)
-                {
-                    wrong.lock().expect("no thread panics with the list in hand").extend(live(seed));
-                }
-            });
-        }
-    });
-    let wrong = wrong.into_inner().expect("no thread panics with the list in hand");
+    let wrong = crate::beside(&(0..seeds).collect::<Vec<u64>>(), |seed| live(*seed));
     assert!(
         wrong.is_empty(),
         "{} of {seeds} wrong, expected\n{expected}\n{}",
