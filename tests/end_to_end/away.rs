@@ -103,7 +103,7 @@ async fn a_database_that_is_away_for_a_while_loses_nothing_and_is_told_once() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     way.now(Manner::Passes);
 
-    let over = told("goes on");
+    let over = told("can be written again");
     both[0].until("both tell that they go on", LONG, async || over(), |told| *told == 2).await;
     let safe = async || {
         let mut safe = false;
