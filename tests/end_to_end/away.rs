@@ -19,7 +19,7 @@ use crate::site::{MANUAL, QUICK, Site};
 /// A drain, or a return, of a small cluster on two busy cores, with one change of leaders.
 const LONG: Duration = Duration::from_secs(240);
 /// Each page is written after a minute of standing still, and tried every ten seconds.
-const AWAY: Duration = Duration::from_secs(90);
+const AWAY: Duration = Duration::from_secs(45);
 
 fn world(seed: u64) -> World {
     World::builder(3)
