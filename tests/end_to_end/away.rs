@@ -19,7 +19,7 @@ use crate::site::{MANUAL, QUICK, Site};
 /// A drain, or a return, of a small cluster on two busy cores, with one change of leaders.
 const LONG: Duration = Duration::from_secs(240);
 /// Each page is written after a minute of standing still, and tried every ten seconds.
-const AWAY: Duration = Duration::from_secs(90);
+const AWAY: Duration = Duration::from_secs(45);
 
 fn world(seed: u64) -> World {
     World::builder(3)
@@ -103,7 +103,7 @@ async fn a_database_that_is_away_for_a_while_loses_nothing_and_is_told_once() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     way.now(Manner::Passes);
 
-    let over = told("goes on");
+    let over = told("can be written again");
     both[0].until("both tell that they go on", LONG, async || over(), |told| *told == 2).await;
     let safe = async || {
         let mut safe = false;

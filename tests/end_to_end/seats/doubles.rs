@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pitlane::model::ids::GuestId;
 use pitlane::model::time::Time;
 use pitlane::sim::World;
-use pitlane::sim::world::{Actor, TaskState};
+use pitlane::sim::world::{Actor, Effect, TaskState};
 
 /// Each guest leaves once and comes home once; everything else is done once. No guest has two tasks at a time.
 pub fn of(world: &World) -> Vec<String> {
@@ -51,4 +51,19 @@ pub fn told(world: &World) -> String {
         .iter()
         .map(|t| format!("{} {} {:?} {:?} {:?}\n", t.started, t.kind, t.guest, t.by, t.state));
     effects.chain(tasks).collect()
+}
+
+#[test]
+fn what_comes_twice_is_noticed() {
+    let mut world = World::builder(1).vm(101, "pve1").build();
+    let mut done = |kind, subject: &str| {
+        let (at, by, subject) = (world.now, Actor::Pitlane, subject.to_owned());
+        world.effects.push(Effect { at, by, kind, subject });
+        of(&world).len()
+    };
+    assert_eq!(done("noout_on", "pve1"), 0);
+    assert_eq!(done("migrate", "101"), 1, "it has not come home");
+    assert_eq!(done("migrate", "101"), 0);
+    assert_eq!(done("noout_on", "pve1"), 1, "a second time");
+    assert_eq!(done("migrate", "101"), 2, "a third time");
 }

@@ -174,6 +174,9 @@ fn failure(error: &Error, committing: bool) -> Failure {
                 SqlState::T_R_DEADLOCK_DETECTED,
                 SqlState::UNIQUE_VIOLATION,
                 SqlState::LOCK_NOT_AVAILABLE,
+                // Two make the tables at the same moment: IF NOT EXISTS looks before the other one's are there.
+                SqlState::DUPLICATE_TABLE,
+                SqlState::DUPLICATE_OBJECT,
             ]
             .contains(code) =>
         {
