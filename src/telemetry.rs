@@ -74,6 +74,17 @@ impl Metrics {
         Self::of(None)
     }
 
+    /// Of a fleet's process, beside those of its clusters: it has no loop of its own.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn of_all() -> Made<Self> {
+        let metrics = Self::new()?;
+        metrics.registry.unregister(Box::new(metrics.last_turn.clone()))?;
+        metrics.registry.unregister(Box::new(metrics.leads.clone()))?;
+        Ok(metrics)
+    }
+
     /// Of one cluster of a fleet: each number carries its name.
     ///
     /// # Errors

@@ -218,9 +218,14 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             let alerts = json!({
                 "faults": status.faults, "unplaced": status.unplaced, "unreadable": status.unreadable,
             });
-            say.print(&alerts, || match text::alerts(&status) {
-                none if none.is_empty() => "Nothing fails, and every alert leads to a node.\n".to_owned(),
-                some => some,
+            say.print(&alerts, || match (text::alerts(&status), &status.led_by) {
+                (none, Some(holder)) if none.is_empty() => {
+                    format!("Not judged here: instance {holder} looks after the cluster; ask it.\n")
+                }
+                (none, None) if none.is_empty() => {
+                    "Nothing fails, and every alert leads to a node.\n".to_owned()
+                }
+                (some, _) => some,
             });
             Ok(Exit::Done)
         }

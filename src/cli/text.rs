@@ -147,6 +147,9 @@ pub fn status(status: &Status) -> String {
     let now = status.now;
     let mut out = format!("pitlane {}, mode {}", status.version, status.mode);
     match status.turn_at {
+        _ if status.led_by.is_some() && status.failing.is_some() => {
+            out.push_str(", waits beside other instances; who looks after this cluster is not known");
+        }
         _ if status.led_by.is_some() => {
             let holder = status.led_by.as_deref().unwrap_or_default();
             out.push_str(&format!(
@@ -158,7 +161,10 @@ pub fn status(status: &Status) -> String {
     }
     out.push_str(if status.turns { ".\n" } else { ". The loop does not turn: nothing here is fresh.\n" });
     if let Some(why) = &status.failing {
-        out.push_str(&format!("The last turn failed: {why}.\n"));
+        match status.led_by {
+            Some(_) => out.push_str(&format!("What is shown may be old: {why}.\n")),
+            None => out.push_str(&format!("The last turn failed: {why}.\n")),
+        }
     }
     if let Some(why) = &status.blind {
         out.push_str(&format!("BLIND, the cluster cannot be seen: {why}.\n"));

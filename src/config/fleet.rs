@@ -3,7 +3,7 @@
 //! A cluster's file is the file that a pitlane of its own would have, without what the fleet's file says for all. So a cluster
 //! joins a fleet by moving its file, and its state, there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -148,6 +148,9 @@ fn fleet(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistakes) -> Option
         }
     };
     let budgets = read.value.as_ref().map(|file| file.shared_budgets.clone()).unwrap_or_default();
+    for (name, file) in files.iter().filter(|(_, file)| file.extension().is_some_and(|e| e == "yml")) {
+        mistakes.add(place, format!("clusters: {} is not read; call it {name}.yaml", file.display()));
+    }
     let names: BTreeSet<ClusterName> = files.iter().map(|(name, _)| name.clone()).collect();
     budgets_across(&read, &budgets, &names, mistakes);
     let front = of_file(read, path, mistakes);
@@ -161,6 +164,7 @@ fn fleet(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistakes) -> Option
             member(name, file, place, mistakes)
         })
         .collect();
+    one_each(&files, &clusters, mistakes);
     let front = front?;
     let clusters = clusters.into_iter().zip(&names).filter_map(|(config, name)| {
         let mut config = config?;
@@ -171,17 +175,35 @@ fn fleet(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistakes) -> Option
     Some(Service::Fleet { clusters, front: Box::new(front) })
 }
 
+/// Two that look after one cluster would undo each other's work: a file was copied, most likely.
+fn one_each(files: &[(ClusterName, PathBuf)], clusters: &[Option<Config>], mistakes: &mut Mistakes) {
+    let mut known: BTreeMap<&str, &ClusterName> = BTreeMap::new();
+    for ((name, file), config) in files.iter().zip(clusters) {
+        let endpoints = config.iter().filter_map(|config| config.proxmox.as_ref()).flat_map(|p| &p.endpoints);
+        for endpoint in endpoints {
+            if let Some(other) = known.insert(&endpoint.url, name).filter(|other| *other != name) {
+                mistakes.turn_to(file.display().to_string());
+                let text = format!(
+                    "proxmox.endpoints: {} is in the file of {other} as well; a cluster has one file",
+                    endpoint.url
+                );
+                mistakes.add(Place::START, text);
+            }
+        }
+    }
+}
+
 /// The keys that were written.
 fn keys(read: &Read<ConfigFile>) -> Vec<String> {
     read.json.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
-/// By name. What is no `.yaml` file is somebody else's.
+/// By name. What is neither a `.yaml` nor, by mistake, a `.yml` file is somebody else's.
 fn files(dir: &Path) -> std::io::Result<Vec<(ClusterName, PathBuf)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        let yaml = path.extension().is_some_and(|extension| extension == "yaml");
+        let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| yaml) {
             found.push((ClusterName(name.to_owned()), path));
         }

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::courier::Courier;
 use crate::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use crate::model::shown::Shown;
+use crate::model::time::Time;
 use crate::ports::Clock;
 
 /// A full disk is often empty again at once; after this somebody has to look.
@@ -59,14 +60,17 @@ pub async fn watch(
     stop: CancellationToken,
 ) {
     let mut spell: Option<Spell> = None;
+    // What names a spell: the last instant at which something was known. It is not shown any more once the loop has ended.
+    let mut known: Option<Time> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let (failing, last) = {
+        let failing = {
             let shown = shown.borrow();
-            (shown.failing.clone(), shown.turn_at)
+            known = known.max((shown.turn_at > Time::MIN).then_some(shown.turn_at));
+            shown.failing.clone()
         };
         let Some(why) = failing else {
             // Who heard that it stands still hears that it goes on: by the way that does not need the store either.
@@ -88,8 +92,7 @@ pub async fn watch(
         let (told, left) = spell.told.get_or_insert_with(|| {
             let to = pages();
             warn!("standing still: {why}; {} channels are told without the outbox", to.len());
-            // The last good turn names the spell.
-            let id = NoticeId(format!("store/{last}"));
+            let id = NoticeId(format!("store/{}", known.unwrap_or_else(|| clock.now())));
             let title = "pitlane stands still: its own store cannot be read or written";
             let body = format!(
                 "{why}\n\nNothing new is begun. What is held stays held, and moves that run go on. pitlane goes on by itself \

@@ -117,6 +117,9 @@ async fn below(members: Arc<BTreeMap<ClusterName, Member>>, mut request: Request
     let Some((member, rest)) = meant else {
         let refused = match request.uri().path().starts_with("/api/v1/") {
             true => Refusal::Missing(WHICH.to_owned()),
+            false if request.uri().path().starts_with("/clusters/") => {
+                Refusal::Missing("such cluster here; pitlane clusters lists those that there are".to_owned())
+            }
             false => error::nothing_here(request.uri().clone()).await,
         };
         return harden(refused.into_response()).await;
@@ -187,7 +190,11 @@ async fn unreadable(State(front): State<Front>, who: Who) -> Result<Json<Unreada
     Ok(Json(front.archive.unreadable(UNREADABLE_MAX).await?))
 }
 
+/// Not for those who may see some clusters only: it counts for all, and tells the mistakes of all files.
 async fn reload(State(front): State<Front>, who: Who) -> Result<Json<InForce>, Refusal> {
+    if who.clusters.is_some() {
+        return Err(Refusal::Closed);
+    }
     let missing = || Refusal::Missing("configuration file to be read again".into());
     let configuration = front.configuration.as_ref().ok_or_else(missing)?;
     tracing::info!(person = %who.name, "{} asks for the configuration to be read again", who.name);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::Router;
 use axum::http::StatusCode;
+use axum::{Json, Router};
 use pitlane::adapters::alertmanager::{self, Answer, Directory, Has, Intake, Receiver, Sink, Sorter};
 use pitlane::cli::Stop;
 use pitlane::config::{Config, Service};
@@ -12,13 +12,15 @@ use pitlane::decide;
 use pitlane::model::access::Role;
 use pitlane::model::ids::ClusterName;
 use pitlane::model::matcher::Labels;
+use pitlane::model::rules::Mode;
 use pitlane::model::shown::Shown;
+use pitlane::telemetry::Metrics;
 use pitlane::web::{self, Access, Front, Member};
 use tokio::sync::{Notify, watch};
 
 use super::running::OfAll;
 use super::unit::Unit;
-use super::{counted, usage};
+use super::{counted, failed, usage};
 
 /// The router of everything, as this configuration wants it. `hooks`: of the units' ticket systems, in their order.
 ///
@@ -50,7 +52,9 @@ pub fn surface(
         members.insert(name, member);
     }
     for (name, why) in of_all.broken.iter() {
-        members.insert(ClusterName(name.clone()), broken(why));
+        let mode = service.cluster(Some(name)).map(|config| config.rules.mode).unwrap_or_default();
+        let name = ClusterName(name.clone());
+        members.insert(name.clone(), broken(&name, mode, why)?);
     }
     let config = service.front();
     let any = units.first().map(|unit| &unit.lasting);
@@ -66,13 +70,15 @@ pub fn surface(
     Ok(web::front(front, alerts(service, config, units, of_all)))
 }
 
-/// A cluster that could not be begun: it says so to whoever asks.
-fn broken(why: &str) -> Member {
-    let said = format!("{why}\n");
-    let surface = Router::new().fallback(move || async move { (StatusCode::SERVICE_UNAVAILABLE, said) });
+/// A cluster that could not be begun: it says so to whoever asks, and its numbers are those of a loop that never turns.
+fn broken(name: &ClusterName, mode: Mode, why: &str) -> Result<Member, Stop> {
+    let said = serde_json::json!({ "error": format!("cluster {name} is not served: {why}") });
+    let surface =
+        Router::new().fallback(move || async move { (StatusCode::SERVICE_UNAVAILABLE, Json(said)) });
     let shown = Shown { failing: Some(why.to_owned()), ..Shown::nothing() };
     let (_, shown) = watch::channel(Arc::new(shown));
-    Member { mode: Default::default(), surface, shown, registry: Default::default() }
+    let metrics = Metrics::of(Some(name.as_str())).map_err(|e| failed("metrics", e))?;
+    Ok(Member { mode, surface, shown, registry: metrics.registry() })
 }
 
 /// The receiver of alerts of all clusters: each goes to the one that it means. For tokens that are good for all of them.
@@ -119,8 +125,10 @@ fn directory(service: &Service, config: &Config, units: &[Unit], of_all: &OfAll)
         Some((name, of_it))
     });
     let nobody_knows = |name: &String| (ClusterName(name.clone()), Arc::new(|_: &Labels| None) as Has);
+    // One that no file names is meant by nobody.
+    let named = of_all.broken.keys().filter(|name| service.cluster(Some(name)).is_ok());
     Directory {
-        clusters: served.chain(of_all.broken.keys().map(nobody_knows)).collect(),
+        clusters: served.chain(named.map(nobody_knows)).collect(),
         labels: config.cluster_labels.clone(),
     }
 }

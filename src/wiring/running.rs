@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use pitlane::adapters::store::{self, SqliteFleet};
 use pitlane::cli::{Exit, Stop};
-use pitlane::config::{Config, Service};
+use pitlane::config::{Config, Service, state_of};
 use pitlane::ports::{Clock, Configuration};
 use pitlane::telemetry::Metrics;
 use pitlane::web::{self, Listening};
@@ -38,7 +38,7 @@ pub struct OfAll {
     /// Alerts that lead to no cluster are kept here. In a file, its lock is the fleet's.
     pub refused: Stored,
     pub metrics: Arc<Metrics>,
-    /// Clusters that could not be begun, and why.
+    /// Clusters that are not served, and why.
     pub broken: Arc<BTreeMap<String, String>>,
 }
 
@@ -51,7 +51,11 @@ impl Running {
     pub async fn start(service: Service, listen: SocketAddr, path: Option<PathBuf>) -> Result<Self, Stop> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let front = service.front();
-        let metrics = Arc::new(Metrics::new().map_err(|e| failed("metrics", e))?);
+        let metrics = match &service {
+            Service::One(_) => Metrics::new(),
+            Service::Fleet { .. } => Metrics::of_all(),
+        };
+        let metrics = Arc::new(metrics.map_err(|e| failed("metrics", e))?);
         let (desk, asked) = reload::desk(clock.now(), metrics.clone());
         let mut common = Common {
             clock: clock.clone(),
@@ -83,7 +87,8 @@ impl Running {
                         refused
                     }
                 };
-                let (units, broken) = open_all(clusters, &common)?;
+                let (units, mut broken) = open_all(clusters, &common)?;
+                broken.extend(left_behind(&front.state, clusters));
                 opened = units;
                 Some(OfAll { refused, metrics, broken: Arc::new(broken) })
             }
@@ -152,6 +157,27 @@ fn of_all(front: &Config, clock: &Arc<dyn Clock>) -> Result<Stored, Stop> {
         store::open(&front.state, clock.clone()).map_err(|e| failed("the fleet's state", e.chain()))?;
     let places = SqliteFleet::open(&front.state).map_err(|e| failed("the fleet's state", e.chain()))?;
     Ok(Stored::file(&refused, Some(Arc::new(places))))
+}
+
+/// States of clusters that no file names, most likely because it was renamed: what they hold would be forgotten without a word.
+fn left_behind(state: &Path, clusters: &[Config]) -> BTreeMap<String, String> {
+    let Ok(dirs) = std::fs::read_dir(state_of(state, "")) else { return BTreeMap::new() };
+    let mut left = BTreeMap::new();
+    for dir in dirs.filter_map(|dir| Some(dir.ok()?.path())) {
+        let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { continue };
+        let named = clusters.iter().any(|config| config.cluster.as_deref() == Some(name));
+        if named || store::nothing_left(&dir).is_ok() {
+            continue;
+        }
+        let why = format!(
+            "its state lies in {} and no file names it; put {name}.yaml back, or move the directory away if nothing is held \
+             there (pitlane owed --offline)",
+            dir.display()
+        );
+        tracing::error!("cluster {name} is not served: {why}");
+        left.insert(name.to_owned(), why);
+    }
+    left
 }
 
 type Opened = (Vec<(Unit, Router)>, BTreeMap<String, String>);

@@ -59,7 +59,7 @@ impl Seat {
     pub fn sit(&self, stored: Stored) -> Term {
         let mut now = self.now();
         // What an earlier loop saw must not be taken for what this one has seen.
-        self.shown.send_replace(Arc::new(Shown::nothing()));
+        self.forget(None);
         let spread =
             self.lasting.cluster.as_ref().map_or_else(Spread::default, |name| Spread::of(name.as_str()));
         let world = now.outside.world(&stored);
@@ -77,7 +77,15 @@ impl Seat {
     pub fn rise(&self) {
         self.now().term = None;
         self.lasting.metrics.leads(false);
-        self.show(Shown { failing: Some("the lease of the cluster ended".to_owned()), ..Shown::nothing() });
+        self.forget(Some("the lease of the cluster ended".to_owned()));
+    }
+
+    /// Nothing is seen here. What is stored was so when it was last read, and is more than nothing.
+    fn forget(&self, failing: Option<String>) {
+        self.shown.send_modify(|shown| {
+            let state = shown.state.clone();
+            *shown = Arc::new(Shown { state, failing, ..Shown::nothing() });
+        });
     }
 
     /// What faces see while there is no loop here.

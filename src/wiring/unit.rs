@@ -81,7 +81,10 @@ impl Unit {
             (Shared { database, cluster, clock, keep, in_fleet }, standings)
         });
         let stored = match &shared {
-            Some((shared, _)) => shared.without_lease()?,
+            Some((shared, _)) => {
+                store::nothing_left(&config.state).map_err(|e| failed(&of("the state"), e))?;
+                shared.without_lease()?
+            }
             None => Stored::file(&opened(config, common, &of("the state"))?, common.places.clone()),
         };
         let (meter, begun) = systemd::watched(metrics.clone());

@@ -54,18 +54,18 @@ fn the_files_of_a_fleet_are_good_and_a_key_in_the_wrong_one_is_told() {
     put("pitlane.yaml", &block("FLEET.md", "pitlane fleet"));
     put("tokens.yaml", &block("INSTALL.md", "pitlane tokens"));
     put("clusters/token", "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n");
-    let cluster = |more: &str| {
+    let cluster = |host: u8, more: &str| {
         format!(
-            "{more}proxmox: {{token_file: token, endpoints: [{{node: pve1, url: \"https://192.0.2.11:8006\"}}]}}\n"
+            "{more}proxmox: {{token_file: token, endpoints: [{{node: pve1, url: \"https://192.0.2.{host}:8006\"}}]}}\n"
         )
     };
-    put("clusters/berlin.yaml", &cluster(""));
-    put("clusters/paris.yaml", &cluster("mode: approve\n"));
+    put("clusters/berlin.yaml", &cluster(11, ""));
+    put("clusters/paris.yaml", &cluster(21, "mode: approve\n"));
     let check = ["config", "check", "--config", "pitlane.yaml"];
     let (code, out, err) = said(dir.path(), &check);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("2 clusters") && out.contains("paris: mode approve"), "{out}");
-    put("clusters/paris.yaml", &cluster("state: elsewhere\n"));
+    put("clusters/paris.yaml", &cluster(21, "state: elsewhere\n"));
     let (code, out, _) = said(dir.path(), &check);
     assert!(
         code == 2 && out.contains("clusters/paris.yaml:1:") && out.contains("fleet's file"),

@@ -153,7 +153,9 @@ fn fleet(database: &Database, names: [&str; 2]) -> tempfile::TempDir {
     let proxmox: Vec<&str> = of("proxmox").into_iter().take_while(|line| !line.starts_with("ceph")).collect();
     let proxmox = proxmox.join("\n").replace("token_file: pve", "token_file: ../pve");
     fs::create_dir(dir.path().join("clusters")).expect("a directory");
-    for name in names {
+    for (n, name) in names.into_iter().enumerate() {
+        // Each has its own members, and nobody listens there.
+        let proxmox = proxmox.replace("127.0.0.1", &format!("127.0.0.{}", n + 1));
         let text = format!("mode: approve\n{proxmox}\nceph: {{setup: none}}\n");
         fs::write(dir.path().join(format!("clusters/{name}.yaml")), text).expect("writable");
     }

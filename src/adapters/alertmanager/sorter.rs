@@ -65,11 +65,12 @@ impl Inbox for Sorter {
             sum.resolved += told.resolved;
             sum.known += told.known;
         }
-        self.refuse(&refused).await?;
-        match later {
-            Some(why) => Err(Trouble::Unreachable(why)),
-            None => Ok(sum),
+        if let Some(why) = later {
+            // All of it comes again, with what is refused.
+            return Err(Trouble::Unreachable(why));
         }
+        self.refuse(&refused).await?;
+        Ok(sum)
     }
 
     async fn poison(&self, body: &[u8], why: &str, at: Time) -> Result<(), Trouble> {
@@ -187,10 +188,14 @@ mod tests {
     #[tokio::test]
     async fn where_a_cluster_was_not_seen_yet_the_alert_has_to_come_again_and_the_others_are_kept() {
         let (sorter, kept, refused) = sorter(false);
-        let told = vec![alert(&[("node", "web1")]), alert(&[("node", "pve1"), ("cluster", "berlin")])];
+        let told = vec![
+            alert(&[("node", "web1")]),
+            alert(&[("node", "pve1"), ("cluster", "berlin")]),
+            alert(&[("node", "pve1"), ("cluster", "rome")]),
+        ];
         let why = sorter.ingest(told).await.expect_err("not yet");
         assert!(why.to_string().contains("oslo"), "{why}");
         assert_eq!(kept["berlin"].alerts.lock().expect("whole").len(), 1);
-        assert!(refused.refused.lock().expect("whole").is_empty());
+        assert!(refused.refused.lock().expect("whole").is_empty(), "it comes again with the delivery");
     }
 }

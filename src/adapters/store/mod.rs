@@ -9,6 +9,7 @@ mod chain;
 mod deciding;
 mod documents;
 mod error;
+mod patience;
 mod poison;
 mod postgres;
 mod rates;
@@ -26,5 +27,5 @@ pub use postgres::{
 pub use sheet::{Comment, Sheet};
 pub use sqlite::{
     Board, Copied, Copies, Inspected, Keep, Reader, SqliteFleet, SqliteStore, backup, fit, inspect,
-    keep_copying, open, restore,
+    keep_copying, nothing_left, open, restore,
 };

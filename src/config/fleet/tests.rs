@@ -97,6 +97,22 @@ fn all_mistakes_of_all_files_are_told_together() {
 }
 
 #[test]
+fn two_files_for_one_cluster_are_a_mistake() {
+    let of =
+        |url: &str| format!("proxmox:\n  endpoints: [{{node: pve1, url: '{url}'}}]\n  token_file: token\n");
+    let (one, other) = (of("https://192.0.2.1:8006"), of("https://192.0.2.2:8006"));
+    let token = ("token", "pitlane@pve!ctl=00000000-0000-0000-0000-000000000000\n");
+    let told = wrong(
+        FLEET,
+        &[token, ("berlin.yaml", &one), ("paris.yaml", &one), ("oslo.yaml", &other), ("rome.yml", "")],
+    );
+    let twice = "paris.yaml:1:1: proxmox.endpoints: https://192.0.2.1:8006 is in the file of berlin as well";
+    assert!(told.contains(twice), "{told}");
+    assert_eq!(told.matches("as well").count(), 1, "{told}");
+    assert!(told.contains("rome.yml is not read; call it rome.yaml"), "{told}");
+}
+
+#[test]
 fn a_token_for_a_cluster_that_is_not_there_is_a_mistake() {
     let (_dir, path) = written(FLEET, &tokens(", clusters: [rome]"), &[("berlin.yaml", "")]);
     let told = serve(&path).expect_err("must be refused").to_string();

@@ -35,6 +35,7 @@ impl ClusterLine {
             (Some(_), None, _) if shown.led_by.is_some() && shown.ready(now) => {
                 format!("instance {} looks after it", shown.led_by.as_deref().unwrap_or_default())
             }
+            (_, Some(why), _) if shown.led_by.is_some() => format!("who looks after it is not known: {why}"),
             (None, Some(why), _) => format!("no turn has ended yet: {why}"),
             (Some(_), Some(why), _) => format!("the last turn failed: {why}"),
             (None, None, _) => "no turn has ended yet".to_owned(),

@@ -100,6 +100,9 @@ pub async fn cases(
         p.wait[!status.ready] {
             "Mode " b { (status.mode) } ". "
             @match status.turn_at {
+                _ if status.led_by.is_some() && status.failing.is_some() => {
+                    "Who looks after this cluster is not known; shown is what was stored."
+                }
                 _ if status.led_by.is_some() => {
                     "Instance " (status.led_by.as_deref().unwrap_or_default()) " looks after this cluster. What you ask here "
                     "reaches it; shown is what is stored."
@@ -108,7 +111,9 @@ pub async fn cases(
                 None => { "No turn has ended yet." }
             }
             @if !status.turns { " The loop does not turn: nothing below is fresh." }
-            @if let Some(why) = &status.failing { " The last turn failed: " (why) "." }
+            @if let Some(why) = &status.failing {
+                @if status.led_by.is_none() { " The last turn failed: " (why) "." } @else { " " (why) "." }
+            }
             @if let Some(why) = &status.blind { " The cluster cannot be seen: " (why) "." }
             @if status.config.as_ref().is_some_and(|config| config.refused.is_some()) {
                 " The configuration on disk is wrong; the one from before counts. See " code { "pitlane status" } "."

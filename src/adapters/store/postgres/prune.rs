@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::Keep;
 use super::super::documents::{MEMORY, stamp};
+use super::super::patience::Patience;
 use super::ask::Ask;
 use super::conn::{Conn, Failure};
 use super::keep::let_go;
@@ -28,6 +29,17 @@ pub(super) fn due(meta: &Meta, now: Time) -> bool {
     last.is_none_or(|last| now >= after(last, EVERY))
 }
 
+/// May what is kept for long be let go by this clock?
+fn patient(meta: &mut Meta, now: Time) -> bool {
+    let time = |meta: &Meta, key| meta.get(key).and_then(|text| text.parse().ok());
+    let [asked, rests] = Patience::KEYS;
+    let (goes, next) = Patience { asked_at: time(meta, asked), rests_until: time(meta, rests) }.asked(now);
+    for (key, value) in [(asked, next.asked_at), (rests, next.rests_until)] {
+        meta.set(key, value.map(stamp));
+    }
+    goes
+}
+
 pub(super) async fn prune(
     conn: &Conn,
     cluster: &ClusterName,
@@ -39,7 +51,10 @@ pub(super) async fn prune(
     let forget = |statement| Ask::new(statement).text(&cluster.0).text(&horizon).int(AT_ONCE);
     let answers = begin_fenced(conn, cluster, fence, vec![meta::ask(cluster)]).await?;
     let mut meta = Meta::read(&answers[0])?;
-    let (mut asks, more) = let_go(conn, cluster, keep, now, &mut meta, AT_ONCE).await?;
+    let (mut asks, more) = match patient(&mut meta, now) {
+        true => let_go(conn, cluster, keep, now, &mut meta, AT_ONCE).await?,
+        false => (Vec::new(), false),
+    };
     // Where more is due than goes at once, the next turn prunes again.
     if !more {
         meta.set(PRUNED_AT, Some(stamp(now)));

@@ -93,6 +93,22 @@ pub(super) fn not_moved(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// For a service that keeps its state in a database: what is in this directory, if anything, was taken there.
+///
+/// # Errors
+/// A state lies in it that would be forgotten, with all that it owes; and what to do.
+pub fn nothing_left(dir: &Path) -> Result<(), StoreError> {
+    if !dir.join(open::DATABASE).exists() || dir.join(MOVED).exists() {
+        return Ok(());
+    }
+    let why = format!(
+        "its {} was never moved to PostgreSQL, and what it remembers and owes would be forgotten; run pitlane store migrate, or \
+         take the file away if it does not count any more",
+        open::DATABASE
+    );
+    Err(StoreError::Directory { dir: dir.into(), why })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,11 +117,15 @@ mod tests {
     fn a_directory_that_was_left_is_refused_until_the_mark_is_gone() {
         let dir = tempfile::tempdir().expect("a directory");
         assert!(matches!(Leaving::of(dir.path(), &[]), Err(StoreError::Directory { .. })), "nothing to move");
+        nothing_left(dir.path()).expect("nothing was ever here");
         drop(open::writable(dir.path()).expect("opens"));
+        let forgotten = nothing_left(dir.path()).expect_err("it would be forgotten").to_string();
+        assert!(forgotten.contains("pitlane store migrate"), "{forgotten}");
         let leaving = Leaving::of(dir.path(), &[]).expect("holds it");
         assert!(matches!(Leaving::of(dir.path(), &[]), Err(StoreError::Held { .. })));
         leaving.mark("cluster lab at db").expect("writes");
         drop(leaving);
+        nothing_left(dir.path()).expect("it was moved");
         for refused in [open::writable(dir.path()).map(drop), open::readable(dir.path()).map(drop)] {
             let said = refused.expect_err("was moved").to_string();
             assert!(

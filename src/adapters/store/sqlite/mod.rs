@@ -46,6 +46,7 @@ pub use copying::{Copied, keep_copying};
 pub use inspect::{Inspected, inspect};
 pub use keep::Keep;
 pub(super) use leaving::Leaving;
+pub use leaving::nothing_left;
 pub use place::fit;
 pub use places::SqliteFleet;
 

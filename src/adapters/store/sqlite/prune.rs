@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
+use super::super::patience::Patience;
 use super::error::{StoreError, sql};
 use super::keep::{Keep, let_go};
 use super::rows::{MEMORY, meta, set_meta, stamp};
@@ -26,6 +27,17 @@ pub(super) struct Pruned {
     pub(super) rows: usize,
     /// Alerts were among them.
     pub(super) alerts: bool,
+}
+
+/// What is kept for long, unless the clock has leapt.
+fn patient(conn: &Connection, keep: Keep, now: Time) -> Result<(usize, bool), StoreError> {
+    let time = |key| Ok::<_, StoreError>(meta(conn, key)?.and_then(|text| text.parse().ok()));
+    let [asked, rests] = Patience::KEYS;
+    let (goes, next) = Patience { asked_at: time(asked)?, rests_until: time(rests)? }.asked(now);
+    for (key, value) in [(asked, next.asked_at), (rests, next.rests_until)] {
+        set_meta(conn, key, value.map(stamp).as_deref())?;
+    }
+    if goes { let_go(conn, keep, now, AT_ONCE) } else { Ok((0, false)) }
 }
 
 /// Where more is due than goes at once, the next turn prunes again.
@@ -51,7 +63,7 @@ pub(super) fn prune(conn: &Connection, keep: Keep, now: Time) -> Result<Pruned, 
         "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE replied_at < ?1 LIMIT ?2)",
     )?;
     let told = super::notices::prune(conn, &horizon, AT_ONCE)?;
-    let (kept, more) = match let_go(conn, keep, now, AT_ONCE) {
+    let (kept, more) = match patient(conn, keep, now) {
         Ok(gone) => gone,
         // What is spoilt is evidence and stays; the rest goes on.
         Err(error @ StoreError::Journal { .. }) => {
