@@ -321,6 +321,10 @@ pub fn read_tokens(text: &str, mistakes: &mut Mistakes) -> Vec<KnownToken> {
             let place = read.root.at(&format!("tokens.{i}.sha256")).place;
             mistakes.add(place, "this token is there twice; give each person a token of their own");
         }
+        if entry.clusters.as_ref().is_some_and(Vec::is_empty) {
+            let place = read.root.at(&format!("tokens.{i}.clusters")).place;
+            mistakes.add(place, "this token is good for no cluster; name some, or leave clusters out");
+        }
         let clusters = entry.clusters.map(|all| all.into_iter().collect());
         known.push(KnownToken { name: entry.name, role: entry.role, sha256, clusters });
     }

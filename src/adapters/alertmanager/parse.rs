@@ -22,6 +22,9 @@ const BAD_BYTES_MAX: usize = 64 * 1024;
 /// An alert that began earlier is not from any Prometheus: Go's zero time says "not set".
 pub(super) const START_MIN: Time = Time::UNIX_EPOCH;
 
+/// Bytes of a fingerprint; Alertmanager's has sixteen.
+const FINGERPRINT_MAX: usize = 200;
+
 /// What a body told.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
@@ -167,12 +170,17 @@ pub(super) fn whole_millis(told: Time) -> Time {
     Time::from_millisecond(told.as_millisecond()).unwrap_or(told)
 }
 
-/// The fingerprint as it was told, or as Prometheus makes it.
 pub(super) fn identity(alert: &Value, labels: &Labels) -> Fingerprint {
-    match alert.get("fingerprint").and_then(Value::as_str) {
-        Some(told) if !told.is_empty() => Fingerprint(told.to_owned()),
-        _ => fingerprint(labels),
-    }
+    known_by(alert.get("fingerprint").and_then(Value::as_str), labels)
+}
+
+/// The fingerprint as it was told, or as Prometheus makes it where none was told that could be one: it is a key in the store and
+/// a word in the log.
+pub(super) fn known_by(told: Option<&str>, labels: &Labels) -> Fingerprint {
+    let could_be = |told: &&str| {
+        (1..=FINGERPRINT_MAX).contains(&told.len()) && told.bytes().all(|b| b.is_ascii_graphic())
+    };
+    told.filter(could_be).map_or_else(|| fingerprint(labels), |told| Fingerprint(told.to_owned()))
 }
 
 /// An empty label is an absent one. An alert without any is nobody's.
@@ -340,12 +348,24 @@ mod tests {
         let resolved = FIRING.replace("firing", "resolved").replace("0001-01-01T00", "2026-03-01T10");
         let other = FIRING.replace(r#""node":"a""#, r#""b":"\u003c\n","node":"a","alpha":"ü""#);
         let told = FIRING.replace("{\"status", "{\"fingerprint\":\"00ff\",\"status");
+        let long =
+            FIRING.replace("{\"status", &format!("{{\"fingerprint\":\"{}\",\"status", "f".repeat(9_000)));
+        let coloured = FIRING.replace("{\"status", "{\"fingerprint\":\"\\u001b[31m\",\"status");
+        for told in [&long, &coloured] {
+            assert_eq!(
+                read(told).episodes[0].fingerprint,
+                read(FIRING).episodes[0].fingerprint,
+                "{told:.60}"
+            );
+        }
         let zoned = FIRING.replace("09:00:00Z", "09:00:00.123456789+01:00");
         let usual = [
             FIRING.to_owned(),
             resolved.clone(),
             format!("{FIRING},{other}"),
             format!("{told},{zoned}"),
+            long,
+            coloured,
             other,
         ];
         for alerts in usual {

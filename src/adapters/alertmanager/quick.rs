@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::alerts::ALERTS_MAX;
-use super::parse::{START_MIN, fingerprint, whole_millis};
+use super::parse::{START_MIN, known_by, whole_millis};
 use crate::model::alert::Episode;
-use crate::model::ids::Fingerprint;
 use crate::model::labels::Labels;
 use crate::model::text::Text;
 use crate::model::time::Time;
@@ -62,10 +61,7 @@ impl<'a> All<'a> {
             }
             _ => return None,
         };
-        let fingerprint = match alert.fingerprint {
-            Some(told) if !told.as_ref().is_empty() => Fingerprint(told.0.into_owned()),
-            _ => fingerprint(&labels),
-        };
+        let fingerprint = known_by(alert.fingerprint.as_ref().map(AsRef::as_ref), &labels);
         self.episodes.push(Episode {
             fingerprint,
             labels,

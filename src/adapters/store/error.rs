@@ -97,8 +97,8 @@ pub enum StoreError {
     #[error("store.postgres: {0}")]
     Address(String),
     #[error(
-        "PostgreSQL is not reached ({why}). Nothing is begun that cannot be written down; when it answers again, pitlane goes on \
-         by itself"
+        "PostgreSQL is not reached ({why}). Nothing is begun that cannot be written down; a service that runs goes on by itself \
+         when it answers again"
     )]
     Away { why: String },
     #[error("{doing}: PostgreSQL said no ({why})")]

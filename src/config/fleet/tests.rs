@@ -117,6 +117,9 @@ fn a_token_for_a_cluster_that_is_not_there_is_a_mistake() {
     let (_dir, path) = written(FLEET, &tokens(", clusters: [rome]"), &[("berlin.yaml", "")]);
     let told = serve(&path).expect_err("must be refused").to_string();
     assert!(told.contains("tokens.yaml:1:1: the token of alice is for cluster rome"), "{told}");
+    let (_dir, path) = written(FLEET, &tokens(", clusters: []"), &[("berlin.yaml", "")]);
+    let told = serve(&path).expect_err("must be refused").to_string();
+    assert!(told.contains("this token is good for no cluster"), "{told}");
 }
 
 #[test]

@@ -52,13 +52,7 @@ pub(super) fn writable(dir: &Path) -> Result<Writable, StoreError> {
     let lock = hold(&dir.join(LOCK))?;
     not_moved(dir)?;
     let file = dir.join(DATABASE);
-    // Created here, so that it is ours alone from its first moment; SQLite gives its side files the same rights.
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(&file)
-        .map_err(|e| StoreError::Directory { dir: dir.into(), why: format!("{}: {e}", file.display()) })?;
+    ours_alone(dir, &file)?;
     let mut conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     ours(&conn, &file)?;
     whole(&conn, &file)?;
@@ -73,6 +67,13 @@ pub(super) fn writable(dir: &Path) -> Result<Writable, StoreError> {
         written_back(&conn, &file)?;
     }
     Ok(Writable { conn, mark, _lock: lock })
+}
+
+/// Makes the file, so that it is ours alone from its first moment; SQLite gives its side files the same rights.
+pub(super) fn ours_alone(dir: &Path, file: &Path) -> Result<(), StoreError> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
+    made.map(drop)
+        .map_err(|e| StoreError::Directory { dir: dir.into(), why: format!("{}: {e}", file.display()) })
 }
 
 /// A connection that cannot write, for a directory that exists. `Older` and `Newer` schemas are refused.

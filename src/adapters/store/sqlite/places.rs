@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::error::{StoreError, sql};
-use super::open::explain;
+use super::open::{explain, ours_alone};
 use super::rows::{instant, stamp};
 use crate::model::ids::{BudgetName, CaseId, ClusterName, NodeName};
 use crate::model::seen::Trouble;
@@ -44,6 +44,7 @@ impl SqliteFleet {
     /// The file cannot be opened or is none of ours.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let file = dir.join(FILE);
+        ours_alone(dir, &file)?;
         let open = || -> rusqlite::Result<Connection> {
             let conn = Connection::open(&file)?;
             conn.busy_timeout(DEADLINE)?;
@@ -145,6 +146,8 @@ fn claim(conn: &mut Connection, place: &Place, max: u32) -> Result<Claimed, Stor
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn place(cluster: &str, node: &str, case: Option<u64>) -> Place {
@@ -162,6 +165,8 @@ mod tests {
     async fn no_more_places_than_the_budget_has_and_ones_own_is_ones_own() {
         let dir = tempfile::tempdir().expect("a directory");
         let fleet = SqliteFleet::open(dir.path()).expect("opens");
+        let about = std::fs::metadata(dir.path().join(FILE)).expect("is there");
+        assert_eq!(about.permissions().mode() & 0o777, 0o600);
         let (berlin, paris) = (place("berlin", "pve1", Some(1)), place("paris", "pve1", Some(1)));
         assert_eq!(fleet.claim(&berlin, 1).await, Ok(Claimed::Granted));
         assert_eq!(fleet.claim(&berlin, 1).await, Ok(Claimed::Granted), "its own again");
