@@ -5,8 +5,6 @@
 use std::time::Duration;
 
 use pitlane::model::ids::NodeName;
-use pitlane::model::observed::GuestKind;
-use pitlane::model::time::Time;
 use pitlane::sim::World;
 use serde_json::Value;
 use tokio_postgres::NoTls;
@@ -14,25 +12,12 @@ use tokio_postgres::NoTls;
 use crate::hardship::{begins_nothing, pager};
 use crate::postgres::{Database, database, new_cluster};
 use crate::proxy::{Manner, Proxy};
-use crate::site::{MANUAL, QUICK, Site};
+use crate::site::{MANUAL, QUICK, Site, small};
 
 /// A drain, or a return, of a small cluster on two busy cores, with one change of leaders.
 const LONG: Duration = Duration::from_secs(240);
 /// Each page is written after a minute of standing still, and tried every ten seconds.
 const AWAY: Duration = Duration::from_secs(45);
-
-fn world(seed: u64) -> World {
-    World::builder(3)
-        .seed(seed)
-        .at(Time::now())
-        .vm(101, "pve1")
-        .vm(102, "pve1")
-        .vm(103, "pve1")
-        .vm(104, "pve1")
-        .vm(201, "pve2")
-        .guest(302, "pve3", |guest| guest.kind = GuestKind::Lxc)
-        .build()
-}
 
 fn served(site: &Site) {
     let mut world = site.world.lock().expect("unhurt");
@@ -64,7 +49,7 @@ async fn a_database_that_is_away_for_a_while_loses_nothing_and_is_told_once() {
     let (database, name) = (database(), new_cluster());
     let way = way_to(&database).await;
     let (pages, heard) = pager().await;
-    let mut both = [Site::open(world(21), 8.0).await, Site::open(World::builder(1).build(), 1.0).await];
+    let mut both = [Site::open(small(21), 8.0).await, Site::open(World::builder(1).build(), 1.0).await];
     for site in &both {
         site.put("policies/manual.yaml", MANUAL);
         let (listen, reached, url) = (site.listen(), both[0].reached(), through(&database, &way));
@@ -144,7 +129,7 @@ struct Fleet {
 impl Fleet {
     async fn open() -> Self {
         let (database, names) = (database(), [new_cluster().0, new_cluster().0]);
-        let both = [Site::open(world(31), 8.0).await, Site::open(world(32), 8.0).await];
+        let both = [Site::open(small(31), 8.0).await, Site::open(small(32), 8.0).await];
         for site in &both {
             site.put("policies/manual.yaml", MANUAL);
             let (listen, url, [berlin, paris]) = (site.listen(), database.url(), &names);

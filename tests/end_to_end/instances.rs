@@ -5,29 +5,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use pitlane::model::ids::NodeName;
-use pitlane::model::observed::GuestKind;
-use pitlane::model::time::Time;
 use pitlane::sim::World;
 use serde_json::Value;
 
 use crate::postgres::{Database, database, new_cluster};
-use crate::site::{MANUAL, QUICK, Site};
+use crate::site::{MANUAL, QUICK, Site, small};
 
 /// A drain, or a return, of a small cluster on two busy cores, with one change of leaders.
 const LONG: Duration = Duration::from_secs(240);
-
-fn world() -> World {
-    World::builder(3)
-        .seed(11)
-        .at(Time::now())
-        .vm(101, "pve1")
-        .vm(102, "pve1")
-        .vm(103, "pve1")
-        .vm(104, "pve1")
-        .vm(201, "pve2")
-        .guest(302, "pve3", |guest| guest.kind = GuestKind::Lxc)
-        .build()
-}
 
 /// The first one's door is the cluster of both; the second one's is nobody's.
 struct Pair {
@@ -36,7 +21,7 @@ struct Pair {
 
 impl Pair {
     async fn open(database: &Database) -> Self {
-        let both = [Site::open(world(), 8.0).await, Site::open(World::builder(1).build(), 1.0).await];
+        let both = [Site::open(small(11), 8.0).await, Site::open(World::builder(1).build(), 1.0).await];
         let (name, url) = (new_cluster().0, database.url());
         for site in &both {
             site.put("policies/manual.yaml", MANUAL);

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pitlane::model::ids::GuestId;
+use pitlane::model::observed::GuestKind;
+use pitlane::model::time::Time;
 use pitlane::sim::World;
 use pitlane::sim::http::{Options, Running, Token, serve};
 use serde_json::Value;
@@ -42,6 +44,20 @@ prove: {soak: 3s, checks: [alerts_clear, node_services, osds_up, pgs_clean]}
 
 /// Patience for one event on two busy cores.
 pub const SOON: Duration = Duration::from_secs(60);
+
+/// Three nodes, four guests on the first of them.
+pub fn small(seed: u64) -> World {
+    World::builder(3)
+        .seed(seed)
+        .at(Time::now())
+        .vm(101, "pve1")
+        .vm(102, "pve1")
+        .vm(103, "pve1")
+        .vm(104, "pve1")
+        .vm(201, "pve2")
+        .guest(302, "pve3", |guest| guest.kind = GuestKind::Lxc)
+        .build()
+}
 
 pub struct Site {
     pub world: Arc<Mutex<World>>,
