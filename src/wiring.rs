@@ -263,6 +263,14 @@ pub struct Lasting {
 }
 
 impl Lasting {
+    /// Lines of the log say in it which cluster of a fleet they are about.
+    pub fn span(&self) -> tracing::Span {
+        match &self.cluster {
+            Some(name) => tracing::info_span!("cluster", cluster.name = %name),
+            None => tracing::Span::none(),
+        }
+    }
+
     /// The operators' surface and the webhook, as this configuration wants them.
     pub fn surface(&self, config: &Config, hook: axum::Router, seat: &Arc<Seat>) -> axum::Router {
         let alerts = alerts(config, self);

@@ -218,15 +218,7 @@ async fn dispatch(global: &Global, command: &Command, local: &dyn Local, say: Sa
             let alerts = json!({
                 "faults": status.faults, "unplaced": status.unplaced, "unreadable": status.unreadable,
             });
-            say.print(&alerts, || match (text::alerts(&status), &status.led_by) {
-                (none, Some(holder)) if none.is_empty() => {
-                    format!("Not judged here: instance {holder} looks after the cluster; ask it.\n")
-                }
-                (none, None) if none.is_empty() => {
-                    "Nothing fails, and every alert leads to a node.\n".to_owned()
-                }
-                (some, _) => some,
-            });
+            say.print(&alerts, || text::all_alerts(&status));
             Ok(Exit::Done)
         }
         Command::Reload => {

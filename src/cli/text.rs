@@ -194,8 +194,17 @@ pub fn status(status: &Status) -> String {
     out
 }
 
+/// What fails and what leads nowhere; or that nothing does, as far as it can be known here.
+pub fn all_alerts(status: &Status) -> String {
+    match (alerts(status), &status.led_by) {
+        (some, _) if !some.is_empty() => some,
+        (_, Some(holder)) => format!("Not judged here: instance {holder} looks after the cluster; ask it.\n"),
+        (_, None) => "Nothing fails, and every alert leads to a node.\n".to_owned(),
+    }
+}
+
 /// What fails, what leads nowhere, and how much nobody could read.
-pub fn alerts(status: &Status) -> String {
+fn alerts(status: &Status) -> String {
     let mut out = String::new();
     for fault in status.faults.iter().filter(|fault| fault.fires()) {
         out.push_str(&format!("Fails: {}.\n", fault.key));

@@ -132,10 +132,7 @@ impl Seat {
 impl Term {
     /// Its turns and its deliveries.
     pub fn begin(&self, seat: &Seat, stop: &CancellationToken) -> JoinSet<()> {
-        let span = match &seat.lasting.cluster {
-            Some(name) => tracing::info_span!("cluster", cluster.name = %name),
-            None => tracing::Span::none(),
-        };
+        let span = seat.lasting.span();
         let (reconciler, courier, bell) =
             (self.reconciler.clone(), self.courier.clone(), self.reconciler.courier());
         let mut tasks = JoinSet::new();

@@ -15,6 +15,7 @@ use pitlane::web;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::seat::{Seat, Term};
 use super::standing::Standings;
@@ -136,12 +137,14 @@ impl Unit {
     /// Its turns, and what goes on beside them.
     pub fn begin(&self, stop: &CancellationToken) -> JoinSet<()> {
         let seat = self.seat.clone();
-        tokio::spawn(rights::watch(seat.shown(), stop.clone()));
+        let span = self.lasting.span();
+        tokio::spawn(rights::watch(seat.shown(), stop.clone()).instrument(span.clone()));
         let (shown, mouth, pages) = (seat.shown(), seat.mouth.clone(), {
             let seat = seat.clone();
             move || seat.pages()
         });
-        tokio::spawn(last_word::watch(shown, pages, mouth, self.lasting.clock.clone(), stop.clone()));
+        let word = last_word::watch(shown, pages, mouth, self.lasting.clock.clone(), stop.clone());
+        tokio::spawn(word.instrument(span));
         match &self.held {
             Held::File(term) => term.begin(&seat, stop),
             Held::Lease(shared, standings) => {
