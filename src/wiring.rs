@@ -13,6 +13,7 @@ mod standing;
 mod stored;
 mod tickets;
 mod unit;
+mod unserved;
 
 use std::io::Write as _;
 use std::net::SocketAddr;

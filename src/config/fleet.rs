@@ -147,7 +147,9 @@ fn fleet(read: Read<ConfigFile>, path: &Path, mistakes: &mut Mistakes) -> Option
             return None;
         }
     };
-    let budgets = read.value.as_ref().map(|file| file.shared_budgets.clone()).unwrap_or_default();
+    // Also where something else in the file is wrong.
+    let budgets = read.json.get("shared_budgets").cloned().map(serde_json::from_value);
+    let budgets: Vec<SharedBudgetFile> = budgets.and_then(Result::ok).unwrap_or_default();
     for (name, file) in files.iter().filter(|(_, file)| file.extension().is_some_and(|e| e == "yml")) {
         mistakes.add(place, format!("clusters: {} is not read; call it {name}.yaml", file.display()));
     }

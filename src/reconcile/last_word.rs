@@ -1,17 +1,19 @@
-//! The one page that goes out without the outbox: our own store cannot be read or written, so nothing else can be told.
+//! The pages that go out without the outbox: our own store cannot be read or written, so nothing else can be told.
 //!
-//! It tells that pitlane stands still, and later that it goes on. It must never tell of anything else: what is not written
-//! down has not happened. A process that is started again may say it once more.
+//! They tell that pitlane stands still, and later that it goes on, or that it does not serve a cluster at all. They must never tell of
+//! anything else: what is not written down has not happened. A process that is started again may say it once more.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::courier::Courier;
+use crate::model::ids::ClusterName;
 use crate::model::notice::{ChannelName, Notice, NoticeId, Urgency};
 use crate::model::shown::Shown;
 use crate::model::time::Time;
@@ -109,6 +111,35 @@ pub async fn watch(
                 spell.next.failed(Instant::now());
             }
         }
+    }
+}
+
+/// A cluster of a fleet is not served by this process: told until everybody has taken it. Nothing here can mend it, so that it goes
+/// on is never told.
+pub async fn not_served(
+    cluster: &ClusterName,
+    why: &str,
+    to: Vec<ChannelName>,
+    courier: &Courier,
+    clock: &dyn Clock,
+) {
+    // Another process may be ending that still holds it, and whoever restarts us finds out at once.
+    tokio::time::sleep(PATIENCE).await;
+    let id = NoticeId(format!("not-served/{}", clock.now()));
+    let body = format!(
+        "{why}\n\nNobody looks after cluster {cluster}: its alarms wait, and what is held stays held. pitlane has to be restarted once \
+         this is mended; the other clusters go on. docs/RECOVERY.md says what to do.\n"
+    );
+    let notice = notice(id, clock, "not served: its state cannot be used", body, to);
+    let mut left: BTreeSet<ChannelName> = notice.to.iter().cloned().collect();
+    let mut next = Spell::begun(Instant::now()).next;
+    loop {
+        left = courier.directly(&notice, &left).await;
+        if left.is_empty() {
+            return;
+        }
+        next.failed(Instant::now());
+        tokio::time::sleep_until(next.at).await;
     }
 }
 

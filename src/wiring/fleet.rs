@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::http::StatusCode;
-use axum::{Json, Router};
+use axum::Router;
 use pitlane::adapters::alertmanager::{self, Answer, Directory, Has, Intake, Receiver, Sink, Sorter};
 use pitlane::cli::Stop;
 use pitlane::config::{Config, Service};
@@ -12,15 +11,13 @@ use pitlane::decide;
 use pitlane::model::access::Role;
 use pitlane::model::ids::ClusterName;
 use pitlane::model::matcher::Labels;
-use pitlane::model::rules::Mode;
 use pitlane::model::shown::Shown;
-use pitlane::telemetry::Metrics;
 use pitlane::web::{self, Access, Front, Member};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::running::OfAll;
 use super::unit::Unit;
-use super::{counted, failed, usage};
+use super::{counted, unserved, usage};
 
 /// The router of everything, as this configuration wants it. `hooks`: of the units' ticket systems, in their order.
 ///
@@ -54,7 +51,7 @@ pub fn surface(
     for (name, why) in of_all.broken.iter() {
         let mode = service.cluster(Some(name)).map(|config| config.rules.mode).unwrap_or_default();
         let name = ClusterName(name.clone());
-        members.insert(name.clone(), broken(&name, mode, why)?);
+        members.insert(name.clone(), unserved::member(&name, mode, why)?);
     }
     let config = service.front();
     let any = units.first().map(|unit| &unit.lasting);
@@ -68,17 +65,6 @@ pub fn surface(
         registry: of_all.metrics.registry(),
     };
     Ok(web::front(front, alerts(service, config, units, of_all)))
-}
-
-/// A cluster that could not be begun: it says so to whoever asks, and its numbers are those of a loop that never turns.
-fn broken(name: &ClusterName, mode: Mode, why: &str) -> Result<Member, Stop> {
-    let said = serde_json::json!({ "error": format!("cluster {name} is not served: {why}") });
-    let surface =
-        Router::new().fallback(move || async move { (StatusCode::SERVICE_UNAVAILABLE, Json(said)) });
-    let shown = Shown { failing: Some(why.to_owned()), ..Shown::nothing() };
-    let (_, shown) = watch::channel(Arc::new(shown));
-    let metrics = Metrics::of(Some(name.as_str())).map_err(|e| failed("metrics", e))?;
-    Ok(Member { mode, surface, shown, registry: metrics.registry() })
 }
 
 /// The receiver of alerts of all clusters: each goes to the one that it means. For tokens that are good for all of them.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use pitlane::adapters::store::{self, SqliteFleet};
 use pitlane::cli::{Exit, Stop};
-use pitlane::config::{Config, Service, state_of};
+use pitlane::config::{Config, Service};
 use pitlane::ports::{Clock, Configuration};
 use pitlane::telemetry::Metrics;
 use pitlane::web::{self, Listening};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::standing::Standings;
 use super::stored::{self, Stored};
 use super::unit::{Common, Unit};
-use super::{SystemClock, failed, fleet, lead, tls, usage};
+use super::{SystemClock, failed, fleet, lead, tls, unserved, usage};
 use crate::reload::{self, Fixed, Reload};
 
 /// After the signal: the running turns are finished, then everything ends.
@@ -88,7 +88,7 @@ impl Running {
                     }
                 };
                 let (units, mut broken) = open_all(clusters, &common)?;
-                broken.extend(left_behind(&front.state, clusters));
+                broken.extend(unserved::left_behind(&front.state, clusters));
                 opened = units;
                 Some(OfAll { refused, metrics, broken: Arc::new(broken) })
             }
@@ -102,6 +102,12 @@ impl Running {
             .map_err(|e| failed(&format!("listening on {listen}"), e))?;
         let address = listening.address;
         let (replace, router) = web::replaceable(fleet::surface(&service, &units, hooks, of_all.as_ref())?);
+        if let Some(of_all) = &of_all {
+            unserved::wake(&service, of_all, &stop)?;
+            if let Some(places) = &of_all.refused.fleet {
+                unserved::gone(&service, of_all, &**places, common.database.is_none()).await;
+            }
+        }
         let mut tasks: Vec<JoinSet<()>> = units.iter().map(|unit| unit.begin(&stop)).collect();
         if let Some((database, _)) = common.database {
             tokio::spawn(lead::bells(database, units.clone(), stop.clone()));
@@ -157,27 +163,6 @@ fn of_all(front: &Config, clock: &Arc<dyn Clock>) -> Result<Stored, Stop> {
         store::open(&front.state, clock.clone()).map_err(|e| failed("the fleet's state", e.chain()))?;
     let places = SqliteFleet::open(&front.state).map_err(|e| failed("the fleet's state", e.chain()))?;
     Ok(Stored::file(&refused, Some(Arc::new(places))))
-}
-
-/// States of clusters that no file names, most likely because it was renamed: what they hold would be forgotten without a word.
-fn left_behind(state: &Path, clusters: &[Config]) -> BTreeMap<String, String> {
-    let Ok(dirs) = std::fs::read_dir(state_of(state, "")) else { return BTreeMap::new() };
-    let mut left = BTreeMap::new();
-    for dir in dirs.filter_map(|dir| Some(dir.ok()?.path())) {
-        let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { continue };
-        let named = clusters.iter().any(|config| config.cluster.as_deref() == Some(name));
-        if named || store::nothing_left(&dir).is_ok() {
-            continue;
-        }
-        let why = format!(
-            "its state lies in {} and no file names it; put {name}.yaml back, or move the directory away if nothing is held \
-             there (pitlane owed --offline)",
-            dir.display()
-        );
-        tracing::error!("cluster {name} is not served: {why}");
-        left.insert(name.to_owned(), why);
-    }
-    left
 }
 
 type Opened = (Vec<(Unit, Router)>, BTreeMap<String, String>);

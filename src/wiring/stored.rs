@@ -100,7 +100,7 @@ impl Shared {
 /// None that can happen: the name is ours.
 pub fn of_no_cluster(database: &PostgresFleet, clock: &Arc<dyn Clock>) -> Result<Stored, Stop> {
     let (cluster, clock) = (ClusterName::from(NO_CLUSTER), clock.clone());
-    Shared { database: database.clone(), cluster, clock, keep: Keep::default(), in_fleet: false }
+    Shared { database: database.clone(), cluster, clock, keep: Keep::default(), in_fleet: true }
         .without_lease()
 }
 

@@ -2,14 +2,20 @@
 //! the one that they mean, a cluster that hangs holds up itself alone, and what they share is counted over both, whenever the
 //! process dies.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use pitlane::model::ids::NodeName;
+use pitlane::adapters::store::SqliteFleet;
+use pitlane::model::ids::{CaseId, NodeName};
 use pitlane::model::observed::GuestKind;
+use pitlane::model::shared::Place;
 use pitlane::model::time::Time;
+use pitlane::ports::{Claimed, Fleet as _};
 use pitlane::sim::World;
 use serde_json::{Value, json};
 
+use crate::hardship::pager;
 use crate::network::behind_proxies;
 use crate::proxy::{Manner, Proxy};
 use crate::site::{MANUAL, QUICK, SOON, Site};
@@ -215,6 +221,51 @@ async fn alerts_come_to_the_cluster_that_they_mean_and_a_dead_one_holds_up_nobod
         .await;
     house.drain("berlin").await;
     house.phase("berlin", "draining").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cluster_whose_state_cannot_be_used_wakes_people_once_and_the_others_are_served() {
+    let mut house = House::open().await;
+    let (url, heard) = pager().await;
+    let oslo = format!(
+        "mode: act\nself: {{outside: true}}\nceph: {{setup: none}}\n{}{}notify: {{channels: {{oncall: {{webhook: \"{url}\"}}}}, \
+         page: [oncall]}}\n",
+        QUICK.replace("policies: policies", "policies: ../policies"),
+        house.berlin.reached().replace("127.0.0.1", "localhost"),
+    );
+    house.berlin.put("clusters/oslo.yaml", &oslo);
+    // Its directory is a file.
+    house.berlin.put("state/clusters/oslo", "");
+    let state = house.berlin.path("state");
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).expect("our own directory");
+    // And rome left the fleet when one of its nodes was out.
+    let places = SqliteFleet::open(&state).expect("opens");
+    let place = |cluster: &str| Place {
+        budget: "one-technician".into(),
+        cluster: cluster.into(),
+        node: "pve1".into(),
+        case: Some(CaseId(7)),
+        since: Time::now(),
+    };
+    for cluster in ["rome", "oslo"] {
+        assert_eq!(places.claim(&place(cluster), 2).await, Ok(Claimed::Granted));
+    }
+    house.berlin.start().await;
+    let held = places.places().await.expect("reads");
+    assert_eq!(held.iter().map(|place| place.cluster.as_str()).collect::<Vec<_>>(), ["oslo"], "{held:?}");
+
+    let pages = || heard.lock().expect("unhurt").clone();
+    let woken = async || pages();
+    let said = house.berlin.until("somebody is woken", LONG, woken, |pages| !pages.is_empty()).await;
+    assert_eq!(said[0]["title"], "oslo: not served: its state cannot be used", "{said:?}");
+    assert!(said[0]["body"].as_str().is_some_and(|body| body.contains("it is a file")), "{said:?}");
+    let lines = house.berlin.get("/api/v1/clusters").await.unwrap_or_default();
+    let well: Vec<_> =
+        lines.as_array().into_iter().flatten().map(|line| (&line["name"], &line["well"])).collect();
+    assert_eq!(json!(well), json!([["berlin", true], ["oslo", false], ["paris", true]]), "{lines}");
+    // Longer than the first pause after a try.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(pages().len(), 1, "{:?}", pages());
 }
 
 impl House {

@@ -81,13 +81,14 @@ fn what_stands_in_the_wrong_file_is_told_with_the_right_one() {
 fn all_mistakes_of_all_files_are_told_together() {
     let budgets = "shared_budgets:\n  - {name: row, nodes_out_max: 1, clusters: [rome]}\n  - {name: row, nodes_out_max: 1}\n";
     let told = wrong(
-        &format!("{FLEET}{budgets}"),
+        &format!("{FLEET}{budgets}kill_fiel: stop\n"),
         &[("berlin.yaml", "mdoe: act\n"), ("paris.yaml", "name: lutetia\n"), ("a b.yaml", "")],
     );
     for expected in [
         "there is no cluster rome",
         "row is there twice",
         "it counts nobody",
+        "kill_fiel is not known",
         "berlin.yaml:1:1: mdoe is not known",
         "name is lutetia, and the file is paris.yaml",
         "the file's name a b.yaml is the cluster's name",
