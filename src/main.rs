@@ -12,6 +12,7 @@ use clap::Parser;
 use pitlane::cli::{self, Cli, Command, Exit, Stop};
 use pitlane::demo::{self, DemoOptions};
 use pitlane::telemetry::{self, Lines};
+use tracing::level_filters::LevelFilter;
 
 /// What still runs when a command is done (a look at a silent member) is not waited for.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
@@ -44,7 +45,7 @@ async fn run(cli: &Cli) -> Exit {
                 dir: args.dir.clone(),
                 json: global.json,
             };
-            telemetry::start(Lines::Text, "error");
+            telemetry::start(Lines::Text, LevelFilter::ERROR);
             demo::run(options)
                 .await
                 .map(|()| Exit::Done)

@@ -41,6 +41,7 @@ use pitlane::web::{self, Access, App, Clients};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tracing::level_filters::LevelFilter;
 
 use running::Running;
 use seat::Seat;
@@ -155,7 +156,7 @@ fn configured(global: &Global) -> Result<Service, Stop> {
 /// `pitlane run`: until SIGTERM or SIGINT. SIGHUP reads the configuration again.
 pub async fn service(global: &Global) -> Ended {
     let service = configured(global)?;
-    start_logging(service.front(), global, "info");
+    start_logging(service.front(), global, LevelFilter::INFO);
     for hint in config::hints_of(&service) {
         tracing::warn!("{hint}");
     }
@@ -179,7 +180,7 @@ pub async fn service(global: &Global) -> Ended {
 /// `drain --standalone`: the same service on a loopback port, for one drain, asked through its own front door.
 pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     let mut config = configured(global)?.cluster(global.cluster.as_deref()).map_err(usage)?.clone();
-    start_logging(&config, global, "warn");
+    start_logging(&config, global, LevelFilter::WARN);
     let token = one_time_token();
     let name = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let sha256 = Sha256::digest(token.as_bytes()).into();
@@ -219,7 +220,7 @@ pub async fn drain_here(global: &Global, args: &DrainArgs) -> Ended {
     Ok(exit)
 }
 
-fn start_logging(config: &Config, global: &Global, level: &str) {
+fn start_logging(config: &Config, global: &Global, level: LevelFilter) {
     let lines = match global.log_format.unwrap_or(config.log) {
         LogFormat::Text => Lines::Text,
         LogFormat::Json => Lines::Json,

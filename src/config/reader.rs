@@ -3,12 +3,11 @@
 //! Every part is checked, whatever is wrong with its neighbours, so that all mistakes come out at once. A part that is
 //! wrong is left out of what goes on to the later checks, so that one mistake is told once.
 
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::formats;
 use super::mistakes::{Mistakes, Place, meant};
+use super::schemas::{Format, schema_of};
 use super::tree::{Kind, Node, parse};
 
 /// What came out of a file.
@@ -40,13 +39,8 @@ impl Read<super::file::ConfigFile> {
     }
 }
 
-/// The schema of a file format, as published and as checked.
-pub fn schema_of<T: JsonSchema>() -> Value {
-    schemars::schema_for!(T).to_value()
-}
-
 /// Reads a whole file's text.
-pub fn read<T: DeserializeOwned + JsonSchema>(text: &str, mistakes: &mut Mistakes) -> Option<Read<T>> {
+pub fn read<T: Format>(text: &str, mistakes: &mut Mistakes) -> Option<Read<T>> {
     let root = parse(text, mistakes)?;
     let schema = schema_of::<T>();
     let before = mistakes.list().len();

@@ -21,8 +21,16 @@ pub struct Matcher {
 enum Test {
     Is,
     IsNot,
-    Matches(Regex),
-    MatchesNot(Regex),
+    Matches(Pattern),
+    MatchesNot(Pattern),
+}
+
+/// A regular expression for whole values.
+#[derive(Clone, Debug)]
+enum Pattern {
+    /// The value is plain words with `|` between them.
+    Words,
+    Regex(Regex),
 }
 
 impl Matcher {
@@ -31,8 +39,15 @@ impl Matcher {
         match &self.test {
             Test::Is => value == self.value,
             Test::IsNot => value != self.value,
-            Test::Matches(regex) => regex.is_match(value),
-            Test::MatchesNot(regex) => !regex.is_match(value),
+            Test::Matches(pattern) => self.fits(pattern, value),
+            Test::MatchesNot(pattern) => !self.fits(pattern, value),
+        }
+    }
+
+    fn fits(&self, pattern: &Pattern, value: &str) -> bool {
+        match pattern {
+            Pattern::Words => self.value.split('|').any(|word| word == value),
+            Pattern::Regex(regex) => regex.is_match(value),
         }
     }
 
@@ -74,15 +89,19 @@ impl FromStr for Matcher {
             .find_map(|operator| rest.strip_prefix(operator).map(|quoted| (operator, quoted.trim())))
             .ok_or_else(shape)?;
         let value: String = serde_json::from_str(quoted).map_err(|_| shape())?;
-        let regex = |value: &str| {
+        let pattern = |value: &str| {
+            if value.chars().all(|c| word(c) || matches!(c, '-' | ' ' | '|')) {
+                return Ok(Pattern::Words);
+            }
             Regex::new(&format!("^(?s:{value})$"))
+                .map(Pattern::Regex)
                 .map_err(|why| NotAMatcher::Regex { label: label.to_owned(), why: why.to_string() })
         };
         let test = match operator {
             "=" => Test::Is,
             "!=" => Test::IsNot,
-            "=~" => Test::Matches(regex(&value)?),
-            _ => Test::MatchesNot(regex(&value)?),
+            "=~" => Test::Matches(pattern(&value)?),
+            _ => Test::MatchesNot(pattern(&value)?),
         };
         Ok(Self { label: label.to_owned(), value, test })
     }
@@ -132,6 +151,30 @@ mod tests {
             (r#"site="""#, true),
         ] {
             assert_eq!(text.parse::<Matcher>().expect(text).matches(&fan), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_are_read_as_the_regular_expression_that_they_are() {
+        for words in ["warning|critical", "node-down|node_down", "front panel", "a||b", "|", ""] {
+            let by_words = format!("class=~{words:?}").parse::<Matcher>().expect(words);
+            let by_regex = format!("class=~{:?}", format!("(?:{words})")).parse::<Matcher>().expect(words);
+            assert!(matches!(by_words.test, Test::Matches(Pattern::Words)), "{words}");
+            assert!(matches!(by_regex.test, Test::Matches(Pattern::Regex(_))), "{words}");
+            for value in [
+                "warning",
+                "critical",
+                "warning|critical",
+                "node_down",
+                "front panel",
+                "Warning",
+                "a",
+                "b",
+                "",
+            ] {
+                let of_it = labels(&[("class", value)]);
+                assert_eq!(by_words.matches(&of_it), by_regex.matches(&of_it), "{words}: {value:?}");
+            }
         }
     }
 

@@ -2,9 +2,12 @@
 //!
 //! Whoever logs a request names its kind and its id; no token, address or body is ever logged.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Write, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::model::plain::deceives;
 
@@ -15,17 +18,28 @@ pub enum Lines {
     Json,
 }
 
-/// Starts logging to stderr. The level comes from `PITLANE_LOG` (`debug`, `pitlane=trace`, …);
+/// What says how much is logged.
+const WANTED: &str = "PITLANE_LOG";
+
+/// Starts logging to stderr. How much comes from `PITLANE_LOG` (`debug`, `pitlane=trace`, `warn,pitlane=debug`, …);
 /// `level` counts where the variable is not set. A second call changes nothing.
-pub fn start(lines: Lines, level: &str) {
-    let filter = EnvFilter::try_from_env("PITLANE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| OneLine(std::io::stderr()));
-    // An error here means that somebody logs already (tests do); that is what was wanted.
-    let _ = match lines {
-        Lines::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        Lines::Json => builder.json().try_init(),
+pub fn start(lines: Lines, level: LevelFilter) {
+    let wanted = std::env::var(WANTED).map(|wanted| wanted.parse::<Targets>());
+    let filter = match &wanted {
+        Ok(Ok(filter)) => filter.clone(),
+        _ => Targets::new().with_default(level),
     };
+    let lines: Box<dyn Layer<_> + Send + Sync> = match lines {
+        Lines::Text => {
+            fmt::layer().with_writer(|| OneLine(stderr())).with_ansi(stderr().is_terminal()).boxed()
+        }
+        Lines::Json => fmt::layer().with_writer(|| OneLine(stderr())).json().boxed(),
+    };
+    // An error here means that somebody logs already (tests do); that is what was wanted.
+    let _ = Registry::default().with(lines.with_filter(filter)).try_init();
+    if let Ok(Err(error)) = wanted {
+        tracing::error!("{WANTED} is not understood: {error}; write for example debug, or pitlane=trace");
+    }
 }
 
 /// Each event is one line, whatever a name in it holds: nobody writes a line of our log but we. Colours stay; what else

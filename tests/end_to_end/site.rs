@@ -187,8 +187,10 @@ impl Site {
     /// A question to the API; `None` while nobody answers, or the answer is no.
     pub async fn get(&self, path: &str) -> Option<Value> {
         let ask = self.http.get(format!("{}{path}", self.url)).bearer_auth("bob").timeout(SOON);
-        let said = ask.send().await.ok().filter(|said| said.status().is_success())?;
-        let text = said.text().await.ok()?;
+        let said = ask.send().await.and_then(reqwest::Response::error_for_status);
+        let text = async { said?.text().await }.await;
+        // Shown if the test fails.
+        let text = text.inspect_err(|why| println!("{why:#?}")).ok()?;
         Some(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
