@@ -1,5 +1,6 @@
 //! In which order things start and stop.
 
+mod bells;
 mod copies;
 mod fleet;
 mod keep;

@@ -1,17 +1,14 @@
 //! A cluster's lease: asked for while another instance has it, renewed while this one has it, given up at the end. Only while
 //! it is held does a loop run here, and that loop knows no other lease. `docs/decisions/leases.md` is the protocol.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pitlane::adapters::store::PostgresFleet;
 use pitlane::model::case::Case;
-use pitlane::model::ids::ClusterName;
 use pitlane::model::seen::Trouble;
 use pitlane::model::shown::Shown;
 use pitlane::model::time::Period;
-use pitlane::ports::{Bells as _, Lease, Leases as _, Meter as _, Renewed, Tenure};
+use pitlane::ports::{Lease, Leases as _, Meter as _, Renewed, Tenure};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -21,10 +18,6 @@ use super::Lasting;
 use super::seat::Seat;
 use super::standing::{Standing, Standings};
 use super::stored::Shared;
-use super::unit::Unit;
-
-/// Between two questions who was rung.
-const BELLS_EVERY: Duration = Duration::from_secs(1);
 
 /// What another instance's cluster remembers is read anew at the latest, while nothing goes on there and nobody rings.
 const LOAD_QUIET_EVERY: Duration = Duration::from_secs(60);
@@ -46,10 +39,11 @@ pub async fn lead(
         match standing {
             Ok(Standing { holder: Some(holder), rung }) => waits.stand_by(holder, rung).await,
             // What was told may be a moment old: the database says who is first.
-            Ok(Standing { holder: None, .. }) => match shared.database.leases().take(&shared.cluster).await {
+            Ok(Standing { holder: None, rung }) => match shared.database.leases().take(&shared.cluster).await
+            {
                 Ok(Some(lease)) => {
                     (waits.told, waits.loaded) = (None, None);
-                    look_after(&shared, &seat, lease, &stop).await;
+                    look_after(&shared, &seat, lease, rung, &stop).await;
                 }
                 Ok(None) => {}
                 Err(trouble) => waits.cannot(&trouble),
@@ -128,7 +122,14 @@ enum Over {
     Broken,
 }
 
-async fn look_after(shared: &Shared, seat: &Seat, lease: Arc<dyn Lease>, stop: &CancellationToken) {
+/// `rung`: how often it had been rung, asked before the lease was taken. The first turn hears of all that.
+async fn look_after(
+    shared: &Shared,
+    seat: &Seat,
+    lease: Arc<dyn Lease>,
+    rung: u64,
+    stop: &CancellationToken,
+) {
     let cluster = &shared.cluster;
     let stored = match shared.under(lease.clone() as Arc<dyn Tenure>) {
         Ok(stored) => stored,
@@ -139,7 +140,7 @@ async fn look_after(shared: &Shared, seat: &Seat, lease: Arc<dyn Lease>, stop: &
     let lasts = shared.database.leases().lasts();
     // Not a child of `stop`: the lease is renewed until the last turn has ended.
     let ends = CancellationToken::new();
-    let mut tasks = seat.sit(stored).begin(seat, &ends);
+    let mut tasks = seat.sit(stored, rung).begin(seat, &ends);
     let working = async {
         tokio::select! {
             () = stop.cancelled() => Over::Asked,
@@ -199,36 +200,6 @@ async fn renewing<T>(lease: &dyn Lease, lasts: Duration, work: impl Future<Outpu
             Err(trouble) => {
                 warn!("a lease could not be renewed: {trouble}");
                 pause = lasts / 15;
-            }
-        }
-    }
-}
-
-/// Rings for the clusters that this instance looks after, whoever of the instances heard something. What was heard here rings
-/// at once, and then once more by this: a quiet turn is cheap.
-pub async fn bells(database: PostgresFleet, units: Arc<Vec<Unit>>, stop: CancellationToken) {
-    let mut heard: BTreeMap<ClusterName, u64> = BTreeMap::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(BELLS_EVERY) => {}
-        }
-        let ours: BTreeMap<ClusterName, &Unit> = units
-            .iter()
-            .filter(|unit| unit.seat.leads())
-            .filter_map(|unit| Some((unit.shared()?.cluster.clone(), unit)))
-            .collect();
-        heard.retain(|cluster, _| ours.contains_key(cluster));
-        if ours.is_empty() {
-            continue;
-        }
-        let names: Vec<ClusterName> = ours.keys().cloned().collect();
-        // Without an answer the loops look by their timers; that the database is away is told by the leases.
-        for (cluster, rung) in database.rung(&names).await.unwrap_or_default() {
-            if heard.insert(cluster.clone(), rung).is_some_and(|before| before != rung)
-                && let Some(unit) = ours.get(&cluster)
-            {
-                unit.lasting.bell.notify_one();
             }
         }
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::standing::Standings;
 use super::stored::{self, Stored};
 use super::unit::{Common, Unit};
-use super::{SystemClock, failed, fleet, lead, tls, unserved, usage};
+use super::{SystemClock, bells, failed, fleet, tls, unserved, usage};
 use crate::reload::{self, Fixed, Reload};
 
 /// After the signal: the running turns are finished, then everything ends.
@@ -110,7 +110,7 @@ impl Running {
         }
         let mut tasks: Vec<JoinSet<()>> = units.iter().map(|unit| unit.begin(&stop)).collect();
         if let Some((database, _)) = common.database {
-            tokio::spawn(lead::bells(database, units.clone(), stop.clone()));
+            tokio::spawn(bells::listen(database, units.clone(), stop.clone()));
         }
         if let Some(path) = path {
             let (fixed, renewal) = (Fixed::of(&service), listening.renewal());

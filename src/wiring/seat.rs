@@ -45,6 +45,8 @@ pub struct Term {
     pub reconciler: Arc<Reconciler>,
     courier: Arc<Courier>,
     stored: Stored,
+    /// How often the cluster had been rung before.
+    rung: u64,
 }
 
 impl Seat {
@@ -55,8 +57,8 @@ impl Seat {
         Self { lasting, shown: watch::Sender::new(Arc::new(Shown::nothing())), mouth, now }
     }
 
-    /// Begins to look after the cluster, by the right that `stored` has.
-    pub fn sit(&self, stored: Stored) -> Term {
+    /// Begins to look after the cluster, by the right that `stored` has. `rung`: how often other instances had rung for it before.
+    pub fn sit(&self, stored: Stored, rung: u64) -> Term {
         let mut now = self.now();
         // What an earlier loop saw must not be taken for what this one has seen.
         self.forget(None);
@@ -66,7 +68,7 @@ impl Seat {
         let reconciler = Reconciler::new(world, now.rules.clone(), self.lasting.bell.clone());
         let reconciler = Arc::new(reconciler.spread(spread).showing(self.shown.clone()));
         let courier = Arc::new(notify::courier(now.channels.clone(), &self.lasting, &stored));
-        let term = Term { reconciler, courier, stored };
+        let term = Term { reconciler, courier, stored, rung };
         now.term = Some(term.clone());
         drop(now);
         self.lasting.metrics.leads(true);
@@ -102,8 +104,9 @@ impl Seat {
         self.shown.subscribe()
     }
 
-    pub fn leads(&self) -> bool {
-        self.now().term.is_some()
+    /// Is the cluster looked after here? Then, how often it had been rung before.
+    pub fn leads(&self) -> Option<u64> {
+        self.now().term.as_ref().map(|term| term.rung)
     }
 
     /// Who is woken; nobody in mode observe, which sends nothing.

@@ -111,7 +111,7 @@ impl Unit {
         let held = match shared {
             Some((shared, standings)) => Held::Lease(shared, standings),
             None => {
-                let term = seat.sit(lasting.stored.clone());
+                let term = seat.sit(lasting.stored.clone(), 0);
                 copies::begin(config, &lasting, &term.reconciler, &common.stop)?;
                 Held::File(term)
             }

@@ -18,13 +18,17 @@ use super::said;
 /// The shortest that the configuration allows.
 const LEASE: &str = "6s";
 
+/// No command waits so long: what is asked of another instance has to ring.
+const QUIET: &str = "10m";
+
 /// A directory whose configuration names the database.
 fn shared(database: &Database, name: &str) -> tempfile::TempDir {
     let dir = configured("");
     let path = dir.path().join("pitlane.yaml");
     let text = fs::read_to_string(&path).expect("just written");
     let url = database.url();
-    fs::write(&path, format!("name: {name}\n{text}store: {{postgres: {{url: '{url}', lease: {LEASE}}}}}\n"))
+    let store = format!("store: {{postgres: {{url: '{url}', lease: {LEASE}}}}}");
+    fs::write(&path, format!("name: {name}\n{text}{store}\nlimits: {{turn_quiet: {QUIET}}}\n"))
         .expect("writable");
     dir
 }

@@ -33,7 +33,8 @@ pub fn pitlane(dir: &Path) -> Command {
     ] {
         command.env_remove(name);
     }
-    command.current_dir(dir).timeout(std::time::Duration::from_secs(60));
+    // Longer than a command waits for its answer: it shall say itself what did not come.
+    command.current_dir(dir).timeout(std::time::Duration::from_secs(120));
     command
 }
 
