@@ -228,16 +228,16 @@ impl Teller {
     pub fn restart(&mut self) {
         // What this process was told and did not write down.
         self.missed = Arc::default();
-        let kill = self.kill.clone();
-        self.reconciler = reconciler(
-            &self.doors,
-            &self.store,
-            &self.scythe,
-            &self.rules,
-            kill,
-            &self.missed,
-            Arc::new(Silent),
-        );
+        let store = std::mem::replace(&mut self.store, Kept::nothing());
+        self.begin();
+        self.store = Kept::again(store, &self.doors);
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        let (kill, meter) = (self.kill.clone(), Arc::new(Silent));
+        self.reconciler =
+            reconciler(&self.doors, &self.store, &self.scythe, &self.rules, kill, &self.missed, meter);
         self.courier = courier(&self.doors, &self.store, &self.scythe, &self.rules);
     }
 

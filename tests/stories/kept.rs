@@ -1,14 +1,16 @@
-//! What a telling remembers in: memory; or with PITLANE_STORE=postgres a real PostgreSQL, where each telling is a cluster of its
-//! own. The words must be the same.
+//! What a telling remembers in: memory; with `PITLANE_STORE=sqlite` a file of its own, read anew after each death; with
+//! `PITLANE_STORE=postgres` a real PostgreSQL, where it is a cluster of its own. The words must be the same.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use pitlane::model::ids::ClusterName;
+use pitlane::adapters::store;
 use pitlane::model::notice::{Notice, NoticeId};
 use pitlane::ports::{Archive, Lease, Outbox, Store};
 use pitlane::sim::{Doors, MemoryStore};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::postgres::{self, Database, LONG};
@@ -22,8 +24,14 @@ pub struct Kept {
     pub all: Arc<dyn Remembers>,
     /// Every notice that was written, in its first words.
     told: Mutex<BTreeMap<NoticeId, Notice>>,
-    /// Held as long as the story is told.
-    _lease: Option<Arc<dyn Lease>>,
+    place: Place,
+}
+
+/// Held as long as the story is told.
+enum Place {
+    Memory,
+    File(TempDir),
+    Database { _lease: Arc<dyn Lease> },
 }
 
 impl Deref for Kept {
@@ -36,14 +44,37 @@ impl Deref for Kept {
 
 impl Kept {
     pub fn new(doors: &Doors) -> Arc<Self> {
-        let (all, lease): (Arc<dyn Remembers>, _) = match database() {
-            None => (Arc::new(MemoryStore::default()), None),
-            Some(database) => {
-                let (store, lease) = in_postgres(&database, doors.clone());
-                (store, Some(lease))
+        let (all, place) = match asked().as_str() {
+            "" => in_memory(),
+            "sqlite" => {
+                let dir = directory();
+                (in_file(dir.path(), doors), Place::File(dir))
             }
+            "postgres" => {
+                let (store, lease) = in_postgres(postgres::database(), doors.clone());
+                (store, Place::Database { _lease: lease })
+            }
+            other => panic!("PITLANE_STORE={other}: write sqlite or postgres, or leave it away for memory"),
         };
-        Arc::new(Self { all, told: Mutex::default(), _lease: lease })
+        Arc::new(Self { all, told: Mutex::default(), place })
+    }
+
+    /// Remembers nothing, and stands where the store of a process that died is read anew.
+    pub fn nothing() -> Arc<Self> {
+        let (all, place) = in_memory();
+        Arc::new(Self { all, told: Mutex::default(), place })
+    }
+
+    /// After the death of all that used it: as the next process finds it.
+    pub fn again(old: Arc<Self>, doors: &Doors) -> Arc<Self> {
+        if !matches!(old.place, Place::File(_)) {
+            return old;
+        }
+        let Self { all, told, place } = Arc::into_inner(old).expect("nothing of the old process is left");
+        // With its lock.
+        drop(all);
+        let Place::File(dir) = place else { unreachable!("just looked at") };
+        Arc::new(Self { all: in_file(dir.path(), doors), told, place: Place::File(dir) })
     }
 
     pub fn told(&self, notices: &[Notice]) {
@@ -58,22 +89,40 @@ impl Kept {
     }
 }
 
-/// Up as long as somebody holds it: whoever tells many stories does.
+/// Where stories are told over one: up as long as somebody holds it, and whoever tells many does.
 pub fn database() -> Option<Arc<Database>> {
-    (std::env::var("PITLANE_STORE").as_deref() == Ok("postgres")).then(postgres::database)
+    (asked() == "postgres").then(postgres::database)
 }
 
-/// Apart from the telling's own threads: it may be told inside of another runtime.
-fn in_postgres(database: &Arc<Database>, doors: Doors) -> (Arc<dyn Remembers>, Arc<dyn Lease>) {
+fn asked() -> String {
+    std::env::var("PITLANE_STORE").unwrap_or_default()
+}
+
+fn in_memory() -> (Arc<dyn Remembers>, Place) {
+    (Arc::new(MemoryStore::default()), Place::Memory)
+}
+
+fn in_file(dir: &Path, doors: &Doors) -> Arc<dyn Remembers> {
+    Arc::new(store::open(&dir.join("state"), Arc::new(doors.clone())).expect("the state can be opened"))
+}
+
+/// In memory, where there is such a place: no machine loses its power in a story, and a disk would be waited for.
+fn directory() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a directory")
+}
+
+/// Apart from the telling's own threads: it may be told inside of another runtime. An instance of its own, as its connections live in
+/// the runtime in which they are made.
+fn in_postgres(database: Arc<Database>, doors: Doors) -> (Arc<dyn Remembers>, Arc<dyn Lease>) {
     static APART: OnceLock<Runtime> = OnceLock::new();
     let apart = APART.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(1).enable_all().build().expect("a runtime")
     });
-    let (database, cluster): (_, ClusterName) = (database.clone(), postgres::new_cluster());
     let made = std::thread::spawn(move || {
         apart.block_on(async {
             let fleet = database.instance(LONG).await;
+            let cluster = postgres::new_cluster();
             let (store, lease) = postgres::leading(&fleet, &cluster, Arc::new(doors)).await;
             (Arc::new(store) as Arc<dyn Remembers>, lease)
         })

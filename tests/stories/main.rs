@@ -1,8 +1,8 @@
 //! Stories: incidents as scripts, and the history that pitlane writes of them, word for word.
 //!
 //! Each folder here is one story: `README.md` (three lines), `script`, `history`. `PITLANE_BLESS=1` writes the
-//! histories anew; read the difference as you would read an incident report. `PITLANE_STORE=postgres` tells them over a real
-//! PostgreSQL, in the same words; `STORY=…` only those whose names have this in them.
+//! histories anew; read the difference as you would read an incident report. `PITLANE_STORE=sqlite` and `PITLANE_STORE=postgres`
+//! tell them over the real stores, in the same words; `STORY=…` only those whose names have this in them.
 
 mod crash;
 mod deadly;
