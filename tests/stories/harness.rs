@@ -228,6 +228,7 @@ impl Teller {
     pub fn restart(&mut self) {
         // What this process was told and did not write down.
         self.missed = Arc::default();
+        // All of the old process goes before its store is opened again: whatever holds the store holds its lock.
         let store = std::mem::replace(&mut self.store, Kept::nothing());
         self.begin();
         self.store = Kept::again(store, &self.doors);

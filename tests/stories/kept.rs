@@ -45,7 +45,7 @@ impl Deref for Kept {
 impl Kept {
     pub fn new(doors: &Doors) -> Arc<Self> {
         let (all, place) = match asked().as_str() {
-            "" => in_memory(),
+            "" => return Self::nothing(),
             "sqlite" => {
                 let dir = directory();
                 (in_file(dir.path(), doors), Place::File(dir))
@@ -59,22 +59,19 @@ impl Kept {
         Arc::new(Self { all, told: Mutex::default(), place })
     }
 
-    /// Remembers nothing, and stands where the store of a process that died is read anew.
+    /// In memory, and empty.
     pub fn nothing() -> Arc<Self> {
-        let (all, place) = in_memory();
-        Arc::new(Self { all, told: Mutex::default(), place })
+        Arc::new(Self { all: Arc::new(MemoryStore::default()), told: Mutex::default(), place: Place::Memory })
     }
 
     /// After the death of all that used it: as the next process finds it.
     pub fn again(old: Arc<Self>, doors: &Doors) -> Arc<Self> {
-        if !matches!(old.place, Place::File(_)) {
-            return old;
-        }
+        let Place::File(dir) = &old.place else { return old };
+        let dir = dir.path().to_owned();
         let Self { all, told, place } = Arc::into_inner(old).expect("nothing of the old process is left");
         // With its lock.
         drop(all);
-        let Place::File(dir) = place else { unreachable!("just looked at") };
-        Arc::new(Self { all: in_file(dir.path(), doors), told, place: Place::File(dir) })
+        Arc::new(Self { all: in_file(&dir, doors), told, place })
     }
 
     pub fn told(&self, notices: &[Notice]) {
@@ -95,11 +92,7 @@ pub fn database() -> Option<Arc<Database>> {
 }
 
 fn asked() -> String {
-    std::env::var("PITLANE_STORE").unwrap_or_default()
-}
-
-fn in_memory() -> (Arc<dyn Remembers>, Place) {
-    (Arc::new(MemoryStore::default()), Place::Memory)
+    std::env::var_os("PITLANE_STORE").unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn in_file(dir: &Path, doors: &Doors) -> Arc<dyn Remembers> {
